@@ -138,6 +138,10 @@ class OwnCodeError(UnsendableError):
     """A destination's own code fails at this call. If it fails at all calls, the destination stops instead."""
 
 
+class FieldError(AudienceSyncError):
+    """Fields are missing at a destination, or can't be listed or created: delivery to it stops, the others continue."""
+
+
 class BrokenDestinationError(AudienceSyncError):
     """A destination's own code fails at every call: delivery to it stops, the others continue."""
 

@@ -102,14 +102,15 @@ class ChangeCounts(NamedTuple):
 class AudienceEvent(NamedTuple):
     """One user entered or left an audience: the content of a track call.
 
-    ``message_id`` depends on this change only. ``timestamp`` is the time of the run that found it, as in
-    ``IdentifyCall``.
+    ``message_id`` depends on this change only. ``timestamp`` is the time of the run that found it, and ``identifiers``
+    those of the user, as in ``IdentifyCall``.
     """
 
     key: str
     entered: bool
     message_id: str
     timestamp: str
+    identifiers: str = "{}"
 
 
 class Alias(NamedTuple):
@@ -126,7 +127,8 @@ class IdentifyCall(NamedTuple):
     ``traits_json`` is a JSON object as text, which goes into a request unchanged. ``message_id`` stays the same
     if the same change is sent again. ``timestamp`` is the time of the newest run whose change it
     carries (ISO 8601, UTC, milliseconds). ``versions`` names the run behind each value (``key@run,key@run``).
-    ``events`` are sent too, to destinations that receive events.
+    ``events`` are sent too, to destinations that receive events. ``identifiers`` is a JSON object with the current
+    values of the traits by which the destination knows users.
     """
 
     user_id: UserId
@@ -135,6 +137,7 @@ class IdentifyCall(NamedTuple):
     timestamp: str
     versions: str = ""
     events: tuple[AudienceEvent, ...] = ()
+    identifiers: str = "{}"
 
     @property
     def traits(self) -> dict[str, Any]:

@@ -14,7 +14,10 @@ from audience_sync.destinations.registry import destination_types
 FOLDER = Path(__file__).parent
 NOTE = "<!-- Made by docs/generate.py from configuration.template.md and the config's models. -->\n\n"
 #: The destinations of this package; the reference leaves out other installed ones.
-OURS = ("file", "rudderstack", "segment", "webhook", "zendesk_connect")
+OURS = (
+    *("amplitude", "braze", "customerio", "file", "hubspot", "iterable", "mixpanel", "onesignal", "posthog"),
+    *("rudderstack", "segment", "webhook", "zendesk_connect"),
+)
 
 
 def generated() -> Mapping[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from audience_sync.config import mappings
 from audience_sync.config.models import ConfigFile, Settings, StoreConfig, StoreSettings
 from audience_sync.config.read import yaml_file as text
 from audience_sync.config.read.environments import apply_environment
@@ -61,6 +62,8 @@ def load(
         egress.find_problems(tree, resolver.folder, variables),
     )
     found += [finding for finding in later if finding.path not in unresolved]
+    if file is not None and not found:
+        found += mappings.find_problems(file)
     if found or file is None:
         raise config_error(_in_file_order(found, tree), collect_secrets(resolver.values))
     return _settings(file, environment, resolver)

@@ -120,6 +120,9 @@ class ComputedTraitsConfig(SnapshotConfig):
         description="Columns: names, or mappings `{column, name, key, type}`.",
     )
     guard: TraitsGuard | None = Field(default=None, description="Limits for each of these traits.")
+    destinations: list[Text] | None = Field(
+        default=None, description="The destinations that receive these traits; default: all."
+    )
 
     @cached_property
     def columns(self) -> Mapping[str, TraitConfig]:
@@ -234,6 +237,15 @@ class Settings(ConfigFile):
     def destinations_of(self, audience: AudienceConfig) -> Sequence[str]:
         """The names of the destinations that receive the audience."""
         return tuple(self.destinations if audience.destinations is None else audience.destinations)
+
+    def traits_of(self, destination: str) -> Sequence[str]:
+        """The keys of the computed traits that a destination receives, by its own option and by those of the traits."""
+        options = self.destinations.get(destination)
+        own = None if options is None else options.traits
+        entries = [
+            each for each in self.computed_traits if each.destinations is None or destination in each.destinations
+        ]
+        return [key for each in entries for key in each.columns if own is None or key in own]
 
     @property
     def timezone(self) -> str:

@@ -11,6 +11,8 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from audience_sync.delivery.fields import require_fields
+from audience_sync.delivery.mapping import mapping_of
 from audience_sync.delivery.pending.pending import PendingCalls
 from audience_sync.delivery.send.acknowledge import AnswerRecorder, acknowledge
 from audience_sync.delivery.send.batches import Batch, BatchResult, batches, limit_calls
@@ -22,6 +24,7 @@ from audience_sync.delivery.send.sender_pool import INTERRUPTED, SenderPool, Sta
 from audience_sync.delivery.send.withheld import store_withheld
 from audience_sync.delivery.state.cursors import (
     DeliveryCursor,
+    Subscription,
     advance_position,
     end_seeding,
     is_seeded,
@@ -29,6 +32,7 @@ from audience_sync.delivery.state.cursors import (
 )
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, record_versions
 from audience_sync.destinations.base import Destination, Transport
+from audience_sync.destinations.http.statuses import name_destination
 from audience_sync.errors import BrokenDestinationError
 from audience_sync.model import DestinationId, PropertyId, RunId, UserId
 from audience_sync.store.connection.lease import Lease
@@ -46,6 +50,7 @@ class DeliveryJob:
     """The delivery of pending calls to one destination in a run.
 
     ``max_calls``: the rest stays pending. ``rate``: users a second. ``event_start_runs``: see ``CallReader``.
+    ``subscriptions``: those of the destination.
     """
 
     name: str
@@ -55,6 +60,7 @@ class DeliveryJob:
     max_calls: int | None = None
     rate: float | None = None
     event_start_runs: Mapping[str, RunId] = field(default_factory=dict)
+    subscriptions: Sequence[Subscription] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -123,6 +129,8 @@ def deliver(workspace: Workspace, context: DeliveryContext, job: DeliveryJob) ->
     if job.pending.withheld_table and job.pending.withheld_users:
         cursor = _withhold(workspace, context, job, job.pending.withheld_table)
     if job.pending.calls:
+        stats.error = name_destination(require_fields(workspace, job.pending.table, job.destination), job.name)
+    if job.pending.calls and not stats.error:
         cursor, stall_timer = _send_batches(workspace, context, job, cursor, stats)
         stats.error = stall_timer.reason or stats.error
         stats.rate_limited = stall_timer.rate_limited
@@ -189,6 +197,7 @@ def _send_batches(
         times=context.times,
         event_start_runs=job.event_start_runs,
         nonces=context.nonces,
+        mapping=mapping_of(job.destination, job.subscriptions, job.pending.cursor.position),
     )
     body_limit = BodyLimit(stall_timer.stopped.is_set)
     recorder = AnswerRecorder(

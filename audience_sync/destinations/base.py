@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -49,6 +49,12 @@ class Event(Message):
     __slots__ = ()
 
 
+class Merge(Message):
+    """An alias call: a user's previous id is merged into the current one."""
+
+    __slots__ = ()
+
+
 class Meaning(StrEnum):
     """The meaning of an answer for the messages sent."""
 
@@ -80,7 +86,9 @@ class Judgement:
     """The meaning of an answer.
 
     ``reason`` is for people and carries no secret and no user property. ``retry_after`` is in seconds.
-    ``refused`` names, by index, messages of a delivered batch that the destination refused one by one.
+    ``refused`` names messages by index, with the reason of each. In a delivered batch the others are accepted. In a
+    refused batch none is accepted: the named messages are the cause, and the others are sent once more.
+    ``refused_fields`` has, by index, the properties that were dropped from accepted messages, with the reason of each.
     """
 
     meaning: Meaning
@@ -89,6 +97,7 @@ class Judgement:
     _: KW_ONLY
     retry_after: float | None = None
     refused: Mapping[int, str] = field(default_factory=dict)
+    refused_fields: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,15 @@ class HttpRequest:
     url: str
     headers: Mapping[str, str]
     body: bytes
+
+
+class FieldKind(StrEnum):
+    """The kinds of a field that has to exist at a destination before a call carries it."""
+
+    BOOLEAN = "boolean"
+    NUMBER = "number"
+    DATE = "date"
+    TEXT = "text"
 
 
 class Transport(Protocol):
@@ -119,6 +137,12 @@ class Destination(ABC):
     deletion: ClassVar[str] = "delete the user there with the service's own tools"
     #: Whether it merges a user's previous id into the current one (``encode_alias``).
     has_alias: ClassVar[bool] = False
+    #: Whether its own code places identifiers (``IdentifyCall.identifiers``); otherwise they are properties.
+    places_identifiers: bool = False
+    #: Whether a field has to exist there before a call carries it (``missing_fields``, ``create_fields``).
+    has_fields: ClassVar[bool] = False
+    #: What the service can't do, or does without a word: `check` shows each sentence.
+    remarks: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, options: DestinationOptions, about: Audiencing) -> None:
         self.options = options
@@ -165,6 +189,15 @@ class Destination(ABC):
         """
         return None
 
+    def missing_fields(self, keys: Collection[str]) -> Collection[str]:
+        """Return the keys without a field at the destination. Raises FieldError if its fields can't be listed."""
+        del keys
+        return ()
+
+    def create_fields(self, fields: Mapping[str, FieldKind]) -> None:
+        """Create missing fields. Raises FieldError if one can't be created, or may not be."""
+        del fields
+
     @abstractmethod
     def open(self) -> Transport: ...
 
@@ -190,8 +223,8 @@ class HttpDestination(Destination):
         return request
 
     @abstractmethod
-    def judge(self, answer: Answer) -> Judgement:
-        """Return the meaning of the answer. Pure, and decided from a table."""
+    def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
+        """Return the meaning of the answer to these messages. Pure, and decided from tables."""
 
     def open(self) -> Transport:
         from audience_sync.destinations.http.transport import HttpTransport

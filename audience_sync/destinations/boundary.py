@@ -8,7 +8,7 @@ that call. Three errors pass, because they concern the run: an interruption, an 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from traceback import extract_tb
@@ -19,6 +19,7 @@ from audience_sync.destinations.base import (
     Audiencing,
     Destination,
     Event,
+    FieldKind,
     Judgement,
     Limits,
     Meaning,
@@ -28,6 +29,7 @@ from audience_sync.destinations.base import (
 from audience_sync.destinations.http.statuses import name_destination, truncate
 from audience_sync.errors import (
     AudienceSyncError,
+    FieldError,
     OwnCodeError,
     StoreError,
     UnsendableError,
@@ -70,6 +72,18 @@ class Contained(Destination):
         return self._inner is not None and self._call(lambda: bool(self._destination.has_alias), False)
 
     @property
+    def places_identifiers(self) -> bool:  # type: ignore[override]  # as above
+        return self._inner is not None and self._call(lambda: bool(self._destination.places_identifiers), False)
+
+    @property
+    def has_fields(self) -> bool:  # type: ignore[override]  # as above
+        return self._inner is not None and self._call(lambda: bool(self._destination.has_fields), False)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:  # type: ignore[override]  # as above
+        return () if self._inner is None else self._call(lambda: tuple(map(str, self._destination.remarks)), ())
+
+    @property
     def companions(self) -> tuple[tuple[str, ...], ...]:  # type: ignore[override]  # as above
         return () if self._inner is None else self._call(lambda: tuple(map(tuple, self._destination.companions)), ())
 
@@ -95,6 +109,12 @@ class Contained(Destination):
 
     def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
         return self._call(lambda: list(self._destination.parts(messages)), (messages,))
+
+    def missing_fields(self, keys: Collection[str]) -> Collection[str]:
+        return self._call_fields(lambda: list(self._destination.missing_fields(keys)), ())
+
+    def create_fields(self, fields: Mapping[str, FieldKind]) -> None:
+        self._call_fields(lambda: self._destination.create_fields(fields), None)
 
     def open(self) -> Transport:
         return ContainedTransport(self, self._call(lambda: self._destination.open(), None))
@@ -126,6 +146,22 @@ class Contained(Destination):
         except BaseException as error:  # SystemExit too: a plugin may not end the run
             self._reason = self._reason or self.describe(error)
             return otherwise
+
+    def _call_fields(self, function: Callable[[], Result], otherwise: Result) -> Result:
+        """Call its code that asks for fields. A FieldError passes: it is an answer for a person."""
+        problem: list[FieldError] = []
+
+        def call() -> Result:
+            try:
+                return function()
+            except FieldError as error:
+                problem.append(error)
+                return otherwise
+
+        found = self._call(call, otherwise)
+        if problem:
+            raise problem[0]
+        return found
 
     def _call_encoder(self, encoding: Callable[[], Result]) -> Result:
         if self._reason:
@@ -214,6 +250,6 @@ def _checked_limits(limits: Limits) -> Limits:
 def _checked_judgement(judgement: Judgement, messages: int) -> Judgement:
     if not isinstance(judgement, Judgement) or not isinstance(judgement.meaning, Meaning):
         raise TypeError(f"the meaning of an answer must be a Judgement, not {type(judgement).__name__}")
-    if any(index not in range(messages) for index in judgement.refused):
+    if any(index not in range(messages) for index in (*judgement.refused, *judgement.refused_fields)):
         raise IndexError(f"a Judgement refuses a message that is not among the {messages} sent")
     return judgement

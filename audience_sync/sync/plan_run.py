@@ -19,7 +19,7 @@ from audience_sync.store.connection.lease import MAX_ATTEMPTS
 from audience_sync.store.runs.clock import read_run_clock
 from audience_sync.store.snapshots.chain import Chain
 from audience_sync.sync.deliver.pending import read_pending
-from audience_sync.sync.deliver.subscriptions import states_after_run
+from audience_sync.sync.deliver.subscriptions import needs_first_runs, states_after_run
 from audience_sync.sync.detect.aliases import with_aliases
 from audience_sync.sync.detect.suppression_lists import read_suppressed
 from audience_sync.sync.detect_changes import detect_changes
@@ -38,7 +38,6 @@ from audience_sync.sync.values.request import (
     RunRequest,
     Seed,
     Sync,
-    Undo,
 )
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.sync.values.run_plan import RunPlan
@@ -103,7 +102,7 @@ def plan_run(
         clock = read_run_clock(connection, now, before=run, accept=request.exceptions.accept_clock)
         stored = read_stored_state(connection, clock.accepted_now)
         before = read_destination_states(connection, settings.destinations)
-        first = first_subscriptions(connection) if isinstance(request, Resync | Undo) else {}
+        first = first_subscriptions(connection) if needs_first_runs(settings, request, before) else {}
     if request.moves:
         seeding = frozenset(key for state in before.values() for key in state.seeds)
         stored = with_moved_keys(stored, request.moves, seeding)

@@ -68,7 +68,7 @@ class FaultyDestination(HttpDestination):
         self.fail("request")
         return HttpRequest("POST", "http://127.0.0.1:9/", {}, b"")
 
-    def judge(self, answer: Answer) -> Judgement:
+    def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
         self.fail("judge")
         return Judgement(Meaning.DELIVERED)
 

@@ -178,7 +178,7 @@ def test_a_run_moves_a_store_on_sqlite_and_keeps_a_backup(old: OldStore, databas
         return
     assert old.project.sync().code == 4
     (backup,) = old.project.folder.glob("*.before-*")
-    assert backup.name == "audience_sync.db.before-0100-from-0022"
+    assert backup.name == "audience_sync.db.before-0101-from-0022"
     with closing(sqlite3.connect(backup)) as connection:
         assert connection.execute("select count(*) from feeds").fetchone() == (6,)
 

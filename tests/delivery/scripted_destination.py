@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from audience_sync.config.sections.base import DestinationOptions
-from audience_sync.delivery.send.batches import Batch
+from audience_sync.delivery.send.batches import Batch, Parts
 from audience_sync.delivery.send.encode import encode
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter
 from audience_sync.delivery.send.sender import BatchSender
@@ -145,12 +145,13 @@ def new_sender(
     confirm: Callable[[], None] = lambda: None,
     pause: Callable[[int], float] = float,
     limits: Limits | None = None,
+    parts: Parts = lambda messages: (messages,),
 ) -> tuple[BatchSender, StallTimer, Clock]:
     clock = Clock()
     stall_timer = StallTimer(give_up_after=give_up_after, clock=clock, stopped=Stopped(clock))
     limiter = AdaptiveRateLimiter(None, clock=clock, wait=stall_timer.stopped.wait)
     return (
-        BatchSender(destination.open(), limiter, stall_timer, confirm, retry_delay=pause, limits=limits),
+        BatchSender(destination.open(), limiter, stall_timer, confirm, retry_delay=pause, limits=limits, parts=parts),
         stall_timer,
         clock,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from audience_sync.delivery.send.batches import Batch, BatchResult
 from audience_sync.delivery.send.encode import CallDetails, EncodedCall
-from audience_sync.destinations.base import Judgement, Meaning
+from audience_sync.destinations.base import Judgement, Meaning, Message
 from audience_sync.errors import LeaseLostError
 
 from .scripted_destination import (
@@ -334,3 +336,66 @@ def test_without_the_lease_nothing_is_sent() -> None:
     with pytest.raises(LeaseLostError, match="another run has the lease"):
         sender.send(batch_of(destination, "ann"))
     assert destination.received == []
+
+
+def naming(*users: str) -> Answers:
+    """Refuse every request with one of these users in it, and name all of them."""
+
+    def answer(sent: list[str]) -> Judgement:
+        named = {index: f"{user} has an invalid value" for index, user in enumerate(sent) if user in users}
+        return replace(REFUSED, refused=named) if named else DELIVERED
+
+    return answer
+
+
+def test_the_calls_that_a_refusal_names_are_refused_and_the_others_are_sent_once_more() -> None:
+    destination = ScriptedDestination(naming("bob", "gus"))
+    outcome = sent(destination, *USERS)
+    assert refused(outcome) == {"bob": "bob has an invalid value", "gus": "gus has an invalid value"}
+    assert destination.received == [list(USERS), ["ann", "cem", "dan", "eva", "fay"]]
+    assert (outcome.answered, outcome.delivered) == (True, 5)
+
+
+def test_a_refusal_that_names_one_at_a_time_is_halved_after_the_first() -> None:
+    def name_the_first(sent: list[str]) -> Judgement:
+        bad = [index for index, user in enumerate(sent) if user in ("ann", "bob", "cem")]
+        return replace(REFUSED, refused={bad[0]: "an invalid value"}) if bad else DELIVERED
+
+    destination = ScriptedDestination(name_the_first)
+    outcome = sent(destination, *USERS)
+    assert refused(outcome) == dict.fromkeys(("ann", "bob", "cem"), "an invalid value")
+    assert destination.received == [
+        list(USERS),
+        ["bob", "cem", "dan", "eva", "fay", "gus"],
+        ["cem", "dan"],
+        ["dan"],
+        ["eva", "fay", "gus"],
+    ]
+
+
+def test_a_refusal_that_names_all_of_its_calls_is_not_sent_again() -> None:
+    destination = ScriptedDestination(naming("ann", "bob"))
+    outcome = sent(destination, "ann", "bob")
+    assert (sorted(refused(outcome)), outcome.requests) == (["ann", "bob"], 1)
+
+
+def test_a_property_that_was_dropped_is_refused_and_the_rest_of_the_call_is_accepted() -> None:
+    dropped = replace(DELIVERED, refused_fields={1: {"vip": "there is no such field"}})
+    outcome = sent(ScriptedDestination(always(dropped)), "ann", "bob")
+    [refusal] = outcome.refusals
+    assert (refusal.call.user_id, refusal.reason) == ("bob", "there is no such field")
+    assert refusal.properties == frozenset({"vip"})
+
+
+def test_a_call_that_one_request_refuses_has_no_part_in_the_next_one() -> None:
+    destination = ScriptedDestination(in_turn(replace(DELIVERED, refused={0: "an unknown user"})), parts=2)
+    calls = [
+        EncodedCall(call.message_id, b"", call.user_id, CallDetails(messages=(user, event)))
+        for call in batch_of(destination, "ann", "bob").calls
+        for user in [Message(f"user-{call.user_id}", call.messages[0].body)]
+        for event in [Message(f"event-{call.user_id}", call.messages[0].body)]
+    ]
+    sender, _, _ = new_sender(destination, parts=lambda messages: [messages[::2], messages[1::2]])
+    outcome = sender.send(Batch("", calls))
+    assert destination.received == [["ann", "bob"], ["bob"]]
+    assert refused(outcome) == {"ann": "an unknown user"}

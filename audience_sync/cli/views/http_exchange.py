@@ -18,8 +18,9 @@ from audience_sync.redaction.secrets import MASK, collect_secrets, mask_secrets
 SAFE_HEADERS = frozenset(
     {"accept", "accept-encoding", "content-encoding", "content-type", "user-agent"}
     | {"webhook-id", "webhook-timestamp", "webhook-signature", "x-outbound-client", "x-outbound-guid"}
+    | {"x-braze-batch"}
 )
-SCHEMES = ("Basic", "Bearer")
+SCHEMES = ("Basic", "Bearer", "Key")
 VERDICTS = {
     Meaning.DELIVERED: "Delivered",
     Meaning.REFUSED: "Refused",

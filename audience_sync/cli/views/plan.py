@@ -72,6 +72,7 @@ def plan_lines(
             limits_lines(forecasts, screen),
             *_calls(forecasts, screen),
             *_requests(forecasts, secrets, screen),
+            *_missing_fields(forecasts, screen),
             *_refusals(forecasts, screen),
             notes(findings.audiences, findings.warnings, screen),
             *failure_blocks(findings.audiences, findings.traits.errors, findings.errors, details, screen),
@@ -178,6 +179,21 @@ def _refusals(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[list[st
             for user, why in list(each.refusals.items())[:MAX_LISTED]:
                 lines += prose(f"{display_id(user)}: {printable(why)}", screen, indent=INDENT, hanging=INDENT * 2)
             yield [*lines, *and_more(each.refused - min(MAX_LISTED, len(each.refusals)), INDENT)]
+
+
+def _missing_fields(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[list[str]]:
+    """Lay out the fields that a destination lacks, and what a run would do about it."""
+    for each in forecasts:
+        if each.fields_problem:
+            yield prose(f"{each.name}: {printable(each.fields_problem)}. A run would send it nothing.", screen)
+        elif each.missing_fields and each.creates_fields:
+            yield prose(f"A run would create these fields at {each.name}: {', '.join(each.missing_fields)}.", screen)
+        elif each.missing_fields:
+            text = (
+                f"These fields do not exist at {each.name}: {', '.join(each.missing_fields)}. A run would send it "
+                f"nothing. Create them there, or set `destinations.{each.name}.create_fields: true`."
+            )
+            yield prose(text, screen)
 
 
 def _request(forecast: Forecast, secrets: Sequence[str]) -> ShownRequest:

@@ -15,11 +15,13 @@ from audience_sync.cli.base.output import path_text
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.views.checks import ProjectCheck
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Settings
+from audience_sync.delivery.mapping import mapping_of
 from audience_sync.destinations.base import Audiencing, Destination, HttpDestination
 from audience_sync.destinations.boundary import Contained
 from audience_sync.destinations.http.egress import Egress, shown_proxy
+from audience_sync.destinations.http.statuses import name_destination
 from audience_sync.destinations.registry import destination_types
-from audience_sync.errors import AudienceSyncError, ConfigError
+from audience_sync.errors import AudienceSyncError, ConfigError, FieldError
 from audience_sync.project import open_source, store_to_read
 from audience_sync.schedule.entries import schedule_entries
 from audience_sync.schedule.times import find_due, first_after
@@ -215,6 +217,26 @@ def _destinations(settings: Settings) -> Iterator[ProjectCheck]:
         else:
             where = f"{options.type} {path_text(address)}{_proxy_text(destination.inner)}"
             yield ProjectCheck("destination", name, True, where)
+            yield from (ProjectCheck("destination", name, True, remark) for remark in destination.remarks)
+            if destination.has_fields:
+                yield _fields(settings, name, destination)
+
+
+def _fields(settings: Settings, name: str, destination: Destination) -> ProjectCheck:
+    """Check that every audience and trait has a field at a destination that needs them."""
+    sent = [each.property_key for each in settings.audiences if name in settings.destinations_of(each)]
+    keys = {*(key for key in sent if key), *settings.traits_of(name), *mapping_of(destination).identifiers}
+    try:
+        missing = list(destination.missing_fields(sorted(destination.options.rename.get(key, key) for key in keys)))
+    except FieldError as error:
+        return _failed("destination", name, name_destination(str(error), name))
+    if not missing:
+        return ProjectCheck("destination", name, True, f"has a field for each of {pluralize(len(keys), 'property')}")
+    names = ", ".join(missing)
+    if getattr(destination.options, "create_fields", False):
+        return ProjectCheck("destination", name, True, f"the next run creates these fields there: {names}")
+    hint = f"Create them there, or set `destinations.{name}.create_fields: true`"
+    return _failed("destination", name, f"these fields do not exist there, so that nothing is sent: {names}. {hint}")
 
 
 def _proxy_text(destination: Destination | None) -> str:

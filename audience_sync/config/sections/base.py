@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -15,6 +15,10 @@ from audience_sync.config.sections.egress import CA_FILE, PROXY, PROXY_EXAMPLES,
 
 #: The upper limit of ``max_answer`` in bytes: each sender may hold one answer in memory.
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
+
+
+#: The user id of the sources, as a value of ``user_id``.
+USER_ID = "user_id"
 
 
 class StrictModel(BaseModel):
@@ -108,6 +112,30 @@ class DestinationOptions(StrictModel):
         "audience's backfill is complete; `{entered: ..., exited: ...}` sets their names.",
     )
 
+    user_id: str | None = Field(
+        default=None,
+        description="How the destination knows a user: `user_id`, or a computed trait such as `email`; default: "
+        "`user_id`, unless its type has another one.",
+        examples=["email"],
+    )
+    identifiers: list[str] | None = Field(
+        default=None,
+        description="Computed traits whose current values travel with every call and event, such as `[email, phone]`.",
+    )
+    traits: list[str] | None = Field(
+        default=None, description="The computed traits that the destination receives; default: all; `[]`: none."
+    )
+    rename: dict[str, str] = Field(
+        default_factory=dict, description="The names of audiences and computed traits at this destination, by key."
+    )
+    hash: list[str] = Field(
+        default_factory=list,
+        description="Computed traits that are sent as SHA-256: trimmed and in lower case, phone numbers in E.164.",
+    )
+    on_null: Literal["send", "skip"] = Field(
+        default="send", description="`skip`: a trait that lost its value keeps the old one at the destination."
+    )
+
     ca_file: CaFile | None = Field(
         default=None, description=f"{CA_FILE}; default: the config's `ca_file`.", examples=["company-ca.pem"]
     )
@@ -117,6 +145,11 @@ class DestinationOptions(StrictModel):
         description=f"{PROXY}; default: the config's `proxy`.",
         examples=PROXY_EXAMPLES,
     )
+
+    @property
+    def known_by(self) -> str:
+        """How the destination knows a user: USER_ID, or the key of a computed trait."""
+        return self.user_id or USER_ID
 
     def foreign_files(self) -> Iterator[tuple[str, str]]:
         """Options that name an existing file with foreign content, each with the problem."""

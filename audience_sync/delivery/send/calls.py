@@ -9,6 +9,7 @@ from functools import partial
 from hashlib import sha1
 from typing import Any, TypeVar, cast
 
+from audience_sync.delivery.mapping import DestinationMapping
 from audience_sync.delivery.send.encode import CallDetails, EncodedCall, companion_units, encode, part_of
 from audience_sync.destinations.base import Destination
 from audience_sync.destinations.messages.identify import split_traits
@@ -36,6 +37,7 @@ class CallReader:
 
     ``times``: the start of each run (ISO 8601). ``event_start_runs``: by audience with events, the run of its
     subscription; its backfill has no events. ``nonces``: the random value of each run; older versions stored none.
+    ``mapping``: what the destination is sent of a call; the calls read here have the properties under our keys.
     """
 
     workspace: Workspace
@@ -45,6 +47,7 @@ class CallReader:
     times: Mapping[RunId, str]
     event_start_runs: Mapping[str, RunId] = field(default_factory=dict)
     nonces: Mapping[RunId, str] = field(default_factory=dict)
+    mapping: DestinationMapping = field(default_factory=DestinationMapping)
 
     def __iter__(self) -> Iterator[IdentifyCall]:
         """Yield the calls in the order of user ids."""
@@ -60,7 +63,8 @@ class CallReader:
         return {row[0]: self._call(row) for batch in rows for row in batch}
 
     def _call(self, row: Sequence[Any]) -> IdentifyCall:
-        call = IdentifyCall(*row)
+        *fields, identifiers = row
+        call = IdentifyCall(*fields)._replace(identifiers=identifiers)
         return call._replace(events=tuple(self._events(call))) if self.event_start_runs else call
 
     def _events(self, call: IdentifyCall) -> Iterator[AudienceEvent]:
@@ -91,14 +95,18 @@ class CallReader:
         if self.event_start_runs:  # ``encode`` handles a call that may have events
             body = f"case when run_id <= {min(self.event_start_runs.values())} then {body} end"
         ordered = f"{self._rows} order by user_id"
-        query = f"select message_id, encode({body}), user_id, null from ({ordered})"
+        if mapped := self.mapping.columns_sql():
+            columns = ", ".join(f'{sql} as "{name}"' for name, sql in mapped.items())
+            ordered = f"select * replace ({columns}), user_id as own_id from ({ordered})"
+        user = "own_id" if mapped else "user_id"
+        query = f"select message_id, encode({body}), {user}, null from ({ordered})"
         stream = self.workspace.stream(query)
         for rows in stream if own is None else _check_encode_sql(stream):
             calls = list(map(_encoded_call, rows))
             if unwritten := [place for place, (_, written, *_) in enumerate(rows) if written is None]:
                 found = self.for_users([calls[place].user_id for place in unwritten])
                 for place in unwritten:
-                    calls[place] = encode(found[calls[place].user_id], destination)
+                    calls[place] = encode(found[calls[place].user_id], destination, self.mapping)
                 if len(unwritten) == len(calls) and not (works and len(calls) < FEW_CALLS):
                     _raise_if_broken(calls)
             works = True
@@ -119,13 +127,13 @@ class CallReader:
         return [
             EncodedCall(part.message_id, part.body, part.user_id, replace(part.details or CallDetails(), only=keys))
             for keys in (others, largest)
-            for part in [encode(part_of(whole, keys), destination)]
+            for part in [encode(part_of(whole, keys), destination, self.mapping)]
         ]
 
     @property
     def _sql(self) -> Query:
         """A query for the fields of IdentifyCall."""
-        return Query(f'select user_id, traits, message_id, "timestamp", versions from ({self._rows})')
+        return Query(f'select user_id, traits, message_id, "timestamp", versions, identifiers from ({self._rows})')
 
     @property
     def _rows(self) -> Query:
@@ -141,9 +149,10 @@ class CallReader:
         )
         runs = ", ".join(f"({run}, {quote_literal(at)}, {self._nonce(run)})" for run, at in self.times.items())
         started = f"coalesce(started, error('{NO_RUN_TIME}' || run_id))"
+        identifiers = "identifiers" if self.mapping.current_traits else "'{}'"
         return Query(
             f"select user_id, traits, sha1(concat_ws(chr(0), {change}))[:32] as message_id, "
-            f'{started} as "timestamp", versions, run_id from {self.table} '
+            f'{started} as "timestamp", versions, run_id, {identifiers} as identifiers from {self.table} '
             f"left join (values {runs}) t(run_id, started, nonce) using (run_id)"
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from audience_sync.delivery.mapping import DestinationMapping, mapping_of
 from audience_sync.destinations.base import Destination, Message
 from audience_sync.destinations.messages.identify import derived_message_id, object_json, split_traits
 from audience_sync.errors import OwnCodeError, UnsendableError
@@ -64,8 +65,12 @@ class EncodedCall(NamedTuple):
         return sum(len(each.body) + 1 for each in self.details.messages)
 
 
-def encode(call: IdentifyCall, destination: Destination) -> EncodedCall:
-    """Encode a call for a destination, without the properties that can never be sent."""
+def encode(call: IdentifyCall, destination: Destination, mapping: DestinationMapping | None = None) -> EncodedCall:
+    """Encode a call for a destination, without the properties that can never be sent.
+
+    ``mapping``: that of the destination's options, if it is made already.
+    """
+    mapping = mapping or mapping_of(destination)
     left_out: dict[str, str] = {}
     rest = call
     while True:
@@ -74,10 +79,10 @@ def encode(call: IdentifyCall, destination: Destination) -> EncodedCall:
                 call.message_id,
                 b"",
                 call.user_id,
-                CallDetails(messages=_messages(rest, destination), left_out=left_out),
+                CallDetails(messages=_messages(rest, destination, mapping), left_out=left_out),
             )
         except UnsendableError as error:
-            known = error.properties or _unsendable_alone(rest, destination)
+            known = error.properties or _unsendable_alone(rest, destination, mapping)
             found = {key: why for key, why in known.items() if key in _keys(rest)}
             left_out.update(found)
             if found and (others := _keys(call).difference(left_out)):
@@ -88,21 +93,28 @@ def encode(call: IdentifyCall, destination: Destination) -> EncodedCall:
             return EncodedCall(call.message_id, b"", call.user_id, CallDetails(unsendable=reason, is_fault=is_fault))
 
 
-def _messages(call: IdentifyCall, destination: Destination) -> tuple[Message, ...]:
+def _messages(call: IdentifyCall, destination: Destination, mapping: DestinationMapping) -> tuple[Message, ...]:
     call, aliases = _separate_aliases(call)
+    try:
+        return _mapped_messages(mapping.apply(call), () if mapping.user_id else aliases, destination)
+    except UnsendableError as error:
+        raise mapping.with_own_keys(error) from None
+
+
+def _mapped_messages(call: IdentifyCall, aliases: Sequence[Alias], destination: Destination) -> tuple[Message, ...]:
     merges = [destination.encode_alias(call.user_id, each) for each in aliases]
     events = [destination.encode_event(call.user_id, each) for each in call.events]
-    properties = destination.encode(call) if call.versions else ()
+    properties = destination.encode(call) if call.versions and call.traits_json != "{}" else ()
     return (*merges, *properties, *events)
 
 
-def _unsendable_alone(call: IdentifyCall, destination: Destination) -> dict[str, str]:
+def _unsendable_alone(call: IdentifyCall, destination: Destination, mapping: DestinationMapping) -> dict[str, str]:
     """Return the properties that can't be sent alone, if others can."""
     reasons: dict[str, str] = {}
     keys = sorted(_keys(call) - {ALIAS_KEY})
     for key in keys:
         try:
-            destination.encode(part_of(call, [key]))
+            destination.encode(mapping.apply(part_of(call, [key])))
         except UnsendableError as error:
             reasons[key] = f"'{key}': {error}"
     return reasons if len(reasons) < len(keys) else {}

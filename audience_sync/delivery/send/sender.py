@@ -34,10 +34,15 @@ class _Failure:
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """Calls of a batch that are still to be sent. ``failure``: the failed request that they were a part of."""
+    """Calls of a batch that are still to be sent.
+
+    ``failure``: the failed request that they were a part of. ``is_rest``: the answer named others of their request as
+    the cause of its refusal.
+    """
 
     calls: Sequence[EncodedCall]
     failure: _Failure | None = None
+    is_rest: bool = False
 
 
 class _SuppressedMeanwhileError(Exception):
@@ -122,36 +127,40 @@ class BatchSender:
         while waiting and result.answered:
             share = waiting.pop()
             if calls := self._without_suppressed(share.calls, result):
-                waiting += reversed(self._send_fitting(calls, share.failure, result))
+                waiting += reversed(self._send_fitting(replace(share, calls=calls), result))
             elif share.failure:
                 share.failure.is_size = False
 
-    def _send_fitting(
-        self, calls: Sequence[EncodedCall], failure: _Failure | None, result: BatchResult
-    ) -> list[_Share]:
+    def _send_fitting(self, share: _Share, result: BatchResult) -> list[_Share]:
         """Send as many calls as fit one request. Return the shares that are still to be sent, in order."""
+        calls, failure = share.calls, share.failure
         with self._body_limit.fitting(lambda: [call.size for call in calls]) as count:
             first, rest = (calls, ()) if count is None else (calls[:count], calls[count:])
             if rest and failure:
                 failure.outstanding += 1
             try:
-                shares = self._send_once(first, failure, result)
+                shares = self._send_once(replace(share, calls=first), result)
             except _SuppressedMeanwhileError:
-                shares = [_Share(first, failure)]
-        return [*shares, _Share(rest, failure)] if rest else shares
+                shares = [replace(share, calls=first)]
+        return [*shares, replace(share, calls=rest)] if rest else shares
 
-    def _send_once(self, calls: Sequence[EncodedCall], failure: _Failure | None, result: BatchResult) -> list[_Share]:
+    def _send_once(self, share: _Share, result: BatchResult) -> list[_Share]:
         """Send the calls in one request. Return the shares that have to be sent by themselves."""
+        calls, failure = share.calls, share.failure
         judgement = self._send_requests(calls, result, self._max_attempts(calls, failure))
         if judgement is None:
             result.answered = False
             return []
         if judgement.meaning is Meaning.DELIVERED:
-            self._refuse_listed(calls, judgement, result)
             self._record_delivered(calls, failure)
             return []
         if failure:
             failure.is_size = False
+        if judgement.meaning is Meaning.REFUSED and judgement.refused:
+            refused = {each.call.user_id for each in result.refusals}
+            rest = [call for call in calls if call.user_id not in refused]
+            middle = len(rest) // 2 if share.is_rest else 0
+            return [_Share(each, is_rest=True) for each in (rest[:middle], rest[middle:]) if each]
         is_too_large = judgement.meaning is Meaning.REFUSED and judgement.status == STATUS_TOO_LARGE
         if is_too_large:
             self._body_limit.record_refused(_size(calls))
@@ -205,19 +214,43 @@ class BatchSender:
         if self._body_limit.is_active:
             self._body_limit.record_accepted(_size(calls))
 
-    def _refuse_listed(self, calls: Sequence[EncodedCall], judgement: Judgement, result: BatchResult) -> None:
-        if not judgement.refused:
-            return
-        owners = [call for call in calls for _ in call.messages]
-        refused = {owners[index].user_id: (owners[index], why) for index, why in judgement.refused.items()}
-        result.refusals += [RefusedCall(call, why, judgement.status) for call, why in refused.values()]
+    def _refuse_named(
+        self,
+        calls: Sequence[EncodedCall],
+        messages: Sequence[Message],
+        judgement: Judgement,
+        result: BatchResult,
+    ) -> None:
+        """Refuse the calls whose messages the answer names, and the properties that it names of others."""
+        owners = {each.message_id: call for call in calls for each in call.messages}
+        refused = [(owners[messages[index].message_id], why) for index, why in judgement.refused.items()]
+        by_user = {call.user_id: RefusedCall(call, why, judgement.status, call.only) for call, why in refused}
+        result.refusals += by_user.values()
+        result.refusals += [
+            RefusedCall(owners[messages[index].message_id], why, judgement.status, frozenset([key]))
+            for index, fields in judgement.refused_fields.items()
+            for key, why in fields.items()
+        ]
 
     def _send_requests(self, calls: Sequence[EncodedCall], result: BatchResult, attempts: int) -> Judgement | None:
-        """Return the final answer to these calls. They are accepted if all their requests are."""
-        judgement = None
+        """Return the final answer to these calls. They are accepted if all their requests are.
+
+        A call that one request refuses has no part in the requests after it. Calls without a message are accepted.
+        """
+        judgement: Judgement | None = Judgement(Meaning.DELIVERED)
+        refused = set[str]()
         for messages in request_messages(calls, self._parts, self._limits):
-            judgement = self._send_until_final(messages, calls, result, attempts)
-            if judgement is None or judgement.meaning is not Meaning.DELIVERED:
+            sendable = [each for each in messages if each.message_id not in refused] if refused else messages
+            if not sendable:
+                continue
+            judgement = self._send_until_final(sendable, calls, result, attempts)
+            if judgement is None:
+                break
+            if judgement.refused or judgement.refused_fields:
+                self._refuse_named(calls, sendable, judgement, result)
+                users = {each.call.user_id for each in result.refusals if each.properties is None}
+                refused = {each.message_id for call in calls if call.user_id in users for each in call.messages}
+            if judgement.meaning is not Meaning.DELIVERED:
                 break
         return judgement
 
@@ -257,10 +290,14 @@ class BatchSender:
 
     def _masked(self, judgement: Judgement) -> Judgement:
         """Mask the secrets of the whole config: a server may quote those of other destinations."""
-        if not judgement.reason and not judgement.refused:
+        if not (judgement.reason or judgement.refused or judgement.refused_fields):
             return judgement
         refused = {index: self._mask(reason) for index, reason in judgement.refused.items()}
-        return replace(judgement, reason=self._mask(judgement.reason), refused=refused)
+        fields = {
+            index: {key: self._mask(reason) for key, reason in each.items()}
+            for index, each in judgement.refused_fields.items()
+        }
+        return replace(judgement, reason=self._mask(judgement.reason), refused=refused, refused_fields=fields)
 
     def _wait_or_stop(self, judgement: Judgement, attempt: int, started_at: float) -> None:
         timer, limited = self._stall_timer, judgement.meaning is Meaning.SLOW_DOWN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -20,12 +21,39 @@ from audience_sync.store.tables import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SentForm:
+    """How a destination is sent a property: its name and its hash there, and the trait that is the id of a user.
+
+    None is the key, no hash, and the user id. ``replaces``: the name under which it was sent before.
+    """
+
+    name: str | None = None
+    hashed: bool = False
+    user_id: str | None = None
+    replaces: str | None = None
+
+    @classmethod
+    def of(cls, text: str | None) -> SentForm:
+        return cls(**json.loads(text)) if text else cls()
+
+    @property
+    def text(self) -> str | None:
+        """The form for the store; None is the default."""
+        own = {name: value for name, value in asdict(self).items() if value}
+        return json.dumps(own, ensure_ascii=False) if own else None
+
+    def is_same(self, other: SentForm) -> bool:
+        """Whether the values under the one are right under the other."""
+        return replace(self, replaces=None) == replace(other, replaces=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
     """A destination receives a property, from ``since_run`` on.
 
     ``backfill``: current members (values) are sent first; if false, only later changes are.
     ``previously_delivered_run``: the run up to which the property was sent when an earlier subscription ended. Changes
-    after it are pending again.
+    after it are pending again. ``sent_as``: see ``SentForm``; None is the property under its key.
     """
 
     key: str
@@ -33,6 +61,11 @@ class Subscription:
     backfill: bool = True
     previously_delivered_run: RunId | None = None
     ended_run: RunId | None = None
+    sent_as: str | None = None
+
+    @property
+    def form(self) -> SentForm:
+        return SentForm.of(self.sent_as)
 
     def is_sent_by(self, seeding: str | None, *, is_seeded: bool) -> bool:
         """Return whether a cursor sends the property: the main one, or that of the audience ``seeding``.
@@ -136,6 +169,7 @@ def subscription_of(row: Row[Any]) -> Subscription:
         backfill=row.backfill,
         previously_delivered_run=row.previously_delivered_run,
         ended_run=row.ended_run,
+        sent_as=row.sent_as,
     )
 
 

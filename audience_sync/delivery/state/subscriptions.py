@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
+from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, SentForm, Subscription
 from audience_sync.delivery.state.pending_rule import PendingRule
 from audience_sync.model import RunId
 
@@ -40,6 +40,34 @@ def resync(state: DestinationState, first_sent: Mapping[str, RunId], run: RunId)
             since = run if is_unsent else first_sent[key]
             repeated[key] = replace(each, since_run=run, backfill=True, previously_delivered_run=since)
     return replace(state, subscriptions={**state.subscriptions, **repeated})
+
+
+def send_in_form(
+    state: DestinationState, forms: Mapping[str, SentForm], first_sent: Mapping[str, RunId], run: RunId
+) -> DestinationState:
+    """Send properties again whose form at the destination has changed, and remember the name that each replaces.
+
+    ``first_sent`` maps each key to the run of its first send. A property that was never sent only gets its form.
+    """
+    changed = {key: each for key, each in state.subscriptions.items() if key in forms and each.ended_run is None}
+    changed = {key: each for key, each in changed.items() if not each.form.is_same(forms[key])}
+    sent = {
+        key
+        for key, each in changed.items()
+        if key in first_sent and not _is_unsent(each, state.seeds.get(key, state.cursor))
+    }
+    after = resync(state, {key: first_sent[key] for key in sent}, run)
+    remapped = {}
+    for key, each in changed.items():
+        former = _replaced_name(key, each.form, forms[key]) if key in sent else None
+        remapped[key] = replace(after.subscriptions[key], sent_as=replace(forms[key], replaces=former).text)
+    return replace(after, subscriptions={**after.subscriptions, **remapped})
+
+
+def _replaced_name(key: str, before: SentForm, after: SentForm) -> str | None:
+    """Return the name that a property had before, if users are known by the same id and it has another one now."""
+    name = before.name or key
+    return name if before.user_id == after.user_id and name != (after.name or key) else None
 
 
 def keep_retired(state: DestinationState, closed: Collection[str], run: RunId) -> DestinationState:

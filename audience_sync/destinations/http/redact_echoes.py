@@ -20,13 +20,17 @@ OWN_VALUES = frozenset({"identify", "audience-sync", __version__})
 
 def redact_echoes(judgement: Judgement, messages: Sequence[Message]) -> Judgement:
     """Mask every value of the messages in the reasons of a judgement, in any spelling."""
-    if judgement.meaning is Meaning.DELIVERED and not judgement.refused:
+    if judgement.meaning is Meaning.DELIVERED and not (judgement.refused or judgement.refused_fields):
         return judgement
     values = Redactor(_values_of(messages))
     return replace(
         judgement,
         reason=values.redact(judgement.reason),
         refused={index: values.redact(reason) for index, reason in judgement.refused.items()},
+        refused_fields={
+            index: {key: values.redact(reason) for key, reason in fields.items()}
+            for index, fields in judgement.refused_fields.items()
+        },
     )
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+from inspect import signature
+from typing import Self
 
 import requests
 import urllib3.exceptions as urllib3_errors
@@ -95,15 +97,24 @@ class HttpTransport:
         """Send, and return the request and the answer too."""
         request = self._destination.signed(self._destination.request(messages), self._now())
         answer = self.answer(request)
-        return HttpExchange(request, answer, redact_echoes(self._judge(request, answer), messages))
+        return HttpExchange(request, answer, redact_echoes(self._judge(request, answer, messages), messages))
 
-    def _judge(self, request: HttpRequest, answer: Answer) -> Judgement:
+    def _judge(self, request: HttpRequest, answer: Answer, messages: Sequence[Message]) -> Judgement:
         """Judge an answer. A refusal of the proxy stops the destination, which never received the request."""
         if answer.is_of_proxy:
             return Judgement(Meaning.STOP, answer.error)
-        judgement = self._destination.judge(answer)
+        judgement = self._call_judge(answer, messages)
         proxy = self._egress.proxy_for(request.url)
         return mention_proxy(judgement, proxy) if proxy and request.url.startswith("http://") else judgement
+
+    def _call_judge(self, answer: Answer, messages: Sequence[Message]) -> Judgement:
+        """Call ``judge``. That of an older package has no parameter for the messages."""
+        judge = self._destination.judge
+        try:
+            signature(judge).bind(answer, messages)
+        except TypeError:
+            return judge(answer)
+        return judge(answer, messages)
 
     def answer(self, request: HttpRequest) -> Answer:
         """Return the answer, or the reason why there was none. No network error is raised."""
@@ -149,6 +160,12 @@ class HttpTransport:
 
     def close(self) -> None:
         self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _read_body(response: requests.Response, most: int) -> tuple[bytes, bool]:

@@ -6,7 +6,9 @@ import re
 import sys
 from base64 import b32encode
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from hashlib import blake2b
+from itertools import chain
 from json import JSONDecoder
 from typing import Any
 
@@ -24,6 +26,8 @@ NOT_TEXT = "it has characters that are not text (lone surrogates)"
 #: Numbers are not parsed, so that they may have any number of digits.
 _DECODER = JSONDecoder(parse_int=str, parse_float=str)
 _GAP = re.compile(r"[\s,:]*")
+#: A key and a value of an object without escapes, spaces and nesting.
+_FLAT_PAIR = re.compile(r'"([^"\\]*)":("[^"\\]*"|[^\s"\[{},:\\]+)[,}]')
 
 
 def json_bytes(value: Any) -> bytes:
@@ -36,6 +40,10 @@ def json_bytes(value: Any) -> bytes:
 
 def json_text(value: Any) -> str:
     return json_bytes(value).decode()
+
+
+#: Keys are few, and each is in millions of calls.
+_key_json = lru_cache(maxsize=4096)(json_text)
 
 
 def identify_bytes(call: IdentifyCall, message_id: str, traits_json: str, tail: str) -> bytes:
@@ -61,7 +69,8 @@ def track_bytes(user_id: str, name: str, event: AudienceEvent, tail: str) -> byt
     properties = json_text({"audience_key": event.key, event.key: event.entered})
     return (
         f'{{"type":"track","messageId":{json_text(event.message_id)},"userId":{json_text(user_id)},'
-        f'"event":{json_text(name)},"properties":{properties},"timestamp":"{event.timestamp}",{tail}'
+        f'"event":{json_text(name)},"properties":{properties},"timestamp":"{event.timestamp}",'
+        f"{with_context_traits(tail, event.identifiers)}"
     ).encode()
 
 
@@ -93,9 +102,20 @@ def identify_sql(tail: str, *, most_bytes: int = sys.maxsize, most_traits: int =
     return f"case when {' and '.join(plain)} then {body} end"
 
 
+#: How ``message_tail`` begins.
+_CONTEXT = '"context":{'
+
+
 def message_tail(context: Mapping[str, Any], more: Mapping[str, Any]) -> str:
     """Write ``"context":{...}}``, the end that many messages share, once."""
     return json_text({"context": {"library": LIBRARY, **context}, **more})[1:]
+
+
+def with_context_traits(tail: str, identifiers: str) -> str:
+    """Add a user's identifiers (a JSON object) to the context of ``message_tail``, where services look for them."""
+    if identifiers == "{}":
+        return tail
+    return f'"context":{{"traits":{identifiers},{tail.removeprefix(_CONTEXT)}'
 
 
 def split_traits(traits_json: str) -> list[tuple[str, str]]:
@@ -103,6 +123,9 @@ def split_traits(traits_json: str) -> list[tuple[str, str]]:
 
     Numbers that a float can't hold stay unchanged. Raises UnsendableError for a value that is nested too deeply.
     """
+    pairs: list[tuple[str, str]] = _FLAT_PAIR.findall(traits_json)
+    if len(traits_json) == 1 + len("".join(chain.from_iterable(pairs))) + 4 * len(pairs):  # each character is in one
+        return pairs
     try:
         return _split_object(traits_json)
     except RecursionError:
@@ -129,7 +152,7 @@ def _after_gap(text: str, at: int) -> int:
 
 def object_json(parts: Iterable[tuple[str, str]]) -> str:
     """Join keys and JSON texts into an object: the inverse of ``split_traits``."""
-    return "{" + ",".join(f"{json_text(key)}:{value}" for key, value in parts) + "}"
+    return "{" + ",".join([f"{_key_json(key)}:{value}" for key, value in parts]) + "}"
 
 
 def derived_message_id(message_id: str, part: str) -> str:

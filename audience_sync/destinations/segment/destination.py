@@ -9,7 +9,13 @@ from pydantic import Field, JsonValue
 from audience_sync.destinations.base import Audiencing, Event, Meaning, Message
 from audience_sync.destinations.http.option_types import BaseUrl, Key
 from audience_sync.destinations.http.statuses import HINTS, STATUSES, StatusTable
-from audience_sync.destinations.messages.identify import json_bytes, message_tail, split_traits, track_bytes
+from audience_sync.destinations.messages.identify import (
+    json_bytes,
+    message_tail,
+    split_traits,
+    track_bytes,
+    with_context_traits,
+)
 from audience_sync.destinations.messages.split import MessageLimits, check_sizes, partial_message
 from audience_sync.destinations.segment.personas import personas_context
 from audience_sync.destinations.segment.tracking_api import PROFILE_FIELDS, TrackingDestination, TrackingOptions
@@ -27,6 +33,10 @@ class SegmentOptions(TrackingOptions):
         "plain",
         description="`plain`: one message per user. `personas`: one per user and property, with "
         "`context.personas`, as destinations that take audiences need it.",
+    )
+    external_audience_ids: dict[str, str] = Field(
+        default_factory=dict,
+        description="With `envelope: personas`: the id of each audience at the destination behind Segment, by key.",
     )
     integrations: dict[str, JsonValue] | None = Field(
         None, description="Which destinations in Segment get the calls, such as `{All: false, Braze: true}`."
@@ -55,15 +65,18 @@ class SegmentDestination(TrackingDestination):
     def __init__(self, options: SegmentOptions, about: Audiencing) -> None:
         super().__init__(options, about)
         self._end = b'],"writeKey":' + json_bytes(options.write_key.get_secret_value()) + b"}"
+        self.places_identifiers = options.envelope == "personas"
         self._tails: dict[tuple[str, bool], str] = {}
 
     def encode(self, call: IdentifyCall) -> list[Message]:
         if self.options.envelope == "plain":
             return super().encode(call)
-        messages = {
-            key: partial_message(call, [(key, value)], self._personas_tail(key, is_boolean=value in ("true", "false")))
-            for key, value in split_traits(call.traits_json)
-        }
+        identifiers = split_traits(call.identifiers)
+        messages = {}
+        for key, value in split_traits(call.traits_json):
+            tail = self._personas_tail(key, is_boolean=value in ("true", "false"))
+            traits = [(key, value), *(pair for pair in identifiers if pair[0] != key)]
+            messages[key] = partial_message(call, traits, with_context_traits(tail, call.identifiers))
         check_sizes({key: len(message.body) for key, message in messages.items()}, self.bounds)
         return list(messages.values())
 
@@ -81,5 +94,7 @@ class SegmentDestination(TrackingDestination):
         tail = self._tails.get((key, is_boolean))
         if tail is None:
             personas = personas_context(self.about, key, is_boolean=is_boolean)
+            if key in self.options.external_audience_ids:
+                personas["external_audience_id"] = self.options.external_audience_ids[key]
             tail = self._tails[key, is_boolean] = message_tail({"personas": personas}, self._more)
         return tail

@@ -103,7 +103,7 @@ class TrackingDestination(HttpDestination):
             return HttpRequest("POST", self.address, self._headers, body)
         return HttpRequest("POST", self.address, self._headers | {"Content-Encoding": "gzip"}, _gzip(body))
 
-    def judge(self, answer: Answer) -> Judgement:
+    def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
         said = excerpt(answer.body, self._secrets)
         judgement = judge_status(answer, self.statuses, said)
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None:

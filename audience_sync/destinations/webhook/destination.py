@@ -85,7 +85,7 @@ class WebhookDestination(HttpDestination):
         signature = signature_headers(self._key, request.headers[ID], request.body, at)
         return replace(request, headers={**request.headers, **signature})
 
-    def judge(self, answer: Answer) -> Judgement:
+    def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
         """Judge by the status. A page of HTML is not a success, unless ``answers`` lists its status."""
         judgement = judge_status(answer, self._table, excerpt(answer.body, self._secrets))
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None or self._is_named(answer.status):

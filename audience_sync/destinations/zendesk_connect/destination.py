@@ -147,7 +147,7 @@ class ZendeskConnectDestination(HttpDestination):
             "X-Outbound-GUID": str(uuid5(REQUESTS, "\n".join(message.message_id for message in messages))),
         }
 
-    def judge(self, answer: Answer) -> Judgement:
+    def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
         said = excerpt(answer.body, self._secrets)
         judgement = judge_status(answer, CONNECT_STATUSES, error_text(answer.body, self._secrets) or said)
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None:

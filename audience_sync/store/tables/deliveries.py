@@ -25,6 +25,11 @@ subscriptions = Table(
     Column("backfill", Boolean, nullable=False, comment="Whether current members are sent too; false = only changes"),
     Column("ended_run", Integer, comment="The run since which the destination no longer receives it"),
     Column("previously_delivered_run", Integer, comment="Everything up to this run was sent when it last ended"),
+    Column(
+        "sent_as",
+        Text,
+        comment="How it is sent, if not under its key: JSON with the name, the hash, the id and the replaced name",
+    ),
     comment="The properties that each destination receives",
 )
 
@@ -39,6 +44,7 @@ subscription_history = Table(
     Column("ended_run", Integer, comment="As in subscriptions"),
     Column("previously_delivered_run", Integer, comment="As in subscriptions"),
     Column("seeding", Boolean, nullable=False, comment="Whether a person was seeding it"),
+    Column("sent_as", Text, comment="As in subscriptions"),
     comment="The subscriptions at every run (append-only)",
 )
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
+from audience_sync.delivery.mapping import mapping_of
+from audience_sync.delivery.pending.identifiers import add_identifiers
 from audience_sync.delivery.pending.pending import DeliveryInputs, PendingCalls, log_floor, pending_calls
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
 from audience_sync.destinations.base import Destination
@@ -148,6 +150,8 @@ def _pending_delivery(
         only_sent=only_reached,
         withheld_table=kept_back,
     )
+    if current := mapping_of(destination).current_traits:
+        table = add_identifiers(workspace, table, inputs.chains, current)
     return PendingDelivery(
         state=state,
         cursor=cursor,

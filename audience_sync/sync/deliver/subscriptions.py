@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from audience_sync.config.models import AudienceConfig
+from audience_sync.config.models import AudienceConfig, Settings
+from audience_sync.delivery.mapping import sent_form
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
-from audience_sync.delivery.state.subscriptions import keep_retired, resync, subscribe, undo_baseline
+from audience_sync.delivery.state.subscriptions import keep_retired, resync, send_in_form, subscribe, undo_baseline
 from audience_sync.model import ALIAS_KEY, InitialSync
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, origin
 from audience_sync.sync.values.change_set import ChangeSet, NewProperty
-from audience_sync.sync.values.request import Resync, Seed
+from audience_sync.sync.values.request import Resync, RunRequest, Seed, Undo
 from audience_sync.sync.values.run_context import RunContext
 
 
@@ -43,7 +44,7 @@ def states_after_run(
             for key, config in configs.items()
             if key in exists and name in context.settings.destinations_of(config)
         }
-        everything |= {key: True for each in context.settings.computed_traits for key in each.columns if key in exists}
+        everything |= {key: True for key in context.settings.traits_of(name) if key in exists}
         subscribed = {key for key, each in state.subscriptions.items() if each.ended_run is None}
         if name in joining and ALIAS_KEY in exists:
             everything[ALIAS_KEY] = state_before.id is not None
@@ -52,7 +53,7 @@ def states_after_run(
             closed & subscribed, True
         )
         keys |= {new: True for old, new in known.moves.items() if new in keys and old in state.subscriptions}
-        terms = first.get(name, {})
+        terms, options = first.get(name, {}), context.settings.destinations[name]
         match request:
             case Seed(key=key, baseline=True) if key in keys:
                 keys[key] = False
@@ -68,9 +69,22 @@ def states_after_run(
                 ]
                 since = {key: terms[key].subscription.since_run if key in terms else run for key in again}
                 updated = resync(updated, since, run)
+        forms = {key: sent_form(options, key) for key in keys if key not in {*known.frozen, ALIAS_KEY}}
+        updated = send_in_form(updated, forms, {key: each.subscription.since_run for key, each in terms.items()}, run)
         unmade = [key for key in changes.reverted_creations if key in terms and terms[key].is_baseline]
         after[name] = undo_baseline(updated, unmade, run)
     return after
+
+
+def needs_first_runs(settings: Settings, request: RunRequest, before: Mapping[str, DestinationState]) -> bool:
+    """Return whether the run may send again what was sent before: by request, or because its form has changed."""
+    options = settings.destinations
+    return isinstance(request, Resync | Undo) or any(
+        not each.form.is_same(sent_form(options[name], key))
+        for name, state in before.items()
+        for key, each in state.subscriptions.items()
+        if key != ALIAS_KEY
+    )
 
 
 def _configs_by_key(

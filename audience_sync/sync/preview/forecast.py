@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from audience_sync.delivery.fields import missing_fields
+from audience_sync.delivery.mapping import mapping_of
 from audience_sync.delivery.send.batches import Batch, batches, limit_calls, partial_refusal_reason, request_messages
 from audience_sync.delivery.send.calls import CallReader
 from audience_sync.delivery.send.encode import EncodedCall
 from audience_sync.delivery.send.rate_limiter import max_batch_users
 from audience_sync.destinations.base import Destination, HttpDestination, HttpRequest
 from audience_sync.destinations.boundary import Contained, destination_error_message
-from audience_sync.errors import BrokenDestinationError
+from audience_sync.destinations.http.statuses import name_destination
+from audience_sync.errors import BrokenDestinationError, FieldError
 from audience_sync.model import IdentifyCall, RunId
 from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.sync.values.run_plan import RunPlan
@@ -31,6 +34,7 @@ class Forecast:
     ``refused``: the number of ``calls`` that can't be sent; ``refusals``: reasons of the first of them, by user.
     ``withheld``: suppressed users. ``rate_limit``: requests a second; ``rate``: users a second. ``request``: the first
     request, with ``in_request`` of the ``samples``; a destination without HTTP has its ``body`` alone.
+    ``missing_fields``: properties that the destination has no field for; ``fields_problem``: why it is not clear.
     """
 
     name: str
@@ -46,6 +50,9 @@ class Forecast:
     in_request: int = 0
     request: HttpRequest | None = None
     body: bytes = b""
+    missing_fields: Sequence[str] = ()
+    fields_problem: str = ""
+    creates_fields: bool = False
 
     @property
     def seconds(self) -> float | None:
@@ -74,6 +81,8 @@ class Forecast:
             "refused": self.refused,
             "refusals": [{"user_id": user, "reason": why} for user, why in self.refusals.items()],
             "withheld": self.withheld,
+            "missing_fields": list(self.missing_fields),
+            "fields_problem": self.fields_problem or None,
             "samples": [{"user_id": call.user_id, "traits": call.traits} for call in self.samples],
         }
 
@@ -81,9 +90,19 @@ class Forecast:
         """Count a batch and its requests, and show the first calls. ``calls`` reads the users of the batch."""
         sendable = self._without_refused(batch)
         requests = request_messages(sendable, destination.parts, destination.limits) if sendable else ()
-        self.requests += sum(1 for _ in requests)
+        self.requests += sum(1 for each in requests if each)
         if sendable and len(self.samples) < SAMPLES:
             self._show(sendable[: SAMPLES - len(self.samples)], destination, calls)
+
+    def find_missing_fields(self, workspace: Workspace, table: str, destination: Destination) -> None:
+        """Find the properties of the calls that the destination has no field for."""
+        try:
+            missing = missing_fields(workspace, table, destination)
+        except FieldError as error:
+            self.fields_problem = name_destination(str(error), self.name)
+            return
+        self.creates_fields = bool(getattr(destination.options, "create_fields", False))
+        self.missing_fields = sorted({*self.missing_fields, *missing})
 
     def until_broken(self, filled: Iterator[Batch]) -> Iterator[Batch]:
         """The batches. If the destination's code fails at all calls, its error becomes the body."""
@@ -153,7 +172,9 @@ def forecast(
             times=times,
             event_start_runs=share.event_start_runs(destination),
             nonces=nonces,
+            mapping=mapping_of(destination, share.state.active(), share.cursor.position),
         )
+        found.find_missing_fields(workspace, share.table, destination)
         filled = batches(calls.encoded(destination), destination, max_calls=min(sizes, default=None))
         for batch in limit_calls(found.until_broken(filled), most):
             found.add(batch, destination, calls)

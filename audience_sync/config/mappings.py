@@ -1,0 +1,50 @@
+"""Check the mapping of each destination: its traits and names have to exist, and differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from audience_sync.config.models import ConfigFile
+from audience_sync.config.read.problems import ConfigPath, ConfigProblem
+from audience_sync.config.sections.base import USER_ID, DestinationOptions
+from audience_sync.text import unknown_name_message
+
+
+def find_problems(file: ConfigFile) -> Iterator[ConfigProblem]:
+    traits = {key for entry in file.computed_traits for key in entry.columns}
+    audiences = {each.property_key for each in file.audiences if each.property_key}
+    has_named = any(each.names_from for each in file.audiences)  # their keys are in the data
+    for name, options in file.destinations.items():
+        path = ("destinations", name)
+        yield from _unknown(options, sorted(traits), path)
+        if not has_named:
+            for key in options.rename:
+                if key not in traits | audiences:
+                    message = unknown_name_message("audience or trait", key, sorted(traits | audiences))
+                    yield ConfigProblem((*path, "rename", key), message)
+        yield from _repeated(options.rename, traits | audiences, path)
+    for index, entry in enumerate(file.computed_traits):
+        for place, destination in enumerate(entry.destinations or ()):
+            if destination not in file.destinations:
+                message = unknown_name_message("destination", destination, sorted(file.destinations))
+                yield ConfigProblem(("computed_traits", index, "destinations", place), message)
+
+
+def _unknown(options: DestinationOptions, traits: Sequence[str], path: ConfigPath) -> Iterator[ConfigProblem]:
+    if options.known_by not in (USER_ID, *traits):
+        message = unknown_name_message("computed trait", options.known_by, traits)
+        yield ConfigProblem((*path, "user_id"), f"{message}. `user_id: user_id` sends the user ids of the sources")
+    lists = {"identifiers": options.identifiers, "traits": options.traits, "hash": options.hash}
+    for option, keys in lists.items():
+        for index, key in enumerate(keys or ()):
+            if key not in traits:
+                yield ConfigProblem((*path, option, index), unknown_name_message("computed trait", key, traits))
+
+
+def _repeated(rename: Mapping[str, str], keys: set[str], path: ConfigPath) -> Iterator[ConfigProblem]:
+    """A name that two properties would have: one of them would overwrite the other."""
+    for key, name in rename.items():
+        others = {other for other in keys | rename.keys() if rename.get(other, other) == name}
+        if clash := sorted(others - {key}):
+            message = f"`{name}` is the name of `{clash[0]}` there, too: choose another"
+            yield ConfigProblem((*path, "rename", key), message)

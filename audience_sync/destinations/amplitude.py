@@ -1,0 +1,146 @@
+"""Send to Amplitude by ``POST /2/httpapi``: ``$identify`` events and audience events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Meaning, Message
+from audience_sync.destinations.http.option_types import Key
+from audience_sync.destinations.json_api.answers import BodyRule, members, named_items
+from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions
+from audience_sync.destinations.json_api.ids import epoch_milliseconds
+from audience_sync.destinations.json_api.item import Item, Part
+from audience_sync.destinations.json_api.limits import ItemLimits
+from audience_sync.destinations.json_api.values import ValueTypes
+from audience_sync.destinations.messages.identify import json_bytes
+from audience_sync.errors import UnsendableError
+from audience_sync.model import AudienceEvent
+from audience_sync.workspace import quote_literal
+
+#: Words that Amplitude drops as user ids.
+NO_USER_IDS = frozenset(
+    {"anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", "0", "-1", "true", "false", "[]", "{}"}
+    | {"lmy47d", "00000000-0000-0000-0000-000000000000"}
+)
+#: Parts of an answer that have the indexes of invalid events by field.
+INVALID = {
+    "events_with_invalid_fields": "a value is invalid",
+    "events_with_missing_fields": "a field is missing",
+    "events_with_invalid_id_lengths": "the user id is too short for the project",
+}
+
+
+class AmplitudeOptions(JsonApiOptions):
+    type: Literal["amplitude"] = Field("amplitude", description="User properties of Amplitude.")
+    api_key: Key = Field(description="The API key of the project, best as `${AMPLITUDE_API_KEY}`.")
+    region: Literal["us", "eu"] = Field("us", description="The data centre of the project.")
+    min_id_length: int = Field(
+        1, ge=1, description="The least length of a user id. Amplitude's own default of 5 drops shorter ones silently."
+    )
+
+
+class AmplitudeDestination(JsonApiDestination):
+    Options = AmplitudeOptions
+    options: AmplitudeOptions
+    deletion = "delete the user by Amplitude's User Privacy API"
+    hosts: ClassVar[Mapping[str, str]] = {"us": "https://api2.amplitude.com", "eu": "https://api.eu.amplitude.com"}
+    bounds = ItemLimits(service="Amplitude", item_bytes=500_000, properties=1_024, text_characters=1_024)
+    types = ValueTypes(null="unset")
+    batch_messages = 1_000
+    batch_bytes = 1_000_000
+    body_rules = (
+        BodyRule(
+            status=400,
+            pointer="/error",
+            pattern="(?i)^(invalid|missing).api.?key",
+            meaning=Meaning.STOP,
+            hint="the key is not accepted. Correct `destinations.NAME.api_key`, or the region",
+        ),
+        BodyRule(
+            status=429,
+            pointer="/exceeded_daily_quota_users",
+            pattern=r"^\{.",
+            meaning=Meaning.REFUSED,
+            hint="the daily quota of these users is used up",
+        ),
+        BodyRule(
+            status=429,
+            pointer="",
+            meaning=Meaning.SLOW_DOWN,
+            hint="rate limited",
+            wait=15,
+        ),
+    )
+    profile_fields = frozenset({"userid", "deviceid", "id"})
+    remarks = (
+        "Amplitude shows a property only from the user's next event on",
+        "merging previous ids is an add-on of Amplitude (User Mapping): they are not sent",
+    )
+
+    def __init__(self, options: AmplitudeOptions, about: Audiencing) -> None:
+        super().__init__(options, about)
+        key = options.api_key.get_secret_value()
+        self._begin = b'{"api_key":' + json_bytes(key) + b',"events":['
+        self._end = b'],"options":{"min_id_length":%d}}' % options.min_id_length
+        self._secrets = (*about.secrets, key)
+
+    @property
+    def address(self) -> str:
+        return f"{self.base_url}/2/httpapi"
+
+    def items(self, *, sets: bool, unsets: bool) -> Sequence[Item]:
+        begin: Item = ('{"event_type":"$identify","insert_id":', Part.MESSAGE_ID, ',"time":', Part.MILLISECONDS)
+        traits: Item = ('"$set":', Part.TRAITS) if sets or not unsets else ()
+        comma: Item = (",",) if sets and unsets else ()
+        unset: Item = ('"$unset":', Part.UNSET_DASHES) if unsets else ()
+        return [(*begin, ',"user_id":', Part.USER, ',"user_properties":{', *traits, *comma, *unset, "}}")]
+
+    def check_user(self, user_id: str) -> None:
+        super().check_user(user_id)
+        if len(user_id) < self.options.min_id_length:
+            raise UnsendableError(
+                f"the user id has {len(user_id)} characters and Amplitude drops ids of fewer than "
+                f"{self.options.min_id_length}: lower `min_id_length`"
+            )
+        if user_id.lower() in NO_USER_IDS:
+            raise UnsendableError(f"Amplitude drops the user id '{user_id}', which means no user there")
+
+    def user_conditions(self) -> Sequence[str]:
+        words = ", ".join(map(quote_literal, sorted(NO_USER_IDS)))
+        return (f"length(user_id) >= {self.options.min_id_length}", f"lower(user_id) not in ({words})")
+
+    def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
+        body = {
+            "event_type": self.event_name(event),
+            "insert_id": event.message_id,
+            "time": epoch_milliseconds(event.timestamp),
+            "user_id": user_id,
+            "event_properties": self.event_properties(event),
+        }
+        return self.event(user_id, event, body)
+
+    def request(self, messages: Sequence[Message]) -> HttpRequest:
+        body = self._begin + b",".join(message.body for message in messages) + self._end
+        return self.post("/2/httpapi", body, {})
+
+    def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
+        """Return the events that a refusal names: Amplitude then accepted none of the request."""
+        named = named_items(
+            messages,
+            "/user_id",
+            [
+                (user, "the daily quota of this user is used up")
+                for user in members(body, "/exceeded_daily_quota_users")
+            ],
+        )
+        for part, reason in INVALID.items():
+            for field in members(body, f"/{part}"):
+                named |= _indexes(members(body, f"/{part}/{field}"), f"{reason}: {field}")
+        return named | _indexes(members(body, "/silenced_events"), "Amplitude silences this user or device")
+
+
+def _indexes(found: Sequence[str | int], reason: str) -> dict[int, str]:
+    return {each: reason for each in found if isinstance(each, int)}

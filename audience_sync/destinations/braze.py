@@ -1,0 +1,184 @@
+"""Send to Braze by ``POST /users/track``, and previous ids by ``POST /users/merge``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any, ClassVar, Literal, Self
+
+import orjson
+from pydantic import Field, model_validator
+
+from audience_sync.config.sections.base import Rate
+from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Merge, Message
+from audience_sync.destinations.http.option_types import BaseUrl, Key
+from audience_sync.destinations.http.statuses import HINTS, StatusTable
+from audience_sync.destinations.json_api.answers import listed
+from audience_sync.destinations.json_api.destination import (
+    JsonApiDestination,
+    JsonApiOptions,
+    divided,
+    split_kinds,
+)
+from audience_sync.destinations.json_api.item import Item, Part
+from audience_sync.destinations.json_api.limits import ItemLimits
+from audience_sync.destinations.messages.identify import json_bytes, json_text
+from audience_sync.model import Alias, AudienceEvent
+
+#: An object with one of these keys changes the stored value instead of replacing it.
+OPERATORS = frozenset({"inc", "add", "remove", "update", "$add", "$remove", "$update"})
+MERGES = 50
+
+
+class BrazeOptions(JsonApiOptions):
+    type: Literal["braze"] = Field("braze", description="Braze's REST API.")
+    api_key: Key = Field(description="A REST API key with the permission `users.track`, best as `${BRAZE_API_KEY}`.")
+    url: BaseUrl = Field(description="The REST endpoint of your instance, such as `https://rest.iad-01.braze.com`.")
+    id: Literal["external_id", "alias", "email", "phone"] | None = Field(
+        None,
+        description="What the user id is there; default: `email` or `phone` with that `user_id`, and else "
+        "`external_id`. An `alias` needs `alias_label`.",
+    )
+    alias_label: str | None = Field(None, description="The label of the user aliases.")
+    update_only: bool = Field(False, description="Create no users: a call for an unknown user does nothing.")
+    rate_limit: Rate | None = Field(1000.0, description="Maximum number of requests per second, minute or hour.")
+
+    @property
+    def identifier(self) -> str:
+        return self.id or (self.known_by if self.known_by in ("email", "phone") else "external_id")
+
+    @model_validator(mode="after")
+    def _label_of_aliases(self) -> Self:
+        if (self.id == "alias") != (self.alias_label is not None):
+            raise ValueError("`id: alias` and `alias_label` need each other")
+        return self
+
+
+class BrazeDestination(JsonApiDestination):
+    Options = BrazeOptions
+    options: BrazeOptions
+    deletion = "delete the user by Braze's `POST /users/delete`"
+    bounds = ItemLimits(
+        service="Braze",
+        item_bytes=100_000,
+        name_characters=255,
+        text_characters=255,
+        reserved=frozenset(
+            {"external_id", "user_alias", "braze_id", "_update_existing_only", "app_id", "push_tokens"}
+            | {"push_token_import"}
+        ),
+    )
+    names: ClassVar[Mapping[str, str]] = {"firstName": "first_name", "lastName": "last_name", "timezone": "time_zone"}
+    batch_messages = 75
+    batch_bytes = 4_000_000
+    statuses = StatusTable(
+        hints={**HINTS, 401: "the key is not accepted: does it belong to the instance in `destinations.NAME.url`?"}
+    )
+    profile_fields = frozenset(
+        {"externalid", "useralias", "brazeid", "email", "phone", "country", "currentlocation", "dateoffirstsession"}
+        | {"dateoflastsession", "dob", "emailsubscribe", "emailopentrackingdisabled", "emailclicktrackingdisabled"}
+        | {"facebook", "firstname", "lastname", "gender", "homecity", "imageurl", "language", "markedemailasspamat"}
+        | {"pushsubscribe", "pushtokens", "pushtokenimport", "subscriptiongroups", "timezone", "twitter", "bio"}
+        | {"updateexistingonly", "appid"}
+    )
+    has_alias = True
+    checks_nested = True
+    remarks = ("a property that is on the blocklist of the workspace is dropped without an error",)
+
+    def __init__(self, options: BrazeOptions, about: Audiencing) -> None:
+        super().__init__(options, about)
+        key = options.api_key.get_secret_value()
+        self._headers = {"Authorization": f"Bearer {key}"}
+        self._secrets = (*about.secrets, key)
+
+    @property
+    def address(self) -> str:
+        return f"{self.base_url}/users/track"
+
+    @property
+    def item(self) -> Item:
+        begin, end = (f'{{"{self.options.identifier}":', ""), ""
+        if self.options.identifier == "alias":
+            begin = ('{"user_alias":{"alias_name":', f',"alias_label":{json_text(self.options.alias_label)}}}')
+            end = ',"_update_existing_only":false'  # for an alias the default is true
+        if self.options.update_only:
+            end = ',"_update_existing_only":true'
+        return (begin[0], Part.USER, begin[1] + end, Part.FIELDS)
+
+    def _identifier(self, user_id: str) -> dict[str, Any]:
+        if self.options.identifier != "alias":
+            return {self.options.identifier: user_id}
+        return {"user_alias": {"alias_name": user_id, "alias_label": self.options.alias_label}}
+
+    def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
+        body = {
+            **self._identifier(user_id),
+            "name": self.event_name(event),
+            "time": event.timestamp,
+            "properties": self.event_properties(event),
+        }
+        if self.options.update_only or self.options.identifier == "alias":
+            body["_update_existing_only"] = self.options.update_only
+        return self.event(user_id, event, body)
+
+    def encode_alias(self, user_id: str, alias: Alias) -> Merge:
+        body = {
+            "identifier_to_merge": self._identifier(alias.previous_id),
+            "identifier_to_keep": self._identifier(user_id),
+        }
+        return Merge(alias.message_id, json_bytes(body))
+
+    def value_problem(self, name: str, value: str) -> str:
+        """Objects that Braze reads as an operation, or drops whole because a part of them is null."""
+        if value[0] != "{":
+            return ""
+        found = orjson.loads(value)
+        if not OPERATORS.isdisjoint(found):
+            return "is an object that Braze would read as an operation on the stored value"
+        return "has an object with null, which Braze drops whole" if _has_null(found) else ""
+
+    def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
+        groups = split_kinds(messages)
+        return list(
+            chain.from_iterable(
+                divided(group, MERGES if isinstance(group[0], Merge) else self.batch_messages) for group in groups
+            )
+        )
+
+    def request(self, messages: Sequence[Message]) -> HttpRequest:
+        if isinstance(messages[0], Merge):
+            return self.post("/users/merge", _joined({"merge_updates": messages}), self._headers)
+        users, events = _arrays(messages)
+        body = _joined({"attributes": [each for _, each in users], "events": [each for _, each in events]})
+        batch = {"X-Braze-Batch": "true"} if len(messages) > 1 else {}
+        return self.post("/users/track", body, {**self._headers, **batch})
+
+    def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
+        users, events = _arrays(messages)
+        arrays = {"attributes": users, "events": events}
+        found = {}
+        for error in listed(body, "/errors"):
+            array, index = arrays.get(str(error.get("input_array")), []), error.get("index")
+            if isinstance(index, int) and 0 <= index < len(array):
+                found[array[index][0]] = str(error.get("type", ""))
+        return found
+
+
+def _arrays(messages: Sequence[Message]) -> tuple[list[tuple[int, Message]], list[tuple[int, Message]]]:
+    """Return the users and the events of a request, each with its index among all messages."""
+    indexed = list(enumerate(messages))
+    return (
+        [(index, each) for index, each in indexed if not isinstance(each, Event)],
+        [(index, each) for index, each in indexed if isinstance(each, Event)],
+    )
+
+
+def _joined(arrays: Mapping[str, Sequence[Message]]) -> bytes:
+    written = {name: b",".join(each.body for each in found) for name, found in arrays.items() if found}
+    return b"{" + b",".join(b'"%s":[%s]' % (name.encode(), items) for name, items in written.items()) + b"}"
+
+
+def _has_null(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(each is None or _has_null(each) for each in value.values())
+    return False

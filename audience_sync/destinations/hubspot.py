@@ -1,0 +1,226 @@
+"""Send to HubSpot by ``POST /crm/v3/objects/contacts/batch/upsert``, and create the properties that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Literal, Self
+
+import orjson
+from pydantic import Field, model_validator
+
+from audience_sync.config.sections.base import USER_ID, Rate
+from audience_sync.destinations.base import (
+    Answer,
+    Audiencing,
+    Event,
+    FieldKind,
+    HttpRequest,
+    Judgement,
+    Meaning,
+    Message,
+)
+from audience_sync.destinations.http.option_types import Key
+from audience_sync.destinations.http.statuses import STATUSES, StatusTable, status_reason
+from audience_sync.destinations.json_api.answers import BodyRule, at, listed, members, named_items, parsed_body
+from audience_sync.destinations.json_api.destination import divided, split_kinds
+from audience_sync.destinations.json_api.fields import FieldsDestination, FieldsOptions
+from audience_sync.destinations.json_api.ids import message_uuid
+from audience_sync.destinations.json_api.item import Item, Part
+from audience_sync.destinations.json_api.limits import ItemLimits
+from audience_sync.destinations.json_api.values import ValueTypes
+from audience_sync.destinations.messages.identify import json_text
+from audience_sync.errors import UnsendableError
+from audience_sync.model import AudienceEvent
+
+PROPERTIES = "/crm/v3/properties/contacts"
+#: ``type`` and ``fieldType`` of a property of each kind.
+PROPERTY_TYPES = {
+    FieldKind.BOOLEAN: ("bool", "booleancheckbox"),
+    FieldKind.NUMBER: ("number", "number"),
+    FieldKind.DATE: ("datetime", "date"),
+    FieldKind.TEXT: ("string", "text"),
+}
+YES_NO = [
+    {"label": "Yes", "value": "true", "displayOrder": 0, "hidden": False},
+    {"label": "No", "value": "false", "displayOrder": 1, "hidden": False},
+]
+NOTHING_WRITTEN = "HubSpot answered with a success and wrote nothing"
+
+
+class HubSpotOptions(FieldsOptions):
+    type: Literal["hubspot"] = Field("hubspot", description="Contacts of HubSpot's CRM.")
+    token: Key = Field(description="The token of a private app, best as `${HUBSPOT_TOKEN}`.")
+    id_property: str = Field(
+        "email", description="The property that a user id is: `email`, or one that was created with unique values."
+    )
+    property_group: str = Field("contactinformation", description="The group of the properties that are created.")
+    rate_limit: Rate | None = Field(10.0, description="Maximum number of requests per second, minute or hour.")
+
+    @property
+    def known_by(self) -> str:
+        return self.user_id or ("email" if self.id_property == "email" else USER_ID)
+
+    @model_validator(mode="after")
+    def _address_of_events(self) -> Self:
+        if self.events and self.id_property != "email":
+            raise ValueError("HubSpot's events name a contact by e-mail: `events` needs `id_property: email`")
+        return self
+
+
+class HubSpotDestination(FieldsDestination):
+    Options = HubSpotOptions
+    options: HubSpotOptions
+    deletion = "delete the contact in HubSpot (permanently, for the GDPR)"
+    hosts: ClassVar[Mapping[str, str]] = {"": "https://api.hubapi.com"}
+    bounds = ItemLimits(
+        service="HubSpot",
+        item_bytes=1_000_000,
+        name_characters=100,
+        text_characters=65_536,
+        name_pattern="[a-z][a-z0-9_]*",
+        reserved=frozenset({"hs_object_id", "createdate", "lastmodifieddate"}),
+    )
+    types = ValueTypes(as_text=True, null="empty")
+    names: ClassVar[Mapping[str, str]] = {"firstName": "firstname", "lastName": "lastname"}
+    batch_messages = 100
+    batch_bytes = 3_000_000
+    statuses = StatusTable({**STATUSES, 409: Meaning.RETRY, 423: Meaning.RETRY, 477: Meaning.RETRY})
+    body_rules = (
+        BodyRule(
+            status=400,
+            pointer="",
+            pattern="PROPERTY_DOESNT_EXIST|[Pp]roperty .* does not exist",
+            meaning=Meaning.STOP,
+            hint="a property does not exist. Create it in HubSpot, or set `destinations.NAME.create_fields: true`",
+        ),
+        BodyRule(
+            status=429,
+            pointer="/policyName",
+            pattern="DAILY",
+            meaning=Meaning.SLOW_DOWN,
+            hint="the account's daily quota is used up until midnight in its time zone",
+            wait=3_600,
+        ),
+        BodyRule(
+            status=2,
+            pointer="/results",
+            pattern=r"^\[\]$",
+            unless="/errors",
+            meaning=Meaning.REFUSED,
+            hint=NOTHING_WRITTEN,
+        ),
+    )
+    profile_fields = frozenset(
+        {"email", "firstname", "lastname", "phone", "mobilephone", "company", "website", "address", "city", "state"}
+        | {"zip", "country", "jobtitle", "lifecyclestage", "createdate", "lastmodifieddate", "hsobjectid", "industry"}
+        | {"annualrevenue", "numemployees", "salutation", "fax", "notes", "message"}
+    )
+    remarks = (
+        "every property has to exist in HubSpot: `create_fields: true` creates those that do not",
+        "contacts can't be merged by user id: previous ids are not sent",
+    )
+
+    def __init__(self, options: HubSpotOptions, about: Audiencing) -> None:
+        super().__init__(options, about)
+        key = options.token.get_secret_value()
+        self._headers = {"Authorization": f"Bearer {key}"}
+        self._secrets = (*about.secrets, key)
+
+    @property
+    def address(self) -> str:
+        return f"{self.base_url}/crm/v3/objects/contacts/batch/upsert"
+
+    @property
+    def item(self) -> Item:
+        id_property = f',"idProperty":{json_text(self.options.id_property)},"objectWriteTraceId":'
+        return ('{"id":', Part.USER, id_property, Part.MESSAGE_ID, ',"properties":', Part.TRAITS, "}")
+
+    def check_user(self, user_id: str) -> None:
+        super().check_user(user_id)
+        if self.options.id_property == "email" and "@" not in user_id:
+            raise UnsendableError(
+                "the user id is not an e-mail address: set `id_property` to the property that has the user ids"
+            )
+
+    def user_conditions(self) -> Sequence[str]:
+        return ("contains(user_id, '@')",) if self.options.id_property == "email" else ()
+
+    def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
+        """Return a custom event: its definition has to exist, with the property ``audience_key``."""
+        body = {
+            "eventName": self.event_name(event),
+            "email": user_id,
+            "occurredAt": event.timestamp,
+            "uuid": message_uuid(event.message_id),
+            "properties": {"audience_key": event.key},
+        }
+        return self.event(user_id, event, body)
+
+    def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
+        """Put a contact that is named twice into another request: HubSpot refuses a request with both."""
+        parts: list[list[Message]] = []
+        for group in split_kinds(messages, events_apart=True):
+            if isinstance(group[0], Event):
+                parts.append(group)
+                continue
+            rounds: list[dict[bytes, Message]] = [{}]
+            for message in group:
+                contact = message.body[: message.body.find(b',"idProperty"')].lower()
+                free = next((each for each in rounds if contact not in each), None)
+                if free is None:
+                    free = {}
+                    rounds.append(free)
+                free[contact] = message
+            parts += [list(each.values()) for each in rounds]
+        return [part for group in parts for part in divided(group, self.batch_messages)]
+
+    def request(self, messages: Sequence[Message]) -> HttpRequest:
+        path = "/events/v3/send/batch" if isinstance(messages[0], Event) else "/crm/v3/objects/contacts/batch/upsert"
+        body = b'{"inputs":[' + b",".join(message.body for message in messages) + b"]}"
+        return self.post(path, body, self._headers)
+
+    def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
+        named = [
+            (trace, str(error.get("message", "")))
+            for error in listed(body, "/errors")
+            for trace in members(error, "/context/objectWriteTraceId")
+        ]
+        return named_items(messages, "/objectWriteTraceId", named)
+
+    def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
+        """Judge; a success that does not account for every contact is a refusal, which is halved."""
+        judgement = super().judge(answer, messages)
+        body = parsed_body(answer)
+        results = at(body, "/results")
+        if judgement.meaning is not Meaning.DELIVERED or not messages or not isinstance(results, list):
+            return judgement
+        if len(results) + len(judgement.refused) >= len(messages):
+            return judgement
+        reason = status_reason(answer.status or 0, f"{len(results)} of {len(messages)} contacts were written", {})
+        return replace(judgement, meaning=Meaning.REFUSED, reason=reason)
+
+    def fields_request(self) -> HttpRequest:
+        return self.post(PROPERTIES, b"", self._headers, method="GET")
+
+    def field_names(self, body: Any) -> Collection[str]:
+        return {str(each.get("name")) for each in listed(body, "/results")}
+
+    def field_request(self, name: str, kind: FieldKind) -> HttpRequest:
+        kind_type, field_type = PROPERTY_TYPES[kind]
+        body: dict[str, Any] = {
+            "name": name,
+            "label": label(name),
+            "groupName": self.options.property_group,
+            "type": kind_type,
+            "fieldType": field_type,
+        }
+        if kind is FieldKind.BOOLEAN:
+            body["options"] = YES_NO
+        return self.post(PROPERTIES, orjson.dumps(body), self._headers)
+
+
+def label(name: str) -> str:
+    """Return a label for people: ``total_revenue`` becomes ``Total revenue``; a short word is an abbreviation."""
+    words = name.replace("_", " ")
+    return words.upper() if len(words) <= 3 else words.capitalize()

@@ -1,0 +1,139 @@
+"""Send to Iterable by ``POST /api/users/bulkUpdate``, ``/api/events/trackBulk`` and ``/api/users/merge``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from audience_sync.config.sections.base import Rate
+from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Merge, Message
+from audience_sync.destinations.http.option_types import Key
+from audience_sync.destinations.http.statuses import HINTS, StatusTable
+from audience_sync.destinations.json_api.answers import members, named_items
+from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions, split_kinds
+from audience_sync.destinations.json_api.ids import epoch_seconds
+from audience_sync.destinations.json_api.item import Item, Part
+from audience_sync.destinations.json_api.limits import ItemLimits
+from audience_sync.destinations.json_api.values import ValueTypes
+from audience_sync.destinations.messages.identify import json_bytes
+from audience_sync.model import Alias, AudienceEvent
+
+#: The lists of ``failedUpdates``, each with its reason; the names end with ``Emails`` or ``UserIds``.
+FAILURES = {
+    "invalid": "Iterable does not accept this user id",
+    "notFound": "Iterable has no such user",
+    "invalidData": "a property has another type than Iterable's field of that name",
+    "conflict": "the user id or e-mail belongs to another user of Iterable",
+    "forgotten": "the user was forgotten in Iterable (GDPR) and can't be updated",
+}
+NOT_STORED = "Iterable has no such field and creates none. Allow new fields in the project, or create it there"
+
+
+class IterableOptions(JsonApiOptions):
+    type: Literal["iterable"] = Field("iterable", description="Iterable's API.")
+    api_key: Key = Field(description="A server-side API key of the project, best as `${ITERABLE_API_KEY}`.")
+    region: Literal["us", "eu"] = Field("us", description="The data centre of the project.")
+    project: Literal["hybrid", "user_id", "email"] = Field(
+        "hybrid", description="How the project identifies users. In an `email` project users are created by id, too."
+    )
+    id: Literal["user_id", "email"] | None = Field(
+        None, description="What the user id is there; default: `email` with `user_id: email`, and else `user_id`."
+    )
+    update_only: bool = Field(False, description="Create no users. Iterable has to enable this for the project.")
+    create_new_fields: bool | None = Field(
+        None, description="Whether Iterable creates fields for new properties; default: the project's setting."
+    )
+    rate_limit: Rate | None = Field(5.0, description="Maximum number of requests per second, minute or hour.")
+
+    @property
+    def is_by_email(self) -> bool:
+        return self.id == "email" or (self.id is None and self.known_by == "email")
+
+
+class IterableDestination(JsonApiDestination):
+    Options = IterableOptions
+    options: IterableOptions
+    deletion = "delete the user by Iterable's `DELETE /api/users/{email}`, or forget them in the project (GDPR)"
+    hosts: ClassVar[Mapping[str, str]] = {"us": "https://api.iterable.com", "eu": "https://api.eu.iterable.com"}
+    bounds = ItemLimits(
+        service="Iterable",
+        item_bytes=1_000_000,
+        reserved=frozenset(
+            {"userId", "itblInternal", "itblUserId", "devices", "emailListIds", "unsubscribedChannelIds"}
+            | {"unsubscribedMessageTypeIds", "subscribedMessageTypeIds", "profileUpdatedAt"}
+        ),
+        name_pattern='[^."]+',
+    )
+    types = ValueTypes(dates="%Y-%m-%d %H:%M:%S +00:00")
+    names: ClassVar[Mapping[str, str]] = {"phone": "phoneNumber", "createdAt": "signupDate"}
+    batch_messages = 1_000
+    batch_bytes = 4_000_000
+    statuses = StatusTable(
+        hints={**HINTS, 401: "the key is not accepted: is it a server-side key, and `destinations.NAME.region` right?"}
+    )
+    profile_fields = frozenset(
+        {"email", "userid", "phone", "phonenumber", "emaillistids", "unsubscribedchannelids", "devices", "signupdate"}
+        | {"unsubscribedmessagetypeids", "subscribedmessagetypeids", "profileupdatedat", "itblinternal", "itbluserid"}
+    )
+    has_alias = True
+    remarks = ("the type of a field is fixed by its first value; a value of another type is refused",)
+
+    def __init__(self, options: IterableOptions, about: Audiencing) -> None:
+        super().__init__(options, about)
+        key = options.api_key.get_secret_value()
+        self._headers = {"Api-Key": key}
+        self._secrets = (*about.secrets, key)
+        self._id = "email" if options.is_by_email else "userId"
+        switches = {"createNewFields": options.create_new_fields, "updateOnly": options.update_only or None}
+        self._end = b"".join(b"," + json_bytes({name: on})[1:-1] for name, on in switches.items() if on is not None)
+
+    @property
+    def address(self) -> str:
+        return f"{self.base_url}/api/users/bulkUpdate"
+
+    @property
+    def item(self) -> Item:
+        prefer = ',"preferUserId":true' if self.options.project == "email" and self._id == "userId" else ""
+        return (f'{{"{self._id}":', Part.USER, f'{prefer},"dataFields":', Part.TRAITS, "}")
+
+    def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
+        body = {
+            self._id: user_id,
+            "eventName": self.event_name(event),
+            "id": event.message_id,
+            "createdAt": epoch_seconds(event.timestamp),
+            "dataFields": self.event_properties(event),
+        }
+        return self.event(user_id, event, body)
+
+    def encode_alias(self, user_id: str, alias: Alias) -> Merge:
+        name = "Email" if self._id == "email" else "UserId"
+        return Merge(alias.message_id, json_bytes({f"source{name}": alias.previous_id, f"destination{name}": user_id}))
+
+    def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
+        """Events have an address of their own; a merge is a request of its own."""
+        groups = split_kinds(messages, events_apart=True)
+        return [part for group in groups for part in ([[m] for m in group] if isinstance(group[0], Merge) else [group])]
+
+    def request(self, messages: Sequence[Message]) -> HttpRequest:
+        if isinstance(messages[0], Merge):
+            return self.post("/api/users/merge", messages[0].body, self._headers)
+        items = b",".join(message.body for message in messages)
+        if isinstance(messages[0], Event):
+            return self.post("/api/events/trackBulk", b'{"events":[' + items + b"]}", self._headers)
+        return self.post("/api/users/bulkUpdate", b'{"users":[' + items + b"]" + self._end + b"}", self._headers)
+
+    def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
+        kind = "Emails" if self._id == "email" else "UserIds"
+        named = [
+            (user, reason)
+            for failure, reason in FAILURES.items()
+            for place in (f"/failedUpdates/{failure}{kind}", f"/{failure}{kind}")
+            for user in members(body, place)
+        ]
+        return named_items(messages, f"/{self._id}", named, ignores_case=self._id == "email")
+
+    def field_errors(self, body: Any) -> Mapping[str, str]:
+        return {str(name): NOT_STORED for name in members(body, "/filteredOutFields")}

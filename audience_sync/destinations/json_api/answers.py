@@ -1,0 +1,110 @@
+"""Read a service's JSON answers: what a body means against its status, and which items it names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from audience_sync.destinations.base import Answer, Judgement, Meaning, Message
+from audience_sync.destinations.http.statuses import status_reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyRule:
+    """A row of a table: the meaning of a body that its status alone does not have.
+
+    ``status``: the status, or its hundred (2 is 2xx). ``pointer``: a JSON pointer to a value; the rule holds if it
+    exists and its text matches ``pattern``, and there is nothing at ``unless``. ``hint``: what it means and what to
+    do. ``wait``: seconds, unless the answer has a time to wait.
+    """
+
+    status: int
+    pointer: str
+    pattern: str = ""
+    meaning: Meaning
+    hint: str
+    wait: float | None = None
+    unless: str | None = None
+
+    def holds(self, status: int, body: Any) -> bool:
+        if status not in (self.status, *range(self.status * 100, self.status * 100 + 100)):
+            return False
+        if self.unless is not None and at(body, self.unless):
+            return False
+        value = at(body, self.pointer)
+        return value is not None and re.search(self.pattern, _text(value)) is not None
+
+
+def judge_rules(rules: Sequence[BodyRule], judgement: Judgement, body: Any, detail: str) -> Judgement:
+    """Return the meaning that the first rule gives to a body, or the judgement by its status."""
+    status = judgement.status
+    if status is None:
+        return judgement
+    for rule in rules:
+        if rule.holds(status, body):
+            wait = rule.wait if judgement.retry_after is None else judgement.retry_after
+            reason = status_reason(status, detail, {status: rule.hint})
+            return Judgement(rule.meaning, reason, status=status, retry_after=wait)
+    return judgement
+
+
+def parsed_body(answer: Answer) -> Any:
+    """Return the JSON of an answer; None for another body."""
+    try:
+        return orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def at(body: Any, pointer: str) -> Any:
+    """Return the value at a JSON pointer (RFC 6901), or None."""
+    for name in pointer.split("/")[1:]:
+        name = name.replace("~1", "/").replace("~0", "~")
+        if isinstance(body, Mapping):
+            body = body.get(name)
+        elif isinstance(body, list) and name.isdigit() and int(name) < len(body):
+            body = body[int(name)]
+        else:
+            return None
+    return body
+
+
+def listed(body: Any, pointer: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects of the list at a pointer."""
+    found = at(body, pointer)
+    return (each for each in found if isinstance(each, Mapping)) if isinstance(found, list) else iter(())
+
+
+def members(body: Any, pointer: str) -> list[str | int]:
+    """Return the texts and numbers of the list at a pointer, or the names of the object; empty for another body."""
+    found = at(body, pointer)
+    return [each for each in found if isinstance(each, str | int)] if isinstance(found, list | Mapping) else []
+
+
+def index_in(pointer: str, pattern: str) -> int | None:
+    """Return the index in a pointer to an item, such as ``/data/3/attributes``; ``pattern`` has it as a group."""
+    match = re.search(pattern, pointer)
+    return int(match[1]) if match else None
+
+
+def named_items(
+    messages: Sequence[Message], pointer: str, identifiers: Iterable[tuple[object, str]], *, ignores_case: bool = False
+) -> dict[int, str]:
+    """Return the reasons by index of messages that an answer names by an identifier.
+
+    ``pointer``: where a message has the identifier. ``identifiers``: each with its reason.
+    """
+    form = str.lower if ignores_case else str
+    reasons = {form(str(each)): why for each, why in identifiers}
+    if not reasons:
+        return {}
+    own = enumerate(form(_text(at(orjson.loads(each.body), pointer))) for each in messages)
+    return {index: reasons[text] for index, text in own if text in reasons}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -1,0 +1,75 @@
+"""List and create the fields that have to exist at a service before a call carries them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from audience_sync.destinations.base import Answer, FieldKind, HttpRequest, Meaning
+from audience_sync.destinations.json_api.answers import parsed_body
+from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions
+from audience_sync.errors import FieldError
+
+if TYPE_CHECKING:
+    from audience_sync.destinations.http.transport import HttpTransport
+
+#: The answer to a field that another run has created meanwhile.
+STATUS_EXISTS = 409
+
+
+class FieldsOptions(JsonApiOptions):
+    create_fields: bool = Field(False, description="Create the fields that are missing there, before the first call.")
+
+
+class FieldsDestination(JsonApiDestination):
+    """A service with fields. A subclass has the requests and the form of their answers, which are pure."""
+
+    options: FieldsOptions
+    has_fields = True
+
+    @abstractmethod
+    def fields_request(self) -> HttpRequest:
+        """Return the request that lists the fields."""
+
+    @abstractmethod
+    def field_names(self, body: Any) -> Collection[str]:
+        """Return the names of the fields in the answer's JSON."""
+
+    @abstractmethod
+    def field_request(self, name: str, kind: FieldKind) -> HttpRequest:
+        """Return the request that creates a field."""
+
+    def missing_fields(self, keys: Collection[str]) -> Collection[str]:
+        with self._transport() as transport:
+            answer = self._accepted(transport, self.fields_request(), "its fields can't be listed")
+        existing = self.field_names(parsed_body(answer))
+        return [key for key in keys if self.names.get(key, key) not in existing]
+
+    def create_fields(self, fields: Mapping[str, FieldKind]) -> None:
+        if not self.options.create_fields:
+            raise FieldError(
+                f"these fields do not exist there: {', '.join(fields)}. Nothing was sent. Create them, or set "
+                "`destinations.NAME.create_fields: true`"
+            )
+        with self._transport() as transport:
+            for key, kind in fields.items():
+                request = self.field_request(self.names.get(key, key), kind)
+                self._accepted(transport, request, f"the field '{key}' can't be created", STATUS_EXISTS)
+
+    def _transport(self) -> HttpTransport:
+        from audience_sync.destinations.http.transport import HttpTransport
+
+        return HttpTransport(self)
+
+    def _accepted(
+        self, transport: HttpTransport, request: HttpRequest, problem: str, also: int | None = None
+    ) -> Answer:
+        """Return the answer to a request. Raises FieldError unless it is a success or the status ``also``."""
+        answer = transport.answer(request)
+        judgement = self.judge(answer)
+        if judgement.meaning is not Meaning.DELIVERED and answer.status != also:
+            raise FieldError(f"{problem}: {judgement.reason}")
+        return answer

@@ -1,0 +1,131 @@
+"""Check properties against a service's limits, and divide those of one user between items."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from audience_sync.destinations.json_api.values import plain_object_sql
+from audience_sync.destinations.messages.identify import object_json
+from audience_sync.errors import UnsendableError
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemLimits:
+    """A service's limits of one item: bytes, properties, the user id, names, and values.
+
+    ``name_pattern``: the form of a name, if it has one. ``text_characters`` and ``text_bytes`` bound texts,
+    ``value_bytes`` every value.
+    The names in ``reserved`` belong to the service: no property may have one.
+    """
+
+    service: str
+    item_bytes: int
+    properties: int = sys.maxsize
+    user_bytes: int = sys.maxsize
+    name_characters: int = sys.maxsize
+    text_characters: int = sys.maxsize
+    text_bytes: int = sys.maxsize
+    value_bytes: int = sys.maxsize
+    reserved: frozenset[str] = frozenset()
+    name_pattern: str = ""
+
+    @property
+    def short(self) -> int:
+        """The characters of a text that is surely within the limits of a value."""
+        return min(self.text_characters, self.value_bytes // 4, self.text_bytes // 4)
+
+    def check_user(self, user_id: str) -> None:
+        """Raise UnsendableError for a user id that the service refuses or drops."""
+        if not user_id:
+            raise UnsendableError("the user id is empty")
+        if len(user_id) > self.user_bytes // 4 and (size := len(user_id.encode("utf-8", "replace"))) > self.user_bytes:
+            raise UnsendableError(f"the user id has {size:,} bytes and {self.service} takes {self.user_bytes:,}")
+
+    def check(self, properties: Sequence[Pair], names: Mapping[str, str], own: Callable[[str, str], str]) -> None:
+        """Raise UnsendableError with every property that the service would refuse, cut or use for its own purpose.
+
+        ``names``: those under which some properties are sent. ``own`` returns the problem that this service alone has
+        with a value.
+        """
+        reasons = {
+            key: f"'{key}' {why}"
+            for key, value in properties
+            if (why := self._name_problem(names.get(key, key)) or self._value_problem(value) or own(key, value))
+        }
+        if reasons:
+            raise UnsendableError("; ".join(reasons.values()), reasons)
+
+    def _name_problem(self, name: str) -> str:
+        if name in self.reserved:
+            return f"has a name that {self.service} uses itself: rename the property"
+        if self.name_pattern and not re.fullmatch(self.name_pattern, name):
+            return f"can't be a name at {self.service}, whose names match {self.name_pattern}: rename the property"
+        if len(name) > self.name_characters:
+            return f"has a name of {len(name):,} characters and {self.service} takes {self.name_characters:,}"
+        return ""
+
+    def _value_problem(self, value: str) -> str:
+        if len(value) <= self.short:
+            return ""
+        text = json.loads(value) if value[0] == '"' else value
+        if text is not value and len(text) > self.text_characters:
+            return self._too_long(f"{len(text):,} characters", f"{self.text_characters:,} of a text")
+        most = self.value_bytes if text is value else min(self.value_bytes, self.text_bytes)
+        size = len(text.encode("utf-8", "replace"))
+        return self._too_long(f"{size:,} bytes", f"{most:,} of a value") if size > most else ""
+
+    def _too_long(self, size: str, most: str) -> str:
+        return f"has {size} and {self.service} takes {most}: shorten the value at its source"
+
+    def check_sizes(self, sizes: Mapping[str, int]) -> None:
+        """Raise UnsendableError with every property whose item would be too large even without other properties."""
+        reasons = {
+            name: f"'{name}' makes an item of {size:,} bytes and {self.service} takes {self.item_bytes:,}: "
+            "shorten the value at its source"
+            for name, size in sizes.items()
+            if size > self.item_bytes
+        }
+        if reasons:
+            raise UnsendableError("; ".join(reasons.values()), reasons)
+
+    def divide(self, properties: Sequence[Pair], room: int) -> Iterator[Sequence[Pair]]:
+        """Group the properties by item, with at most ``room`` bytes in each."""
+        group: list[Pair] = []
+        used = 0
+        for pair in properties:
+            size = len(object_json([pair]).encode())
+            if group and (len(group) >= self.properties or used + size > room):
+                yield group
+                group, used = [], 0
+            group.append(pair)
+            used += size
+        if group:
+            yield group
+
+    def sql_conditions(self, renamed: Mapping[str, str]) -> list[str]:
+        """Return the conditions, in SQL, under which a call is surely within the limits but for reserved names.
+
+        ``renamed``: the names of properties that have another name at the service.
+        """
+        user = "not contains(cast(to_json(user_id) as varchar), '\\')"
+        found = ["user_id != ''", user, "not contains(traits, chr(10))"]
+        if self.user_bytes < sys.maxsize:
+            found.append(f"strlen(user_id) <= {self.user_bytes}")
+        if self.properties < sys.maxsize:
+            commas = "length(traits) - length(replace(traits, ',', ''))"
+            found.append(f"(strlen(traits) <= {self.properties} or {commas} < {self.properties})")
+        longest = min(self.short, self.name_characters)
+        if longest < sys.maxsize // 4:
+            long_text = f"'[^\"]{{{min(longest, 999)}}}'"
+            found.append(f"(strlen(traits) <= {longest} or not regexp_matches(traits, {long_text}))")
+        if self.name_pattern:
+            names = "|".join([self.name_pattern, *map(re.escape, renamed)])
+            rest = f"regexp_replace(traits, '\"({names})\":', '', 'g')"
+            found += [*plain_object_sql("traits"), f"not contains({rest}, '\":')"]
+        return found

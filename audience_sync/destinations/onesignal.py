@@ -1,0 +1,90 @@
+"""Send to OneSignal, one user a request: tags of a user, who is created if necessary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+from urllib.parse import quote
+
+import orjson
+from pydantic import Field
+
+from audience_sync.config.sections.base import Rate
+from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Meaning, Message
+from audience_sync.destinations.http.option_types import Key
+from audience_sync.destinations.http.statuses import HINTS, STATUSES, StatusTable
+from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions
+from audience_sync.destinations.json_api.item import Item, Part
+from audience_sync.destinations.json_api.limits import ItemLimits
+from audience_sync.destinations.json_api.values import ValueTypes
+from audience_sync.destinations.messages.identify import json_text
+from audience_sync.model import AudienceEvent
+
+
+class OneSignalOptions(JsonApiOptions):
+    type: Literal["onesignal"] = Field("onesignal", description="Tags of OneSignal's users.")
+    app_id: str = Field(pattern=r"^[0-9A-Za-z-]+$", description="The id of the app.")
+    api_key: Key = Field(description="The app's API key, best as `${ONESIGNAL_API_KEY}`.")
+    alias_label: str = Field("external_id", description="The label of the alias that a user id is.")
+    update_only: bool = Field(False, description="Create no users: a call for an unknown user is refused or lost.")
+    rate_limit: Rate | None = Field(1000.0, description="Maximum number of requests per second, minute or hour.")
+    concurrency: int = Field(16, ge=1, le=64, description="Number of requests in flight at the same time.")
+
+
+class OneSignalDestination(JsonApiDestination):
+    Options = OneSignalOptions
+    options: OneSignalOptions
+    deletion = "delete the user by OneSignal's `DELETE /apps/{app_id}/users/by/{alias_label}/{alias_id}`"
+    hosts: ClassVar[Mapping[str, str]] = {"": "https://api.onesignal.com"}
+    bounds = ItemLimits(service="OneSignal", item_bytes=100_000)
+    types = ValueTypes(as_text=True, null="empty")
+    batch_messages = 1
+    batch_bytes = 200_000
+    profile_fields = frozenset({"externalid", "onesignalid"})
+    remarks = (
+        "OneSignal accepts one user in a request, so that a first run of many users is slow",
+        "the number of tags of a user is limited by the plan; a call over it is refused",
+        "users can't be merged: previous ids are not sent",
+    )
+
+    def __init__(self, options: OneSignalOptions, about: Audiencing) -> None:
+        super().__init__(options, about)
+        key = options.api_key.get_secret_value()
+        self._headers = {"Authorization": f"Key {key}"}
+        self._secrets = (*about.secrets, key)
+        self._app = f"/apps/{options.app_id}"
+        self.statuses = (
+            StatusTable({**STATUSES, 404: Meaning.REFUSED}, hints={**HINTS, 404: "OneSignal has no such user"})
+            if options.update_only
+            else StatusTable()
+        )
+
+    @property
+    def address(self) -> str:
+        return f"{self.base_url}{self._app}/users"
+
+    @property
+    def item(self) -> Item:
+        begin = f'{{"identity":{{{json_text(self.options.alias_label)}:'
+        return (begin, Part.USER, '},"properties":{"tags":', Part.TRAITS, "}}")
+
+    def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
+        body = {
+            "name": self.event_name(event),
+            self.options.alias_label: user_id,
+            "timestamp": event.timestamp,
+            "payload": self.event_properties(event),
+        }
+        return self.event(user_id, event, {"events": [body]})
+
+    def request(self, messages: Sequence[Message]) -> HttpRequest:
+        """Return the request for one message. An update moves the user's id from the body into the address."""
+        (message,) = messages
+        if isinstance(message, Event):
+            return self.post(f"{self._app}/custom_events", message.body, self._headers)
+        if not self.options.update_only:
+            return self.post(f"{self._app}/users", message.body, self._headers)
+        user = orjson.loads(message.body)
+        [(label, user_id)] = user.pop("identity").items()
+        path = f"{self._app}/users/by/{quote(label, safe='')}/{quote(user_id, safe='')}"
+        return self.post(path, orjson.dumps(user), self._headers, method="PATCH")

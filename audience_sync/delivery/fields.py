@@ -8,15 +8,10 @@ from audience_sync.errors import FieldError
 from audience_sync.model import ALIAS_KEY
 from audience_sync.workspace import Workspace, quote_literal
 
-#: The kinds of JSON values of DuckDB's ``json_type``; the others are text.
-_KINDS = {
-    "BOOLEAN": FieldKind.BOOLEAN,
-    "BIGINT": FieldKind.NUMBER,
-    "UBIGINT": FieldKind.NUMBER,
-    "HUGEINT": FieldKind.NUMBER,
-    "DOUBLE": FieldKind.NUMBER,
-}
-_DATE = r"\d{4}-\d\d-\d\d(T[0-9:.]+(Z|[+-][0-9:]+)?)?"
+_NUMBERS = "('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE')"
+#: A day, which a source's column of dates has as its first moment in UTC; and a day or a time.
+_DAY = r"\d{4}-\d\d-\d\d(T00:00:00(\.0+)?Z)?"
+_TIME = r"\d{4}-\d\d-\d\d(T[0-9:.]+(Z|[+-][0-9:]+)?)?"
 
 
 def missing_fields(workspace: Workspace, table: str, destination: Destination) -> list[str]:
@@ -32,7 +27,7 @@ def require_fields(workspace: Workspace, table: str, destination: Destination) -
         missing = missing_fields(workspace, table, destination)
         if missing:
             keys = _sent_names(workspace, table, destination)
-            destination.create_fields({name: _kind(workspace, table, keys[name]) for name in missing})
+            destination.create_fields({name: _kind(workspace, table, keys.get(name, name)) for name in missing})
     except FieldError as error:
         return str(error)
     return ""
@@ -47,12 +42,18 @@ def _sent_names(workspace: Workspace, table: str, destination: Destination) -> d
 
 
 def _kind(workspace: Workspace, table: str, key: str) -> FieldKind:
-    """Return the kind of the first value of a property."""
+    """Return the kind that all values of a property have; or text without a value."""
     pointer = quote_literal("/" + key.replace("~", "~0").replace("/", "~1"))
-    query = (
-        f"select json_type(traits, {pointer}), regexp_full_match(json_extract_string(traits, {pointer}), '{_DATE}') "
-        f"from {table} where json_type(traits, {pointer}) <> 'NULL' limit 1"
+    values = (
+        f"select json_type(traits, {pointer}) as kind, json_extract_string(traits, {pointer}) as value "
+        f"from {table} where json_type(traits, {pointer}) <> 'NULL'"
     )
-    for json_type, is_date in workspace.all(query):
-        return FieldKind.DATE if json_type == "VARCHAR" and is_date else _KINDS.get(json_type, FieldKind.TEXT)
-    return FieldKind.TEXT
+    is_text = "kind = 'VARCHAR'"
+    conditions = {
+        FieldKind.BOOLEAN: "kind = 'BOOLEAN'",
+        FieldKind.NUMBER: f"kind in {_NUMBERS}",
+        FieldKind.DATE: f"{is_text} and regexp_full_match(value, '{_DAY}')",
+        FieldKind.DATETIME: f"{is_text} and regexp_full_match(value, '{_TIME}')",
+    }
+    found = workspace.one(f"select {', '.join(f'bool_and({each})' for each in conditions.values())} from ({values})")
+    return next((kind for kind, holds in zip(conditions, found, strict=True) if holds), FieldKind.TEXT)

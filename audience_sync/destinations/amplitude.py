@@ -1,23 +1,24 @@
-"""Send to Amplitude by ``POST /2/httpapi``: ``$identify`` events and audience events."""
+"""Send to Amplitude by ``POST /2/httpapi``: ``$identify`` events and audience events; and by ``POST /usermap``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
+from urllib.parse import urlencode
 
 from pydantic import Field
 
-from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Meaning, Message
+from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Meaning, Merge, Message
 from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.json_api.answers import BodyRule, members, named_items
-from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions
+from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions, split_kinds
 from audience_sync.destinations.json_api.ids import epoch_milliseconds
 from audience_sync.destinations.json_api.item import Item, Part
 from audience_sync.destinations.json_api.limits import ItemLimits
 from audience_sync.destinations.json_api.values import ValueTypes
 from audience_sync.destinations.messages.identify import json_bytes
 from audience_sync.errors import UnsendableError
-from audience_sync.model import AudienceEvent
+from audience_sync.model import Alias, AudienceEvent
 from audience_sync.workspace import quote_literal
 
 #: Words that Amplitude drops as user ids.
@@ -25,6 +26,10 @@ NO_USER_IDS = frozenset(
     {"anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", "0", "-1", "true", "false", "[]", "{}"}
     | {"lmy47d", "00000000-0000-0000-0000-000000000000"}
 )
+NO_MAPPING = "previous ids are not sent: User Mapping is an add-on of Amplitude (`user_mapping: true`)"
+WRONG_KEY = "the key is not accepted. Correct `destinations.NAME.api_key`, or the region"
+#: Addresses of User Mapping, which has hosts of its own.
+USER_MAPPING_HOSTS: Mapping[str, str] = {"us": "https://api.amplitude.com", "eu": "https://api.eu.amplitude.com"}
 #: Parts of an answer that have the indexes of invalid events by field.
 INVALID = {
     "events_with_invalid_fields": "a value is invalid",
@@ -40,6 +45,9 @@ class AmplitudeOptions(JsonApiOptions):
     min_id_length: int = Field(
         1, ge=1, description="The least length of a user id. Amplitude's own default of 5 drops shorter ones silently."
     )
+    user_mapping: bool = Field(
+        False, description="Map previous ids to the current one by User Mapping, an add-on of Amplitude."
+    )
 
 
 class AmplitudeDestination(JsonApiDestination):
@@ -51,34 +59,27 @@ class AmplitudeDestination(JsonApiDestination):
     types = ValueTypes(null="unset")
     batch_messages = 1_000
     batch_bytes = 1_000_000
+    success_texts = (b"success",)
     body_rules = (
         BodyRule(
             status=400,
             pointer="/error",
             pattern="(?i)^(invalid|missing).api.?key",
             meaning=Meaning.STOP,
-            hint="the key is not accepted. Correct `destinations.NAME.api_key`, or the region",
+            hint=WRONG_KEY,
         ),
+        BodyRule(status=400, pointer="/missing_field", pattern="^api_key$", meaning=Meaning.STOP, hint=WRONG_KEY),
         BodyRule(
             status=429,
             pointer="/exceeded_daily_quota_users",
-            pattern=r"^\{.",
+            pattern=r'^\{"',
             meaning=Meaning.REFUSED,
             hint="the daily quota of these users is used up",
         ),
-        BodyRule(
-            status=429,
-            pointer="",
-            meaning=Meaning.SLOW_DOWN,
-            hint="rate limited",
-            wait=15,
-        ),
+        BodyRule(status=429, meaning=Meaning.SLOW_DOWN, hint="rate limited", wait=15),
     )
     profile_fields = frozenset({"userid", "deviceid", "id"})
-    remarks = (
-        "Amplitude shows a property only from the user's next event on",
-        "merging previous ids is an add-on of Amplitude (User Mapping): they are not sent",
-    )
+    remarks: tuple[str, ...] = ("Amplitude shows a property only from the user's next event on",)
 
     def __init__(self, options: AmplitudeOptions, about: Audiencing) -> None:
         super().__init__(options, about)
@@ -86,6 +87,10 @@ class AmplitudeDestination(JsonApiDestination):
         self._begin = b'{"api_key":' + json_bytes(key) + b',"events":['
         self._end = b'],"options":{"min_id_length":%d}}' % options.min_id_length
         self._secrets = (*about.secrets, key)
+        self._key = key
+        self.has_alias = options.user_mapping
+        if not options.user_mapping:
+            self.remarks = (*self.remarks, NO_MAPPING)
 
     @property
     def address(self) -> str:
@@ -122,9 +127,25 @@ class AmplitudeDestination(JsonApiDestination):
         }
         return self.event(user_id, event, body)
 
+    def encode_alias(self, user_id: str, alias: Alias) -> Merge:
+        return Merge(alias.message_id, json_bytes({"user_id": alias.previous_id, "global_user_id": user_id}))
+
+    def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
+        return split_kinds(messages)
+
     def request(self, messages: Sequence[Message]) -> HttpRequest:
+        if isinstance(messages[0], Merge):
+            return self._mapping_request(messages)
         body = self._begin + b",".join(message.body for message in messages) + self._end
         return self.post("/2/httpapi", body, {})
+
+    def _mapping_request(self, messages: Sequence[Message]) -> HttpRequest:
+        """Return the request that maps previous ids, which is a form."""
+        mapping = b"[" + b",".join(message.body for message in messages) + b"]"
+        body = urlencode({"api_key": self._key, "mapping": mapping.decode()}).encode()
+        base = self.options.url or USER_MAPPING_HOSTS[self.options.region]
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return HttpRequest("POST", f"{base}/usermap", headers, body)
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
         """Return the events that a refusal names: Amplitude then accepted none of the request."""

@@ -114,6 +114,7 @@ class FieldKind(StrEnum):
     BOOLEAN = "boolean"
     NUMBER = "number"
     DATE = "date"
+    DATETIME = "datetime"
     TEXT = "text"
 
 
@@ -136,13 +137,13 @@ class Destination(ABC):
     #: How a person deletes a user there. `erase` shows it, because identify calls can't delete.
     deletion: ClassVar[str] = "delete the user there with the service's own tools"
     #: Whether it merges a user's previous id into the current one (``encode_alias``).
-    has_alias: ClassVar[bool] = False
+    has_alias: bool = False
     #: Whether its own code places identifiers (``IdentifyCall.identifiers``); otherwise they are properties.
     places_identifiers: bool = False
     #: Whether a field has to exist there before a call carries it (``missing_fields``, ``create_fields``).
     has_fields: ClassVar[bool] = False
     #: What the service can't do, or does without a word: `check` shows each sentence.
-    remarks: ClassVar[tuple[str, ...]] = ()
+    remarks: tuple[str, ...] = ()
 
     def __init__(self, options: DestinationOptions, about: Audiencing) -> None:
         self.options = options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
@@ -38,7 +39,8 @@ PROPERTIES = "/crm/v3/properties/contacts"
 PROPERTY_TYPES = {
     FieldKind.BOOLEAN: ("bool", "booleancheckbox"),
     FieldKind.NUMBER: ("number", "number"),
-    FieldKind.DATE: ("datetime", "date"),
+    FieldKind.DATE: ("date", "date"),
+    FieldKind.DATETIME: ("datetime", "date"),
     FieldKind.TEXT: ("string", "text"),
 }
 YES_NO = [
@@ -46,6 +48,12 @@ YES_NO = [
     {"label": "No", "value": "false", "displayOrder": 1, "hidden": False},
 ]
 NOTHING_WRITTEN = "HubSpot answered with a success and wrote nothing"
+#: Seconds to wait once the daily quota is used up: longer than a run waits, so that a later run sends the rest.
+DAILY_WAIT = 3_600.0
+#: The form of an e-mail address. HubSpot refuses a whole request for one that has another.
+ADDRESS = r"[^@\s]+@[^@\s]+\.[^@\s]+"
+#: The full name of a custom event.
+EVENT_NAME = re.compile(r"pe\d+_.+")
 
 
 class HubSpotOptions(FieldsOptions):
@@ -62,9 +70,14 @@ class HubSpotOptions(FieldsOptions):
         return self.user_id or ("email" if self.id_property == "email" else USER_ID)
 
     @model_validator(mode="after")
-    def _address_of_events(self) -> Self:
+    def _events_by_full_name(self) -> Self:
         if self.events and self.id_property != "email":
             raise ValueError("HubSpot's events name a contact by e-mail: `events` needs `id_property: email`")
+        if self.events and not all(map(EVENT_NAME.fullmatch, (self.events.entered, self.events.exited))):
+            raise ValueError(
+                "HubSpot's events have full names such as `pe123456_entered`: define both there, and set "
+                "`events: {entered: ..., exited: ...}`"
+            )
         return self
 
 
@@ -81,7 +94,7 @@ class HubSpotDestination(FieldsDestination):
         name_pattern="[a-z][a-z0-9_]*",
         reserved=frozenset({"hs_object_id", "createdate", "lastmodifieddate"}),
     )
-    types = ValueTypes(as_text=True, null="empty")
+    types = ValueTypes(as_text=True, null="empty", dates="milliseconds")
     names: ClassVar[Mapping[str, str]] = {"firstName": "firstname", "lastName": "lastname"}
     batch_messages = 100
     batch_bytes = 3_000_000
@@ -95,20 +108,27 @@ class HubSpotDestination(FieldsDestination):
             hint="a property does not exist. Create it in HubSpot, or set `destinations.NAME.create_fields: true`",
         ),
         BodyRule(
+            status=400,
+            pointer="",
+            pattern="(?i)non-unique",
+            meaning=Meaning.STOP,
+            hint="`destinations.NAME.id_property` names a property without unique values",
+        ),
+        BodyRule(
             status=429,
             pointer="/policyName",
             pattern="DAILY",
             meaning=Meaning.SLOW_DOWN,
             hint="the account's daily quota is used up until midnight in its time zone",
-            wait=3_600,
+            wait=DAILY_WAIT,
         ),
         BodyRule(
-            status=2,
-            pointer="/results",
-            pattern=r"^\[\]$",
-            unless="/errors",
-            meaning=Meaning.REFUSED,
-            hint=NOTHING_WRITTEN,
+            status=429,
+            pointer="/policyName",
+            pattern="TEN_SECONDLY",
+            meaning=Meaning.SLOW_DOWN,
+            hint="rate limited: too many requests in 10 s",
+            wait=10,
         ),
     )
     profile_fields = frozenset(
@@ -138,13 +158,13 @@ class HubSpotDestination(FieldsDestination):
 
     def check_user(self, user_id: str) -> None:
         super().check_user(user_id)
-        if self.options.id_property == "email" and "@" not in user_id:
+        if self.options.id_property == "email" and not re.fullmatch(ADDRESS, user_id):
             raise UnsendableError(
                 "the user id is not an e-mail address: set `id_property` to the property that has the user ids"
             )
 
     def user_conditions(self) -> Sequence[str]:
-        return ("contains(user_id, '@')",) if self.options.id_property == "email" else ()
+        return (f"regexp_full_match(user_id, '{ADDRESS}')",) if self.options.id_property == "email" else ()
 
     def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
         """Return a custom event: its definition has to exist, with the property ``audience_key``."""
@@ -191,20 +211,26 @@ class HubSpotDestination(FieldsDestination):
     def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
         """Judge; a success that does not account for every contact is a refusal, which is halved."""
         judgement = super().judge(answer, messages)
-        body = parsed_body(answer)
-        results = at(body, "/results")
-        if judgement.meaning is not Meaning.DELIVERED or not messages or not isinstance(results, list):
+        if judgement.meaning is Meaning.SLOW_DOWN and judgement.retry_after is None:
+            return replace(judgement, retry_after=_wait(answer))
+        if judgement.meaning is not Meaning.DELIVERED or not messages or isinstance(messages[0], Event):
             return judgement
-        if len(results) + len(judgement.refused) >= len(messages):
+        results = at(parsed_body(answer), "/results")
+        written = len(results) if isinstance(results, list) else 0
+        if written + len(judgement.refused) >= len(messages):
             return judgement
-        reason = status_reason(answer.status or 0, f"{len(results)} of {len(messages)} contacts were written", {})
-        return replace(judgement, meaning=Meaning.REFUSED, reason=reason)
+        reason = f"{written} of {len(messages)} contacts were written" if written else NOTHING_WRITTEN
+        return replace(judgement, meaning=Meaning.REFUSED, reason=status_reason(answer.status or 0, reason, {}))
 
     def fields_request(self) -> HttpRequest:
         return self.post(PROPERTIES, b"", self._headers, method="GET")
 
     def field_names(self, body: Any) -> Collection[str]:
         return {str(each.get("name")) for each in listed(body, "/results")}
+
+    def own_fields(self) -> Collection[str]:
+        """Return the property of the user id; ``email`` is in every account."""
+        return [] if self.options.id_property == "email" else [self.options.id_property]
 
     def field_request(self, name: str, kind: FieldKind) -> HttpRequest:
         kind_type, field_type = PROPERTY_TYPES[kind]
@@ -217,7 +243,17 @@ class HubSpotDestination(FieldsDestination):
         }
         if kind is FieldKind.BOOLEAN:
             body["options"] = YES_NO
+        if name == self.options.id_property:
+            body["hasUniqueValue"] = True
         return self.post(PROPERTIES, orjson.dumps(body), self._headers)
+
+
+def _wait(answer: Answer) -> float | None:
+    """Return the seconds to wait that HubSpot's headers of a rate limit mean."""
+    if answer.headers.get("x-hubspot-ratelimit-daily-remaining") == "0":
+        return DAILY_WAIT
+    text = answer.headers.get("x-hubspot-ratelimit-interval-milliseconds", "")
+    return int(text) / 1_000 if text.isascii() and text.isdigit() else None
 
 
 def label(name: str) -> str:

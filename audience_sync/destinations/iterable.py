@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from dataclasses import replace
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+import orjson
+from pydantic import Field, model_validator
 
 from audience_sync.config.sections.base import Rate
-from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Merge, Message
+from audience_sync.destinations.base import (
+    Answer,
+    Audiencing,
+    Event,
+    HttpRequest,
+    Judgement,
+    Meaning,
+    Merge,
+    Message,
+)
 from audience_sync.destinations.http.option_types import Key
-from audience_sync.destinations.http.statuses import HINTS, StatusTable
-from audience_sync.destinations.json_api.answers import members, named_items
+from audience_sync.destinations.http.statuses import HINTS, StatusTable, status_reason
+from audience_sync.destinations.json_api.answers import BodyRule, at, members, named_items, parsed_body
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions, split_kinds
 from audience_sync.destinations.json_api.ids import epoch_seconds
 from audience_sync.destinations.json_api.item import Item, Part
@@ -28,7 +39,13 @@ FAILURES = {
     "conflict": "the user id or e-mail belongs to another user of Iterable",
     "forgotten": "the user was forgotten in Iterable (GDPR) and can't be updated",
 }
+#: Codes of a merge whose source does not exist.
+NO_SUCH_SOURCE = ("UnknownUserIdError", "UnknownEmailError")
+#: Codes of a merge whose source does not exist.
+NO_SUCH_SOURCE = ("UnknownUserIdError", "UnknownEmailError")
 NOT_STORED = "Iterable has no such field and creates none. Allow new fields in the project, or create it there"
+NOT_ALLOWED = "the project does not allow events of this name"
+EVENT_NOT_STORED = "Iterable dropped fields of the event. Set `create_new_fields: true`, or create them there"
 
 
 class IterableOptions(JsonApiOptions):
@@ -51,6 +68,14 @@ class IterableOptions(JsonApiOptions):
     def is_by_email(self) -> bool:
         return self.id == "email" or (self.id is None and self.known_by == "email")
 
+    @model_validator(mode="after")
+    def _id_of_the_project(self) -> Self:
+        if self.project == "user_id" and self.is_by_email:
+            raise ValueError(
+                "a project with user ids is not sent e-mail addresses: set `id: user_id`, or `project: hybrid`"
+            )
+        return self
+
 
 class IterableDestination(JsonApiDestination):
     Options = IterableOptions
@@ -71,7 +96,20 @@ class IterableDestination(JsonApiDestination):
     batch_messages = 1_000
     batch_bytes = 4_000_000
     statuses = StatusTable(
-        hints={**HINTS, 401: "the key is not accepted: is it a server-side key, and `destinations.NAME.region` right?"}
+        hints={
+            **HINTS,
+            401: "the key is not accepted: is it a server-side key, and `destinations.NAME.region` right?",
+            403: "the key is not allowed to do this: it has to be a server-side key",
+        }
+    )
+    body_rules = (
+        BodyRule(
+            status=400,
+            pointer="/code",
+            pattern="^UniqueFieldsLimitExceeded$",
+            meaning=Meaning.REFUSED,
+            hint="the project has as many fields as it may have (1,000 by default): delete some there",
+        ),
     )
     profile_fields = frozenset(
         {"email", "userid", "phone", "phonenumber", "emaillistids", "unsubscribedchannelids", "devices", "signupdate"}
@@ -86,8 +124,10 @@ class IterableDestination(JsonApiDestination):
         self._headers = {"Api-Key": key}
         self._secrets = (*about.secrets, key)
         self._id = "email" if options.is_by_email else "userId"
-        switches = {"createNewFields": options.create_new_fields, "updateOnly": options.update_only or None}
-        self._end = b"".join(b"," + json_bytes({name: on})[1:-1] for name, on in switches.items() if on is not None)
+        new = {} if options.create_new_fields is None else {"createNewFields": options.create_new_fields}
+        switches = {**new, **({"updateOnly": True} if options.update_only else {})}
+        self._end = b"".join(b"," + json_bytes({name: on})[1:-1] for name, on in switches.items())
+        self._new_event_fields = new
 
     @property
     def address(self) -> str:
@@ -105,6 +145,7 @@ class IterableDestination(JsonApiDestination):
             "id": event.message_id,
             "createdAt": epoch_seconds(event.timestamp),
             "dataFields": self.event_properties(event),
+            **self._new_event_fields,
         }
         return self.event(user_id, event, body)
 
@@ -126,14 +167,54 @@ class IterableDestination(JsonApiDestination):
         return self.post("/api/users/bulkUpdate", b'{"users":[' + items + b"]" + self._end + b"}", self._headers)
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
-        kind = "Emails" if self._id == "email" else "UserIds"
-        named = [
-            (user, reason)
-            for failure, reason in FAILURES.items()
-            for place in (f"/failedUpdates/{failure}{kind}", f"/{failure}{kind}")
-            for user in members(body, place)
-        ]
-        return named_items(messages, f"/{self._id}", named, ignores_case=self._id == "email")
+        emails = "/email" if self._id == "email" else "/dataFields/email"
+        return {
+            **_event_errors(body, messages),
+            **named_items(messages, emails, _failures(body, "Emails"), ignores_case=True),
+            **named_items(messages, "/userId", _failures(body, "UserIds")),
+        }
 
     def field_errors(self, body: Any) -> Mapping[str, str]:
-        return {str(name): NOT_STORED for name in members(body, "/filteredOutFields")}
+        """Return the properties that have dropped fields: `address` for its nested field `address.city`."""
+        return {str(name).partition(".")[0]: NOT_STORED for name in members(body, "/filteredOutFields")}
+
+    def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
+        """Judge; a success with more failures than it names is a refusal, which is halved.
+
+        A merge whose previous id is unknown to Iterable has nothing to do.
+        """
+        judgement = super().judge(answer, messages)
+        body = parsed_body(answer)
+        if messages and isinstance(messages[0], Merge) and at(body, "/code") in NO_SUCH_SOURCE:
+            return Judgement(Meaning.DELIVERED, judgement.reason, status=answer.status)
+        failed = at(body, "/failCount")
+        if judgement.meaning is not Meaning.DELIVERED or not messages or not isinstance(failed, int):
+            return judgement
+        if failed <= len(judgement.refused):
+            return judgement
+        reason = status_reason(answer.status or 0, f"{failed} of {len(messages)} updates failed in Iterable", {})
+        return replace(judgement, meaning=Meaning.REFUSED, reason=reason)
+
+
+def _failures(body: Any, kind: str) -> list[tuple[object, str]]:
+    """Return the users in the lists of a kind, ``Emails`` or ``UserIds``, with the reason of each."""
+    return [
+        (user, reason)
+        for failure, reason in FAILURES.items()
+        for place in (f"/failedUpdates/{failure}{kind}", f"/{failure}{kind}")
+        for user in members(body, place)
+    ]
+
+
+def _event_errors(body: Any, messages: Sequence[Message]) -> dict[int, str]:
+    """Return the events that Iterable does not track, or tracks without some of their fields."""
+    disallowed = dict.fromkeys(members(body, "/disallowedEventNames"), NOT_ALLOWED)
+    dropped = {str(name).partition(".")[0] for name in members(body, "/filteredOutFields")}
+    if not (disallowed or dropped):
+        return {}
+    events = {index: orjson.loads(each.body) for index, each in enumerate(messages) if isinstance(each, Event)}
+    reasons = {
+        index: disallowed.get(event["eventName"]) or (EVENT_NOT_STORED if dropped & event["dataFields"].keys() else "")
+        for index, event in events.items()
+    }
+    return {index: reason for index, reason in reasons.items() if reason}

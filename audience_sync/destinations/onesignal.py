@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 from urllib.parse import quote
 
 import orjson
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from audience_sync.config.sections.base import Rate
 from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Meaning, Message
 from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import HINTS, STATUSES, StatusTable
+from audience_sync.destinations.json_api.answers import BodyRule
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions
+from audience_sync.destinations.json_api.ids import message_uuid
 from audience_sync.destinations.json_api.item import Item, Part
 from audience_sync.destinations.json_api.limits import ItemLimits
 from audience_sync.destinations.json_api.values import ValueTypes
 from audience_sync.destinations.messages.identify import json_text
 from audience_sync.model import AudienceEvent
+
+#: Labels of the ids by which an event may name its user.
+EVENT_LABELS = ("external_id", "onesignal_id")
 
 
 class OneSignalOptions(JsonApiOptions):
@@ -30,16 +35,49 @@ class OneSignalOptions(JsonApiOptions):
     rate_limit: Rate | None = Field(1000.0, description="Maximum number of requests per second, minute or hour.")
     concurrency: int = Field(16, ge=1, le=64, description="Number of requests in flight at the same time.")
 
+    @model_validator(mode="after")
+    def _label_of_the_calls(self) -> Self:
+        if self.alias_label == "onesignal_id" and not self.update_only:
+            raise ValueError("OneSignal gives each user a `onesignal_id` itself: this label needs `update_only: true`")
+        if self.events and self.alias_label not in EVENT_LABELS:
+            raise ValueError("OneSignal's events name a user by external id: `events` needs `alias_label: external_id`")
+        return self
+
 
 class OneSignalDestination(JsonApiDestination):
     Options = OneSignalOptions
     options: OneSignalOptions
     deletion = "delete the user by OneSignal's `DELETE /apps/{app_id}/users/by/{alias_label}/{alias_id}`"
     hosts: ClassVar[Mapping[str, str]] = {"": "https://api.onesignal.com"}
-    bounds = ItemLimits(service="OneSignal", item_bytes=100_000)
+    bounds = ItemLimits(service="OneSignal", item_bytes=100_000, properties=100)
     types = ValueTypes(as_text=True, null="empty")
     batch_messages = 1
     batch_bytes = 200_000
+    body_rules = (
+        BodyRule(
+            status=2,
+            pointer="/errors/0",
+            meaning=Meaning.REFUSED,
+            hint="OneSignal answered with a success and did not accept this",
+        ),
+        BodyRule(
+            status=4,
+            pointer="/errors",
+            pattern="entitlements-tag-limit",
+            meaning=Meaning.REFUSED,
+            hint="the user has as many tags as the plan allows",
+        ),
+        *(
+            BodyRule(
+                status=status,
+                pointer="/errors",
+                pattern=r"(?i)\bapp_id\b|\bapp not found|api key|authorization|\bauth-\d",
+                meaning=Meaning.STOP,
+                hint="the key or the app is not accepted. Correct `destinations.NAME.api_key` or `app_id`",
+            )
+            for status in (400, 404)
+        ),
+    )
     profile_fields = frozenset({"externalid", "onesignalid"})
     remarks = (
         "OneSignal accepts one user in a request, so that a first run of many users is slow",
@@ -73,6 +111,7 @@ class OneSignalDestination(JsonApiDestination):
             "name": self.event_name(event),
             self.options.alias_label: user_id,
             "timestamp": event.timestamp,
+            "idempotency_key": message_uuid(event.message_id),
             "payload": self.event_properties(event),
         }
         return self.event(user_id, event, {"events": [body]})

@@ -18,12 +18,13 @@ class BodyRule:
     """A row of a table: the meaning of a body that its status alone does not have.
 
     ``status``: the status, or its hundred (2 is 2xx). ``pointer``: a JSON pointer to a value; the rule holds if it
-    exists and its text matches ``pattern``, and there is nothing at ``unless``. ``hint``: what it means and what to
-    do. ``wait``: seconds, unless the answer has a time to wait.
+    exists and its text matches ``pattern``, and there is nothing at ``unless``. Without a pointer and a pattern it
+    holds for every body, and for none. ``hint``: what it means and what to do. ``wait``: seconds, unless the answer
+    has a time to wait.
     """
 
     status: int
-    pointer: str
+    pointer: str = ""
     pattern: str = ""
     meaning: Meaning
     hint: str
@@ -35,6 +36,8 @@ class BodyRule:
             return False
         if self.unless is not None and at(body, self.unless):
             return False
+        if not (self.pointer or self.pattern):
+            return True
         value = at(body, self.pointer)
         return value is not None and re.search(self.pattern, _text(value)) is not None
 

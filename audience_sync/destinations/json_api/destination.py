@@ -67,6 +67,8 @@ class JsonApiDestination(HttpDestination):
     batch_bytes: ClassVar[int]
     statuses: StatusTable = StatusTable()
     body_rules: ClassVar[Sequence[BodyRule]] = ()
+    #: Bodies of a success that are no JSON.
+    success_texts: ClassVar[Sequence[bytes]] = ()
     #: Whether ``value_problem`` concerns nested values.
     checks_nested: ClassVar[bool] = False
 
@@ -208,7 +210,7 @@ class JsonApiDestination(HttpDestination):
                 return Judgement(Meaning.RETRY, status_reason(answer.status, HTML_PAGE), status=answer.status)
             if answer.is_cut:
                 return answer_too_long(answer)
-            if body is None and answer.body.strip():
+            if body is None and answer.body.strip() not in (b"", *self.success_texts):
                 return Judgement(Meaning.RETRY, status_reason(answer.status, NOT_JSON), status=answer.status)
         if judgement.meaning not in (Meaning.DELIVERED, Meaning.REFUSED) or not messages:
             return judgement
@@ -221,12 +223,13 @@ class JsonApiDestination(HttpDestination):
         return replace(judgement, refused=refused, refused_fields=dropped)
 
     def _dropped(self, answer: Answer, body: Any, messages: Sequence[Message]) -> Mapping[int, Mapping[str, str]]:
-        """Return the properties that were not stored, by the index of each message that has them."""
+        """Return the properties that were not stored, by the index of each user's message that has them."""
         own = {name: key for key, name in self.names.items()}
         fields = {name: self._reason(answer, why) for name, why in self.field_errors(body).items()}
         found = {
             index: {own.get(name, name): why for name, why in fields.items() if json_bytes(name) + b":" in message.body}
             for index, message in enumerate(messages if fields else ())
+            if not isinstance(message, Event | Merge)
         }
         return {index: each for index, each in found.items() if each}
 

@@ -38,6 +38,10 @@ class FieldsDestination(JsonApiDestination):
     def field_names(self, body: Any) -> Collection[str]:
         """Return the names of the fields in the answer's JSON."""
 
+    def own_fields(self) -> Collection[str]:
+        """Return the fields that the calls need besides their properties, such as that of the user id."""
+        return ()
+
     @abstractmethod
     def field_request(self, name: str, kind: FieldKind) -> HttpRequest:
         """Return the request that creates a field."""
@@ -46,7 +50,7 @@ class FieldsDestination(JsonApiDestination):
         with self._transport() as transport:
             answer = self._accepted(transport, self.fields_request(), "its fields can't be listed")
         existing = self.field_names(parsed_body(answer))
-        return [key for key in keys if self.names.get(key, key) not in existing]
+        return [key for key in (*keys, *self.own_fields()) if self.names.get(key, key) not in existing]
 
     def create_fields(self, fields: Mapping[str, FieldKind]) -> None:
         if not self.options.create_fields:

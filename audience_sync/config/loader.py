@@ -63,7 +63,7 @@ def load(
     )
     found += [finding for finding in later if finding.path not in unresolved]
     if file is not None and not found:
-        found += mappings.find_problems(file)
+        found += mappings.find_problems(file, profile_fields or {})
     if found or file is None:
         raise config_error(_in_file_order(found, tree), collect_secrets(resolver.values))
     return _settings(file, environment, resolver)

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from audience_sync.config.models import ConfigFile
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem
 from audience_sync.config.sections.base import USER_ID, DestinationOptions
+from audience_sync.keys import reserved_reason
 from audience_sync.text import unknown_name_message
 
 
-def find_problems(file: ConfigFile) -> Iterator[ConfigProblem]:
+def find_problems(file: ConfigFile, profile_fields: Mapping[str, frozenset[str]]) -> Iterator[ConfigProblem]:
+    """``profile_fields``: the normalised names, by type of destination, that no audience may have there."""
     traits = {key for entry in file.computed_traits for key in entry.columns}
     audiences = {each.property_key for each in file.audiences if each.property_key}
     has_named = any(each.names_from for each in file.audiences)  # their keys are in the data
@@ -23,6 +25,13 @@ def find_problems(file: ConfigFile) -> Iterator[ConfigProblem]:
                     message = unknown_name_message("audience or trait", key, sorted(traits | audiences))
                     yield ConfigProblem((*path, "rename", key), message)
         yield from _repeated(options.rename, traits | audiences, path)
+        reserved = profile_fields.get(options.type, frozenset())
+        for key, new in options.rename.items():
+            if key not in traits and reserved_reason(new, reserved):
+                message = (
+                    f"`{new}` is a field of each user's profile there, and the audience would replace it with true"
+                )
+                yield ConfigProblem((*path, "rename", key), f"{message}. Choose another name: `{new}_audience`")
     for index, entry in enumerate(file.computed_traits):
         for place, destination in enumerate(entry.destinations or ()):
             if destination not in file.destinations:

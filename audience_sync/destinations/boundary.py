@@ -68,7 +68,7 @@ class Contained(Destination):
         return self._inner
 
     @property
-    def has_alias(self) -> bool:  # type: ignore[override]  # an attribute of the class that it contains
+    def has_alias(self) -> bool:  # type: ignore[override]  # an attribute of what it contains
         return self._inner is not None and self._call(lambda: bool(self._destination.has_alias), False)
 
     @property

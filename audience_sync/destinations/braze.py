@@ -10,10 +10,10 @@ import orjson
 from pydantic import Field, model_validator
 
 from audience_sync.config.sections.base import Rate
-from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Merge, Message
+from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Meaning, Merge, Message
 from audience_sync.destinations.http.option_types import BaseUrl, Key
 from audience_sync.destinations.http.statuses import HINTS, StatusTable
-from audience_sync.destinations.json_api.answers import listed
+from audience_sync.destinations.json_api.answers import BodyRule, listed, reasons_by_index
 from audience_sync.destinations.json_api.destination import (
     JsonApiDestination,
     JsonApiOptions,
@@ -22,12 +22,16 @@ from audience_sync.destinations.json_api.destination import (
 )
 from audience_sync.destinations.json_api.item import Item, Part
 from audience_sync.destinations.json_api.limits import ItemLimits
-from audience_sync.destinations.messages.identify import json_bytes, json_text
+from audience_sync.destinations.messages.identify import json_text
 from audience_sync.model import Alias, AudienceEvent
 
 #: An object with one of these keys changes the stored value instead of replacing it.
 OPERATORS = frozenset({"inc", "add", "remove", "update", "$add", "$remove", "$update"})
 MERGES = 50
+BLOCKLIST = "a property that is on the blocklist of the workspace is dropped without an error"
+NO_MERGES = (
+    "previous ids are sent only with `id: external_id` or `id: alias`: an address may have several users in Braze"
+)
 
 
 class BrazeOptions(JsonApiOptions):
@@ -42,6 +46,7 @@ class BrazeOptions(JsonApiOptions):
     alias_label: str | None = Field(None, description="The label of the user aliases.")
     update_only: bool = Field(False, description="Create no users: a call for an unknown user does nothing.")
     rate_limit: Rate | None = Field(1000.0, description="Maximum number of requests per second, minute or hour.")
+    event_name_bytes = 255
 
     @property
     def identifier(self) -> str:
@@ -63,6 +68,8 @@ class BrazeDestination(JsonApiDestination):
         item_bytes=100_000,
         name_characters=255,
         text_characters=255,
+        list_items=500,
+        reserved_prefix="$",
         reserved=frozenset(
             {"external_id", "user_alias", "braze_id", "_update_existing_only", "app_id", "push_tokens"}
             | {"push_token_import"}
@@ -72,7 +79,31 @@ class BrazeDestination(JsonApiDestination):
     batch_messages = 75
     batch_bytes = 4_000_000
     statuses = StatusTable(
-        hints={**HINTS, 401: "the key is not accepted: does it belong to the instance in `destinations.NAME.url`?"}
+        hints={
+            **HINTS,
+            **dict.fromkeys(
+                (401, 404), "the key is not accepted: does it belong to the instance in `destinations.NAME.url`?"
+            ),
+            403: "the key may not do this, or the account is not active. It needs `users.track`, and `users.merge` for "
+            "previous ids",
+        }
+    )
+    body_rules = (
+        BodyRule(  # some connectors have seen this with 401, the status of a wrong key
+            status=401,
+            pointer="/message",
+            pattern="^Valid data must be provided",
+            meaning=Meaning.REFUSED,
+            hint="Braze accepted no object of the request",
+        ),
+        BodyRule(
+            status=2,
+            pointer="/message",
+            pattern="(?i)^(?!success$|queued$)",
+            given="/errors",
+            meaning=Meaning.REFUSED,
+            hint="Braze accepted no object of the request",
+        ),
     )
     profile_fields = frozenset(
         {"externalid", "useralias", "brazeid", "email", "phone", "country", "currentlocation", "dateoffirstsession"}
@@ -81,15 +112,16 @@ class BrazeDestination(JsonApiDestination):
         | {"pushsubscribe", "pushtokens", "pushtokenimport", "subscriptiongroups", "timezone", "twitter", "bio"}
         | {"updateexistingonly", "appid"}
     )
-    has_alias = True
     checks_nested = True
-    remarks = ("a property that is on the blocklist of the workspace is dropped without an error",)
 
     def __init__(self, options: BrazeOptions, about: Audiencing) -> None:
         super().__init__(options, about)
         key = options.api_key.get_secret_value()
         self._headers = {"Authorization": f"Bearer {key}"}
         self._secrets = (*about.secrets, key)
+        self.user_field = "" if options.identifier == "alias" else options.identifier
+        self.has_alias = options.identifier in ("external_id", "alias")
+        self.remarks = (BLOCKLIST,) if self.has_alias else (BLOCKLIST, NO_MERGES)
 
     @property
     def address(self) -> str:
@@ -126,14 +158,14 @@ class BrazeDestination(JsonApiDestination):
             "identifier_to_merge": self._identifier(alias.previous_id),
             "identifier_to_keep": self._identifier(user_id),
         }
-        return Merge(alias.message_id, json_bytes(body))
+        return self.merge(user_id, alias, body)
 
     def value_problem(self, name: str, value: str) -> str:
         """Objects that Braze reads as an operation, or drops whole because a part of them is null."""
-        if value[0] != "{":
+        if value[0] not in "{[":
             return ""
         found = orjson.loads(value)
-        if not OPERATORS.isdisjoint(found):
+        if isinstance(found, dict) and not OPERATORS.isdisjoint(found):
             return "is an object that Braze would read as an operation on the stored value"
         return "has an object with null, which Braze drops whole" if _has_null(found) else ""
 
@@ -156,12 +188,12 @@ class BrazeDestination(JsonApiDestination):
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
         users, events = _arrays(messages)
         arrays = {"attributes": users, "events": events}
-        found = {}
+        found: list[tuple[object, str]] = []
         for error in listed(body, "/errors"):
             array, index = arrays.get(str(error.get("input_array")), []), error.get("index")
             if isinstance(index, int) and 0 <= index < len(array):
-                found[array[index][0]] = str(error.get("type", ""))
-        return found
+                found.append((array[index][0], str(error.get("type", ""))))
+        return reasons_by_index(found)
 
 
 def _arrays(messages: Sequence[Message]) -> tuple[list[tuple[int, Message]], list[tuple[int, Message]]]:
@@ -179,6 +211,6 @@ def _joined(arrays: Mapping[str, Sequence[Message]]) -> bytes:
 
 
 def _has_null(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(each is None or _has_null(each) for each in value.values())
-    return False
+    if isinstance(value, list):
+        return any(map(_has_null, value))
+    return isinstance(value, dict) and any(each is None or _has_null(each) for each in value.values())

@@ -12,14 +12,18 @@ from audience_sync.config.sections.base import Rate
 from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Merge, Message
 from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import HINTS, StatusTable
-from audience_sync.destinations.json_api.answers import listed
+from audience_sync.destinations.json_api.answers import listed, reasons_by_index
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions, split_kinds
 from audience_sync.destinations.json_api.ids import epoch_seconds, message_ulid
 from audience_sync.destinations.json_api.item import Item, Part
 from audience_sync.destinations.json_api.limits import ItemLimits
 from audience_sync.destinations.json_api.values import ValueTypes
-from audience_sync.destinations.messages.identify import json_bytes
 from audience_sync.model import Alias, AudienceEvent
+
+#: Customer.io redirects the data of an account in the EU to its own address.
+REDIRECTS = (301, 302, 303, 307, 308)
+MERGES = "a merge of a previous id deletes that person in Customer.io and can't be undone"
+NO_MERGES = "Customer.io merges no people by phone: previous ids are not sent"
 
 
 class CustomerIoOptions(JsonApiOptions):
@@ -32,6 +36,7 @@ class CustomerIoOptions(JsonApiOptions):
     )
     update_only: bool = Field(False, description="Create no people: a call for an unknown person does nothing.")
     rate_limit: Rate | None = Field(100.0, description="Maximum number of requests per second, minute or hour.")
+    event_name_bytes = 100
 
     @property
     def identifier(self) -> str:
@@ -48,7 +53,7 @@ class CustomerIoDestination(JsonApiDestination):
         item_bytes=32_000,
         properties=299,
         user_bytes=150,
-        name_characters=150,
+        name_bytes=150,
         value_bytes=1_000,
         reserved=frozenset({"id", "cio_id", "_update", "anonymous_id", "cio_relationships"}),
     )
@@ -57,15 +62,17 @@ class CustomerIoDestination(JsonApiDestination):
     batch_messages = 1_000
     batch_bytes = 500_000
     statuses = StatusTable(
-        hints={**HINTS, 401: "the key is not accepted: is it a Track API key, and is `destinations.NAME.region` right?"}
+        hints={
+            **HINTS,
+            401: "the key is not accepted: is it a Track API key, and is `destinations.NAME.region` right?",
+            **dict.fromkeys(REDIRECTS, "the account is in the other region: correct `destinations.NAME.region`"),
+        }
     )
     #: The last three would change where a campaign's e-mail goes, as properties of an event.
     profile_fields = frozenset(
         {"id", "cioid", "email", "phone", "update", "anonymousid", "unsubscribed", "createdat", "timezone", "language"}
         | {"ciorelationships", "ciosubscriptionpreferences", "recipient", "fromaddress", "replyto"}
     )
-    has_alias = True
-    remarks = ("a merge of a previous id deletes that person in Customer.io and can't be undone",)
 
     def __init__(self, options: CustomerIoOptions, about: Audiencing) -> None:
         super().__init__(options, about)
@@ -73,6 +80,8 @@ class CustomerIoDestination(JsonApiDestination):
         basic = b64encode(pair.encode()).decode()
         self._headers = {"Authorization": f"Basic {basic}"}
         self._secrets = (*about.secrets, basic, *pair.split(":"))
+        self.has_alias = options.identifier != "phone"
+        self.remarks = (MERGES if self.has_alias else NO_MERGES,)
 
     @property
     def address(self) -> str:
@@ -99,7 +108,7 @@ class CustomerIoDestination(JsonApiDestination):
     def encode_alias(self, user_id: str, alias: Alias) -> Merge:
         primary, secondary = ({self.options.identifier: each} for each in (user_id, alias.previous_id))
         body = {"type": "person", "action": "merge", "primary": primary, "secondary": secondary}
-        return Merge(alias.message_id, json_bytes(body))
+        return self.merge(user_id, alias, body)
 
     def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
         """Put merges into a request of their own after the people, because the primary person has to exist."""
@@ -110,8 +119,9 @@ class CustomerIoDestination(JsonApiDestination):
         return self.post("/api/v2/batch", body, self._headers)
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
-        return {
-            each["batch_index"]: f"{each.get('reason', '')}: {each.get('message', '')}"
-            for each in listed(body, "/errors")
-            if isinstance(each.get("batch_index"), int)
-        }
+        return reasons_by_index((each.get("batch_index"), _reason(each)) for each in listed(body, "/errors"))
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    """``invalid attribute: attributes: value for attribute cannot be longer than 1000 bytes``"""
+    return ": ".join(str(error[part]) for part in ("reason", "field", "message") if error.get(part))

@@ -4,26 +4,56 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
+import orjson
 from pydantic import Field
 
-from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Meaning, Message
+from audience_sync.destinations.base import (
+    Answer,
+    Audiencing,
+    Event,
+    HttpRequest,
+    Judgement,
+    Meaning,
+    Merge,
+    Message,
+)
 from audience_sync.destinations.http.option_types import Key
-from audience_sync.destinations.json_api.answers import BodyRule, listed
+from audience_sync.destinations.http.statuses import HINTS, StatusTable
+from audience_sync.destinations.json_api.answers import BodyRule, at, listed, parsed_body, reasons_by_index
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions, split_kinds
 from audience_sync.destinations.json_api.ids import epoch_milliseconds, message_uuid
 from audience_sync.destinations.json_api.item import Item, Part
 from audience_sync.destinations.json_api.limits import ItemLimits
 from audience_sync.destinations.json_api.values import ValueTypes
 from audience_sync.destinations.messages.identify import json_text
-from audience_sync.model import AudienceEvent
+from audience_sync.model import Alias, AudienceEvent
+
+#: Ids that Mixpanel refuses, since they are mistakes of an implementation.
+NO_USERS = frozenset(
+    {"anon", "anonymous", "nil", "<nil>", "none", "null", "n/a", "na", "undefined", "unknown", "0", "-1", "true"}
+    | {"false", "[]", "{}", "00000000-0000-0000-0000-000000000000"}
+)
+NO_TOKEN = "(?i)invalid (project )?token|token, missing or empty"
+TOKEN = "the project token is not accepted. Correct `destinations.NAME.token`, or the region"
+ANY_TOKEN = "Mixpanel answers 200 to a wrong token or region: look for the first call in Mixpanel's Users"
+MERGES = "previous ids are merged in projects with the original ID merge only, and can't be separated again"
+NO_MERGES = "previous ids are not sent: Mixpanel merges them with `api_secret` only"
+MOST_DEPTH, MOST_KEYS = 3, 255
 
 
 class MixpanelOptions(JsonApiOptions):
     type: Literal["mixpanel"] = Field("mixpanel", description="Mixpanel's user profiles.")
     token: Key = Field(description="The project token, best as `${MIXPANEL_TOKEN}`.")
     region: Literal["us", "eu", "in"] = Field("us", description="The data residency of the project.")
+    api_secret: Key | None = Field(
+        None,
+        description="The project's API secret, best as `${MIXPANEL_API_SECRET}`. With it previous ids are merged, in "
+        "projects with the original ID merge.",
+    )
+    event_name_bytes = 255
 
 
 class MixpanelDestination(JsonApiDestination):
@@ -39,7 +69,8 @@ class MixpanelDestination(JsonApiDestination):
         service="Mixpanel",
         item_bytes=256_000,
         properties=2_000,
-        user_bytes=255,
+        user_characters=255,
+        no_users=NO_USERS,
         name_characters=255,
         text_bytes=255,
         reserved=frozenset({"$distinct_id", "$token", "bucket", "$bucket", "$mp_first_event_time"}),
@@ -56,7 +87,12 @@ class MixpanelDestination(JsonApiDestination):
     }
     batch_messages = 2_000
     batch_bytes = 2_000_000
+    statuses = StatusTable(hints={**HINTS, 401: TOKEN})
     body_rules = (
+        *(
+            BodyRule(status=each, pointer="/error", pattern=NO_TOKEN, meaning=Meaning.STOP, hint=TOKEN)
+            for each in (2, 4)
+        ),
         BodyRule(
             status=2,
             pointer="",
@@ -71,30 +107,28 @@ class MixpanelDestination(JsonApiDestination):
             meaning=Meaning.REFUSED,
             hint="Mixpanel accepted no update of the batch",
         ),
-        BodyRule(
-            status=400,
-            pointer="/error",
-            pattern="(?i)invalid (project )?token|token, missing or empty",
-            meaning=Meaning.STOP,
-            hint="the project token is not accepted. Correct `destinations.NAME.token`",
-        ),
     )
     profile_fields = frozenset(
         {"email", "phone", "name", "firstname", "lastname", "avatar", "created", "createdat", "distinctid", "bucket"}
         | {"token", "mpfirsteventtime"}
     )
-    remarks = (
-        "Mixpanel answers 200 to a wrong token or region: look for the first call in Mixpanel's Users",
-        "profiles can't be merged by this API: previous ids are not sent",
-    )
+    checks_nested = True
 
     def __init__(self, options: MixpanelOptions, about: Audiencing) -> None:
         super().__init__(options, about)
         key = options.token.get_secret_value()
         basic = b64encode(f"{key}:".encode()).decode()
         self._who = f'{{"$token":{json_text(key)},"$distinct_id":'
+        self._token = key
         self._headers = {"Authorization": f"Basic {basic}"}
         self._secrets = (*about.secrets, key, basic)
+        self.has_alias = options.api_secret is not None
+        self.remarks = (ANY_TOKEN, MERGES if self.has_alias else NO_MERGES)
+        if options.api_secret is not None:
+            secret = options.api_secret.get_secret_value()
+            basic = b64encode(f"{secret}:".encode()).decode()
+            self._merge_headers = {"Authorization": f"Basic {basic}"}
+            self._secrets = (*self._secrets, secret, basic)
 
     @property
     def address(self) -> str:
@@ -118,19 +152,50 @@ class MixpanelDestination(JsonApiDestination):
         }
         return self.event(user_id, event, {"event": self.event_name(event), "properties": properties})
 
+    def encode_alias(self, user_id: str, alias: Alias) -> Merge:
+        properties = {"$distinct_ids": [user_id, alias.previous_id], "token": self._token}
+        return self.merge(user_id, alias, {"event": "$merge", "properties": properties})
+
+    def value_problem(self, name: str, value: str) -> str:
+        """Objects that Mixpanel refuses."""
+        if value[0] not in "{[":
+            return ""
+        depth, keys = _nesting(orjson.loads(value))
+        if depth > MOST_DEPTH:
+            return f"is nested {depth} deep and Mixpanel takes {MOST_DEPTH}: flatten the value at its source"
+        return f"has an object of {keys:,} keys and Mixpanel takes {MOST_KEYS}" if keys > MOST_KEYS else ""
+
     def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
         return split_kinds(messages, events_apart=True)
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         body = b"[" + b",".join(message.body for message in messages) + b"]"
-        if isinstance(messages[0], Event):
-            return self.post("/import?strict=1", body, self._headers)
+        if isinstance(messages[0], Event | Merge):
+            headers = self._merge_headers if isinstance(messages[0], Merge) else self._headers
+            return self.post("/import?strict=1", body, headers)
         return self.post("/engage?strict=1&verbose=1&ip=0", body, {})
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
-        """Return those of ``failed_records`` (by index), as of ``/import``; the rest of the batch is accepted."""
-        return {
-            each["index"]: f"{each.get('field', '')}: {each.get('message', '')}"
-            for each in listed(body, "/failed_records")
-            if isinstance(each.get("index"), int)
-        }
+        """Return those of ``failed_records`` by index."""
+        found = listed(body, "/failed_records")
+        return reasons_by_index(
+            (each.get("index"), ": ".join(str(each[part]) for part in ("field", "message") if each.get(part)))
+            for each in found
+        )
+
+    def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
+        """A 400 that names records has accepted the others, if it counts them."""
+        judgement = super().judge(answer, messages)
+        others = len(messages) - len(judgement.refused)
+        if judgement.meaning is not Meaning.REFUSED or not judgement.refused:
+            return judgement
+        are_accepted = at(parsed_body(answer), "/num_records_imported") == others
+        return replace(judgement, meaning=Meaning.DELIVERED) if are_accepted else judgement
+
+
+def _nesting(value: Any) -> tuple[int, int]:
+    """Return the depth of the objects in a value, and the keys of the largest."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    depths, keys = zip((0, 0), *map(_nesting, inner), strict=True)
+    own = len(value) if isinstance(value, dict) else 0
+    return max(depths) + isinstance(value, dict), max(own, *keys)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Meaning, Message
 from audience_sync.destinations.http.option_types import Key
+from audience_sync.destinations.http.statuses import HINTS, StatusTable
 from audience_sync.destinations.json_api.answers import BodyRule
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions
 from audience_sync.destinations.json_api.ids import message_uuid
@@ -20,13 +21,28 @@ from audience_sync.model import Alias, AudienceEvent
 
 #: The end of each event: without it PostHog would store the place of this server for the person.
 SERVER = '"$geoip_disable":true,"$is_server":true}}'
+#: Ids that mean no user: PostHog merges no such person and may drop the event.
+NO_USERS = frozenset(
+    {
+        "anonymous",
+        "guest",
+        "distinctid",
+        "distinct_id",
+        "id",
+        "not_authenticated",
+        "email",
+        "undefined",
+        "true",
+        "false",
+    }
+    | {"[object object]", "nan", "none", "null", "0"}
+)
 
 
 class PostHogOptions(JsonApiOptions):
     type: Literal["posthog"] = Field("posthog", description="PostHog's capture API, in the cloud or self-hosted.")
     api_key: Key = Field(description="The project token (`phc_...`), best as `${POSTHOG_API_KEY}`.")
     region: Literal["us", "eu"] = Field("us", description="The region of the project; `url` for your own server.")
-    update_only: bool = Field(False, description="Create no person profiles.")
 
 
 class PostHogDestination(JsonApiDestination):
@@ -34,17 +50,33 @@ class PostHogDestination(JsonApiDestination):
     options: PostHogOptions
     deletion = "delete the person in PostHog (People), or by `DELETE /api/projects/{id}/persons/{id}`"
     hosts: ClassVar[Mapping[str, str]] = {"us": "https://us.i.posthog.com", "eu": "https://eu.i.posthog.com"}
-    bounds = ItemLimits(service="PostHog", item_bytes=900_000, user_bytes=200)
+    bounds = ItemLimits(
+        service="PostHog", item_bytes=900_000, user_characters=200, no_users=NO_USERS, reserved_prefix="$"
+    )
     types = ValueTypes(null="unset")
     batch_messages = 1_000
     batch_bytes = 5_000_000
+    statuses = StatusTable(
+        hints={
+            **HINTS,
+            401: "the project token is not accepted: is it `phc_...`, and is `destinations.NAME.region` right?",
+        }
+    )
     body_rules = (
+        BodyRule(
+            status=2,
+            pointer="/quota_limited",
+            pattern='"events"',
+            meaning=Meaning.SLOW_DOWN,
+            hint="the event quota of the project is used up, and PostHog dropped the batch. Raise its billing limit",
+            wait=3_600,
+        ),
         BodyRule(
             status=4,
             pointer="/code",
             pattern="invalid_api_key",
             meaning=Meaning.STOP,
-            hint="the project token is not accepted. Correct `destinations.NAME.api_key`",
+            hint="the project token is not accepted: is it `phc_...`, and is `destinations.NAME.region` right?",
         ),
         BodyRule(
             status=2,
@@ -57,6 +89,8 @@ class PostHogDestination(JsonApiDestination):
     profile_fields = frozenset({"email", "name", "phone", "distinctid", "id", "groups"})
     has_alias = True
     remarks = (
+        "persons are always created: PostHog drops properties that may not create a profile",
+        "over the billing limit PostHog answers 200 and drops everything: watch its usage page",
         "older servers answer 200 to a wrong project token: look for the first call in PostHog's activity",
         "a batch is accepted as a whole; PostHog shows events that it drops as ingestion warnings only",
     )
@@ -75,8 +109,7 @@ class PostHogDestination(JsonApiDestination):
         begin: Item = ('{"event":"$set","distinct_id":', Part.USER, ',"timestamp":', Part.TIME, ',"uuid":', Part.UUID)
         traits: Item = ('"$set":', Part.TRAITS, ",") if sets else ()
         unset: Item = ('"$unset":', Part.UNSET_NAMES, ",") if unsets else ()
-        update = '"$process_person_profile":false,' if self.options.update_only else ""
-        return [(*begin, ',"properties":{', *traits, *unset, update + SERVER)]
+        return [(*begin, ',"properties":{', *traits, *unset, SERVER)]
 
     def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
         body = _event(self.event_name(event), user_id, event, self.event_properties(event))
@@ -84,7 +117,8 @@ class PostHogDestination(JsonApiDestination):
 
     def encode_alias(self, user_id: str, alias: Alias) -> Message:
         properties = {"distinct_id": alias.previous_id, "alias": user_id}
-        return Message(alias.message_id, json_bytes(_event("$create_alias", alias.previous_id, alias, properties)))
+        merge = self.merge(user_id, alias, _event("$create_alias", alias.previous_id, alias, properties))
+        return Message(*merge)  # it may share a request with the others
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         body = self._begin + b",".join(message.body for message in messages) + b"]}"

@@ -28,13 +28,16 @@ KEYS = [
     "external_id",
     "id",
     "bucket",
+    "$ref",
     "k" * 120,
+    "é" * 80,
 ]
 ABOUT = Audiencing("here", frozenset({"vip"}), frozenset(KEYS) - {"vip", "phone"})
 DESTINATIONS = {
     "amplitude": vendor("amplitude", ABOUT),
     "amplitude of long ids": vendor("amplitude", ABOUT, min_id_length=5),
     "braze": vendor("braze", ABOUT),
+    "braze by e-mail": vendor("braze", ABOUT, id="email"),
     "braze by alias": vendor("braze", ABOUT, id="alias", alias_label="it's"),
     "customerio": vendor("customerio", ABOUT),
     "customerio of present people": vendor("customerio", ABOUT, update_only=True),
@@ -54,11 +57,12 @@ TEXTS = [
 ]
 values = st.one_of(
     st.sampled_from([True, False, None, 1, -3, 1.5, 10**23, 1e-7, [1, True], {"b": True}, {"b": None}, {"inc": 1}, {}]),
+    st.sampled_from([["x"] * 501, list(range(600)), ["y" * 256], [{"b": None}], {"a": {"b": {"c": {"d": 1}}}}]),
     st.sampled_from(TEXTS),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20),
 )
 traits = st.dictionaries(st.sampled_from(KEYS), values, min_size=1, max_size=4)
-users = st.sampled_from(["u-1", "C-00001", 'a"b', "日本", "null", "x" * 60, "x" * 200, "é" * 150])
+users = st.sampled_from(["u-1", "C-00001", 'a"b', "日本", "null", "NaN", "x" * 60, "x" * 200, "é" * 150, "é" * 220])
 
 
 @pytest.fixture(scope="module")

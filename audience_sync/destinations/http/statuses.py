@@ -128,11 +128,12 @@ def server_time(headers: Mapping[str, str]) -> datetime | None:
 def retry_after(headers: Mapping[str, str], now: datetime | None) -> float | None:
     """Return the seconds to wait, 0 to 300, or None without such headers (names in lower case).
 
-    ``Retry-After`` is in seconds or an HTTP date, ``X-RateLimit-Reset`` in seconds (for some servers a time since
-    1970); the later one counts. A date counts only with ``now``.
+    ``Retry-After`` (or ``X-RateLimit-Retry-After``) is in seconds or an HTTP date, ``X-RateLimit-Reset`` in seconds
+    (for some servers a time since 1970); the latest one counts. A date counts only with ``now``.
     """
     waits = (
         _seconds_or_date(headers.get("retry-after", ""), now),
+        _seconds_or_date(headers.get("x-ratelimit-retry-after", ""), now),
         _seconds_or_moment(headers.get("x-ratelimit-reset", ""), now),
     )
     known = [wait for wait in waits if wait is not None]

@@ -18,9 +18,9 @@ class BodyRule:
     """A row of a table: the meaning of a body that its status alone does not have.
 
     ``status``: the status, or its hundred (2 is 2xx). ``pointer``: a JSON pointer to a value; the rule holds if it
-    exists and its text matches ``pattern``, and there is nothing at ``unless``. Without a pointer and a pattern it
-    holds for every body, and for none. ``hint``: what it means and what to do. ``wait``: seconds, unless the answer
-    has a time to wait.
+    exists and its text matches ``pattern``, there is something at ``given``, and nothing at ``unless``. Without a
+    pointer and a pattern it holds for every body, and for none. ``hint``: what it means and what to do. ``wait``:
+    seconds, unless the answer has a time to wait.
     """
 
     status: int
@@ -30,11 +30,14 @@ class BodyRule:
     hint: str
     wait: float | None = None
     unless: str | None = None
+    given: str = ""
 
     def holds(self, status: int, body: Any) -> bool:
         if status not in (self.status, *range(self.status * 100, self.status * 100 + 100)):
             return False
         if self.unless is not None and at(body, self.unless):
+            return False
+        if self.given and not at(body, self.given):
             return False
         if not (self.pointer or self.pattern):
             return True
@@ -86,6 +89,15 @@ def members(body: Any, pointer: str) -> list[str | int]:
     """Return the texts and numbers of the list at a pointer, or the names of the object; empty for another body."""
     found = at(body, pointer)
     return [each for each in found if isinstance(each, str | int)] if isinstance(found, list | Mapping) else []
+
+
+def reasons_by_index(found: Iterable[tuple[object, str]]) -> dict[int, str]:
+    """Return the reasons by index; those of one index are joined. Entries without an index are left out."""
+    reasons: dict[int, str] = {}
+    for index, why in found:
+        if isinstance(index, int) and not isinstance(index, bool):
+            reasons[index] = f"{reasons[index]}; {why}" if index in reasons else why
+    return reasons
 
 
 def index_in(pointer: str, pattern: str) -> int | None:

@@ -6,9 +6,10 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import Field
+import orjson
+from pydantic import Field, model_validator
 
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.destinations.base import (
@@ -38,7 +39,9 @@ from audience_sync.destinations.json_api.item import Item, ItemValues, item_byte
 from audience_sync.destinations.json_api.limits import ItemLimits, Pair
 from audience_sync.destinations.json_api.values import ValueTypes, plain_object_sql, value_types_sql
 from audience_sync.destinations.messages.identify import derived_message_id, json_bytes, split_traits
-from audience_sync.model import AudienceEvent, IdentifyCall
+from audience_sync.errors import UnsendableError
+from audience_sync.model import ALIAS_KEY, Alias, AudienceEvent, IdentifyCall
+from audience_sync.workspace import quote_literal
 
 #: Room in a request for what is around its items.
 ENVELOPE_BYTES = 1_000
@@ -46,7 +49,20 @@ NOT_JSON = "but not with JSON: a proxy may be in the way. Check `destinations.NA
 
 
 class JsonApiOptions(DestinationOptions):
+    #: The bytes of the longest name of an event.
+    event_name_bytes: ClassVar[int] = sys.maxsize
+
     url: BaseUrl | None = Field(None, description="Where the API is; default: the service's address of the region.")
+
+    @model_validator(mode="after")
+    def _event_names(self) -> Self:
+        for name in (self.events.entered, self.events.exited) if self.events else ():
+            if (size := len(name.encode("utf-8", "replace"))) > self.event_name_bytes:
+                raise ValueError(
+                    f"the event name `{name}` has {size:,} bytes, and the service takes {self.event_name_bytes:,}: "
+                    "shorten it in `events`"
+                )
+        return self
 
 
 class JsonApiDestination(HttpDestination):
@@ -71,6 +87,8 @@ class JsonApiDestination(HttpDestination):
     success_texts: ClassVar[Sequence[bytes]] = ()
     #: Whether ``value_problem`` concerns nested values.
     checks_nested: ClassVar[bool] = False
+    #: The name under which an item has the user id besides its properties: a property of that name is left out.
+    user_field: str = ""
 
     def __init__(self, options: JsonApiOptions, about: Audiencing) -> None:
         super().__init__(options, about)
@@ -143,6 +161,8 @@ class JsonApiDestination(HttpDestination):
 
     def _messages(self, call: IdentifyCall, message_id: str, pairs: Sequence[Pair]) -> list[Message]:
         renamed = [(self.names.get(name, name), value) for name, value in pairs] if self.names else pairs
+        if self.user_field:
+            renamed = [pair for pair in renamed if pair[0] != self.user_field]
         sets, unsets = renamed, list[Pair]()
         if self.types.null == "unset":
             sets = [pair for pair in renamed if pair[1] != "null"]
@@ -178,7 +198,11 @@ class JsonApiDestination(HttpDestination):
         renamed = {name: own for name, own in self.names.items() if name in self.about.trait_keys}
         for name, own in renamed.items():
             traits = f"""replace({traits}, '"{name}":', '"{own}":')"""
-        if renamed or self.checks_nested:
+        if self.user_field:
+            value = f'"{re.escape(self.user_field)}":(?:"[^"]*"|null)'
+            for pattern, rest in ((f",{value}", ""), (f"\\{{{value},?", "{")):
+                traits = f"regexp_replace({traits}, {quote_literal(pattern)}, '{rest}')"
+        if renamed or self.checks_nested or self.user_field:
             conditions = [*conditions, "not contains(traits[2:], '{')", *plain_object_sql("traits")]
         if odd := sorted(self.bounds.reserved | self.names.keys() - renamed.keys()):  # ``encode`` handles these
             conditions.append(f"not regexp_matches(traits, '\"({'|'.join(map(re.escape, odd))})\":')")
@@ -189,13 +213,24 @@ class JsonApiDestination(HttpDestination):
         return f"case when {' and '.join(dict.fromkeys(conditions))} then {body} end"
 
     def event_properties(self, event: AudienceEvent) -> dict[str, Any]:
-        """The properties of an event, as in Segment's Engage."""
-        return {"audience_key": event.key, event.key: event.entered}
+        """The properties of an event, as in Segment's Engage, and the user's current identifiers."""
+        identifiers = {self.names.get(name, name): value for name, value in orjson.loads(event.identifiers).items()}
+        return {**identifiers, "audience_key": event.key, event.key: event.entered}
 
     def event(self, user_id: str, event: AudienceEvent, body: Mapping[str, Any]) -> Event:
         """Return an event of a user with this body."""
         self.check_user(user_id)
         return Event(event.message_id, json_bytes(body))
+
+    def merge(self, user_id: str, alias: Alias, body: Mapping[str, Any]) -> Merge:
+        """Return a merge of a previous id with this body. Raises UnsendableError for an id that the service refuses."""
+        self.check_user(user_id)
+        try:
+            self.check_user(alias.previous_id)
+        except UnsendableError as error:
+            reason = f"the previous id '{alias.previous_id}' can't be merged: {error}"
+            raise UnsendableError(reason, {ALIAS_KEY: reason}) from None
+        return Merge(alias.message_id, json_bytes(body))
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str], *, method: str = "POST") -> HttpRequest:
         """Return a request with a JSON body to a path of the service."""

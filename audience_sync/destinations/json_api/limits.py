@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from audience_sync.destinations.json_api.values import plain_object_sql
 from audience_sync.destinations.messages.identify import object_json
 from audience_sync.errors import UnsendableError
+from audience_sync.workspace import quote_literal
 
 Pair = tuple[str, str]
 
@@ -19,26 +20,32 @@ Pair = tuple[str, str]
 class ItemLimits:
     """A service's limits of one item: bytes, properties, the user id, names, and values.
 
-    ``name_pattern``: the form of a name, if it has one. ``text_characters`` and ``text_bytes`` bound texts,
-    ``value_bytes`` every value.
-    The names in ``reserved`` belong to the service: no property may have one.
+    ``no_users``: user ids (in lower case) that mean no user there. ``name_pattern``: the form of a name, if it has
+    one. ``text_characters`` and ``text_bytes`` bound texts, in lists too, ``value_bytes`` every value.
+    The names in ``reserved``, and those that begin with ``reserved_prefix``, belong to the service: no property may
+    have one.
     """
 
     service: str
     item_bytes: int
     properties: int = sys.maxsize
     user_bytes: int = sys.maxsize
+    user_characters: int = sys.maxsize
+    no_users: frozenset[str] = frozenset()
     name_characters: int = sys.maxsize
+    name_bytes: int = sys.maxsize
     text_characters: int = sys.maxsize
     text_bytes: int = sys.maxsize
     value_bytes: int = sys.maxsize
+    list_items: int = sys.maxsize
     reserved: frozenset[str] = frozenset()
+    reserved_prefix: str = ""
     name_pattern: str = ""
 
     @property
     def short(self) -> int:
         """The characters of a text that is surely within the limits of a value."""
-        return min(self.text_characters, self.value_bytes // 4, self.text_bytes // 4)
+        return min(self.text_characters, self.value_bytes // 4, self.text_bytes // 4, 2 * self.list_items)
 
     def check_user(self, user_id: str) -> None:
         """Raise UnsendableError for a user id that the service refuses or drops."""
@@ -46,6 +53,12 @@ class ItemLimits:
             raise UnsendableError("the user id is empty")
         if len(user_id) > self.user_bytes // 4 and (size := len(user_id.encode("utf-8", "replace"))) > self.user_bytes:
             raise UnsendableError(f"the user id has {size:,} bytes and {self.service} takes {self.user_bytes:,}")
+        if (size := len(user_id)) > self.user_characters:
+            raise UnsendableError(
+                f"the user id has {size:,} characters and {self.service} takes {self.user_characters:,}"
+            )
+        if self.no_users and user_id.lower() in self.no_users:
+            raise UnsendableError(f"the user id '{user_id}' means no user at {self.service}")
 
     def check(self, properties: Sequence[Pair], names: Mapping[str, str], own: Callable[[str, str], str]) -> None:
         """Raise UnsendableError with every property that the service would refuse, cut or use for its own purpose.
@@ -62,23 +75,39 @@ class ItemLimits:
             raise UnsendableError("; ".join(reasons.values()), reasons)
 
     def _name_problem(self, name: str) -> str:
-        if name in self.reserved:
+        if name in self.reserved or (self.reserved_prefix and name.startswith(self.reserved_prefix)):
             return f"has a name that {self.service} uses itself: rename the property"
         if self.name_pattern and not re.fullmatch(self.name_pattern, name):
             return f"can't be a name at {self.service}, whose names match {self.name_pattern}: rename the property"
         if len(name) > self.name_characters:
             return f"has a name of {len(name):,} characters and {self.service} takes {self.name_characters:,}"
+        if len(name) > self.name_bytes // 4 and (size := len(name.encode("utf-8", "replace"))) > self.name_bytes:
+            return f"has a name of {size:,} bytes and {self.service} takes {self.name_bytes:,}"
         return ""
 
     def _value_problem(self, value: str) -> str:
         if len(value) <= self.short:
             return ""
+        if value[0] == "[":
+            return self._list_problem(value)
         text = json.loads(value) if value[0] == '"' else value
         if text is not value and len(text) > self.text_characters:
             return self._too_long(f"{len(text):,} characters", f"{self.text_characters:,} of a text")
         most = self.value_bytes if text is value else min(self.value_bytes, self.text_bytes)
         size = len(text.encode("utf-8", "replace"))
         return self._too_long(f"{size:,} bytes", f"{most:,} of a value") if size > most else ""
+
+    def _list_problem(self, value: str) -> str:
+        found = json.loads(value)
+        if len(found) > self.list_items:
+            return self._too_long(f"{len(found):,} items", f"{self.list_items:,} of a list")
+        texts = [each for each in found if isinstance(each, str)]
+        if (size := max(map(len, texts), default=0)) > self.text_characters:
+            return self._too_long(f"a text of {size:,} characters", f"{self.text_characters:,} of a text")
+        if (size := max((len(each.encode("utf-8", "replace")) for each in texts), default=0)) > self.text_bytes:
+            return self._too_long(f"a text of {size:,} bytes", f"{self.text_bytes:,} of a text")
+        size = len(value.encode("utf-8", "replace"))
+        return self._too_long(f"{size:,} bytes", f"{self.value_bytes:,} of a value") if size > self.value_bytes else ""
 
     def _too_long(self, size: str, most: str) -> str:
         return f"has {size} and {self.service} takes {most}: shorten the value at its source"
@@ -117,13 +146,22 @@ class ItemLimits:
         found = ["user_id != ''", user, "not contains(traits, chr(10))"]
         if self.user_bytes < sys.maxsize:
             found.append(f"strlen(user_id) <= {self.user_bytes}")
+        if self.user_characters < sys.maxsize:
+            found.append(f"length(user_id) <= {self.user_characters}")
+        if self.no_users:
+            found.append(f"lower(user_id) not in ({', '.join(map(quote_literal, sorted(self.no_users)))})")
         if self.properties < sys.maxsize:
             commas = "length(traits) - length(replace(traits, ',', ''))"
             found.append(f"(strlen(traits) <= {self.properties} or {commas} < {self.properties})")
-        longest = min(self.short, self.name_characters)
-        if longest < sys.maxsize // 4:
-            long_text = f"'[^\"]{{{min(longest, 999)}}}'"
-            found.append(f"(strlen(traits) <= {longest} or not regexp_matches(traits, {long_text}))")
+        short_name = min(self.name_characters, self.name_bytes // 4)
+        for longest, most, end in ((self.short, sys.maxsize // 4, ""), (short_name, self.short, '":')):
+            if longest < most:
+                long_text = quote_literal(f'[^"]{{{min(longest, 999)}}}{end}')
+                found.append(f"(strlen(traits) <= {longest} or not regexp_matches(traits, {long_text}))")
+        if self.list_items < sys.maxsize:
+            found.append(f"(strlen(traits) <= {self.list_items * 2} or not contains(traits, ':['))")
+        if self.reserved_prefix:
+            found.append(f"not contains(traits, {quote_literal(chr(34) + self.reserved_prefix)})")
         if self.name_pattern:
             names = "|".join([self.name_pattern, *map(re.escape, renamed)])
             rest = f"regexp_replace(traits, '\"({names})\":', '', 'g')"

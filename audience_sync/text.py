@@ -84,9 +84,9 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 def unknown_name_message(what: str, name: str, names: Iterable[str], *, with_list: bool = True) -> str:
     """An unknown name, with the nearest valid one; without a near one, with all of them if ``with_list``."""
-    first, *others = what.split(" ")
-    heading = " ".join([f"{first.capitalize()}s", *others])  # ``Types of destination`` for ``type of destination``
-    return _unknown(f"unknown {what} `{name}`", name, names, heading if with_list else "")
+    kinds, of, rest = what.partition(" of ")  # ``Types of destination`` for ``type of destination``
+    plural = " or ".join(f"{kind}s" for kind in kinds.split(" or "))
+    return _unknown(f"unknown {what} `{name}`", name, names, f"{plural}{of}{rest}".capitalize() if with_list else "")
 
 
 def unknown_option_message(name: str, names: Iterable[str]) -> str:

@@ -214,6 +214,13 @@ class HttpDestination(Destination):
         """The bytes to read of an answer; the rest never comes into memory."""
         return min(self.options.max_answer or self.answer_bytes, MAX_ANSWER_BYTES)
 
+    @property
+    def own_values(self) -> frozenset[str]:
+        """The values in messages that the config has and no user: reasons may repeat them."""
+        names = self.options.events or Events()
+        keys = (*self.about.audience_keys, *self.about.trait_keys, *self.options.rename.values())
+        return frozenset({*keys, names.entered, names.exited})
+
     @abstractmethod
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         """Return one request for all the messages. Pure."""

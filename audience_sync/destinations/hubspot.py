@@ -148,6 +148,10 @@ class HubSpotDestination(FieldsDestination):
         self._secrets = (*about.secrets, key)
 
     @property
+    def own_values(self) -> frozenset[str]:
+        return super().own_values | {self.options.id_property}
+
+    @property
     def address(self) -> str:
         return f"{self.base_url}/crm/v3/objects/contacts/batch/upsert"
 

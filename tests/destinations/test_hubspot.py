@@ -177,3 +177,12 @@ def test_a_property_that_hubspot_does_not_create_is_named_with_its_reason(receiv
         FieldError, match=r"the field 'vip' can't be created: HTTP 403: .*crm\.schemas\.contacts\.write"
     ):
         fields_of(receiver.url, create_fields=True).create_fields({"vip": FieldKind.BOOLEAN})
+
+
+def test_a_reason_may_name_the_property_of_the_user_id_and_no_user(receiver: Receiver) -> None:
+    receiver.will_answer(Reply(400, b'{"message":"Email address a@example.com is invalid for vip: false"}'))
+    hubspot = fields_of(receiver.url)
+    transport = hubspot.open()
+    judgement = transport.send(users(hubspot, "a@example.com"))
+    transport.close()
+    assert judgement.reason == 'HTTP 400: {"message":"Email address *** is invalid for vip: false"}'

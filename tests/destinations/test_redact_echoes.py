@@ -25,6 +25,7 @@ SENT = [
         ("bad street 'Elm Road 4'", "bad street '***'"),
         ("129.95 is too much", "*** is too much"),
         ("identify needs userId and traits", "identify needs userId and traits"),
+        ('{"isValid":false,"known":true}', '{"isValid":false,"known":true}'),
         ("HTTP 429", "HTTP 429"),
     ],
 )
@@ -45,3 +46,10 @@ def test_of_a_body_that_is_no_json_every_word_is_masked() -> None:
 def test_refusals_one_by_one_are_masked_too() -> None:
     judgement = Judgement(Meaning.DELIVERED, refused={1: "u-78 is blocked"})
     assert redact_echoes(judgement, SENT).refused == {1: "*** is blocked"}
+
+
+@pytest.mark.parametrize("reason", ["Email address is invalid", "no property vip", "vip and email"])
+def test_values_of_the_config_stay(reason: str) -> None:
+    sent = [Message("m", b'{"id":"jane@example.test","idProperty":"email","event":"vip"}')]
+    judgement = Judgement(Meaning.REFUSED, f"{reason}: jane@example.test")
+    assert redact_echoes(judgement, sent, frozenset({"email", "vip"})).reason == f"{reason}: ***"

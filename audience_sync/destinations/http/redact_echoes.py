@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -15,14 +15,17 @@ from audience_sync.version import __version__
 #: Shorter values occur in every text by chance; masking them would only hide the reason.
 MIN_CHARACTERS = 3
 #: Values of every message that are not about a user.
-OWN_VALUES = frozenset({"identify", "audience-sync", __version__})
+OWN_VALUES = frozenset({"identify", "audience-sync", __version__, "true", "false"})
 
 
-def redact_echoes(judgement: Judgement, messages: Sequence[Message]) -> Judgement:
-    """Mask every value of the messages in the reasons of a judgement, in any spelling."""
+def redact_echoes(judgement: Judgement, messages: Sequence[Message], own: Set[str] = frozenset()) -> Judgement:
+    """Mask every value of the messages in the reasons of a judgement, in any spelling.
+
+    ``own``: values that are the config's and of no user, such as the key of an audience.
+    """
     if judgement.meaning is Meaning.DELIVERED and not (judgement.refused or judgement.refused_fields):
         return judgement
-    values = Redactor(_values_of(messages))
+    values = Redactor(_values_of(messages) - own)
     return replace(
         judgement,
         reason=values.redact(judgement.reason),

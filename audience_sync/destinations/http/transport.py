@@ -84,6 +84,7 @@ class HttpTransport:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._destination = destination
+        self._own_values = destination.own_values
         self._now = now
         self._deadline = Deadline(clock)
         self._egress = Egress.of(destination.options.ca_file, destination.options.proxy)
@@ -97,7 +98,8 @@ class HttpTransport:
         """Send, and return the request and the answer too."""
         request = self._destination.signed(self._destination.request(messages), self._now())
         answer = self.answer(request)
-        return HttpExchange(request, answer, redact_echoes(self._judge(request, answer, messages), messages))
+        judgement = self._judge(request, answer, messages)
+        return HttpExchange(request, answer, redact_echoes(judgement, messages, self._own_values))
 
     def _judge(self, request: HttpRequest, answer: Answer, messages: Sequence[Message]) -> Judgement:
         """Judge an answer. A refusal of the proxy stops the destination, which never received the request."""

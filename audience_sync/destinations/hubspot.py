@@ -105,7 +105,8 @@ class HubSpotDestination(FieldsDestination):
             pointer="",
             pattern="PROPERTY_DOESNT_EXIST|[Pp]roperty .* does not exist",
             meaning=Meaning.STOP,
-            hint="a property does not exist. Create it in HubSpot, or set `destinations.NAME.create_fields: true`",
+            hint="a property does not exist. Create it in HubSpot, or let the next run do so by "
+            "`destinations.NAME.create_fields: true`",
         ),
         BodyRule(
             status=400,

@@ -140,6 +140,25 @@ def test_the_exit_code_says_what_became_of_the_call(
     assert len(receiver.requests) == 1  # one call, never repeated
 
 
+@pytest.mark.parametrize(
+    ("trait", "dropped", "code", "words"),
+    [
+        ("vip=true", ["vip"], 1, "Refused: 'vip': HTTP 200: Iterable has no such field and creates none."),
+        ("phone=1", ["phoneNumber"], 1, "Refused: 'phone': HTTP 200: Iterable has no such field and creates none."),
+        ("vip=true", ["plan"], 0, "Delivered."),
+    ],
+)
+def test_a_success_that_dropped_the_property_is_a_refusal(
+    new_vip: Project, receiver: Receiver, trait: str, dropped: list[str], code: int, words: str
+) -> None:
+    body = {"successCount": 1, "failCount": 0, "filteredOutFields": dropped}
+    receiver.will_answer(Reply(200, json.dumps(body).encode()))
+    configure(new_vip, live={"type": "iterable", "api_key": KEY, "url": receiver.url})
+    done = new_vip.run("test-destination", "live", "--user", "me-1", "--trait", trait)
+    assert done.code == code
+    assert done.stdout.startswith(words)
+
+
 def test_nobody_there_ends_with_3(new_vip: Project) -> None:
     with unused_url() as nowhere:
         configure(new_vip, live={"type": "webhook", "url": nowhere})

@@ -268,7 +268,7 @@ def test_a_property_that_does_not_exist_stops_hubspot() -> None:
     body = {"category": "VALIDATION_ERROR", "errors": [{"code": "PROPERTY_DOESNT_EXIST", "message": "no vip"}]}
     judgement = judged(vendor("hubspot", id_property="customer_id"), 400, body)
     assert judgement.meaning is Meaning.STOP
-    assert judgement.reason.startswith("HTTP 400: a property does not exist. Create it in HubSpot, or set")
+    assert judgement.reason.startswith("HTTP 400: a property does not exist. Create it in HubSpot, or let")
 
 
 @pytest.mark.parametrize("status", [409, 423, 477])

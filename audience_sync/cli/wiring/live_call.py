@@ -113,7 +113,9 @@ def _exchange(
 
 
 def _single_call_judgement(judgement: Judgement) -> Judgement:
-    """The judgement on the only call of a batch: an accepted batch may name it as refused."""
-    if not judgement.refused:
+    """The judgement on the only call of a batch: an accepted batch may name it, or properties of it, as refused."""
+    dropped = [f"'{key}': {why}" for fields in judgement.refused_fields.values() for key, why in fields.items()]
+    reasons = [*judgement.refused.values(), *dropped]
+    if not reasons:
         return judgement
-    return Judgement(Meaning.REFUSED, "; ".join(dict.fromkeys(judgement.refused.values())), status=judgement.status)
+    return Judgement(Meaning.REFUSED, "; ".join(dict.fromkeys(reasons)), status=judgement.status)

@@ -230,8 +230,9 @@ class HubSpotDestination(FieldsDestination):
     def fields_request(self) -> HttpRequest:
         return self.post(PROPERTIES, b"", self._headers, method="GET")
 
-    def field_names(self, body: Any) -> Collection[str]:
-        return {str(each.get("name")) for each in listed(body, "/results")}
+    def field_names(self, body: Any) -> Collection[str] | None:
+        found = {str(each.get("name")) for each in listed(body, "/results")}
+        return found if isinstance(at(body, "/results"), list) else None
 
     def own_fields(self) -> Collection[str]:
         """Return the property of the user id; ``email`` is in every account."""

@@ -310,6 +310,37 @@ def test_a_wrong_token_is_named_when_properties_are_listed(receiver: Receiver) -
         hubspot_at(receiver.url).missing_fields(["vip"])
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"paging": {}}', "the answer is not a list of fields"),
+        (b'{"results": "email"}', "the answer is not a list of fields"),
+        (b"<html>Log in</html>", "a page of HTML"),
+        (b"", "the answer is not a list of fields"),
+    ],
+)
+def test_an_answer_that_lists_no_properties_does_not_mean_that_all_are_missing(
+    receiver: Receiver, body: bytes, reason: str
+) -> None:
+    receiver.will_answer(Reply(200, body))
+    with pytest.raises(FieldError, match=f"its fields can't be listed: .*{reason}"):
+        hubspot_at(receiver.url).missing_fields(["vip"])
+
+
+def test_nor_does_a_service_that_cannot_be_reached() -> None:
+    hubspot = hubspot_at("http://127.0.0.1:1", create_fields=True)
+    with pytest.raises(FieldError, match=r"its fields can't be listed: .*refused"):
+        hubspot.missing_fields(["vip"])
+    with pytest.raises(FieldError, match=r"the field 'vip' can't be created: .*refused"):
+        hubspot.create_fields({"vip": FieldKind.BOOLEAN})
+
+
+def test_thousands_of_properties_are_listed(receiver: Receiver) -> None:
+    properties = [{"name": f"property_{number}", "description": "x" * 500} for number in range(4_000)]
+    receiver.will_answer(Reply(200, json.dumps({"results": properties}).encode()))
+    assert hubspot_at(receiver.url).missing_fields(["property_3999", "vip"]) == ["vip"]
+
+
 def test_properties_are_created_only_if_the_config_allows_it(receiver: Receiver) -> None:
     with pytest.raises(FieldError, match=r"these fields do not exist there: vip\. Nothing was sent"):
         hubspot_at(receiver.url).create_fields({"vip": FieldKind.BOOLEAN})

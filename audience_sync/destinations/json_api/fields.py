@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from audience_sync.config.sections.base import MAX_ANSWER_BYTES
 from audience_sync.destinations.base import Answer, FieldKind, HttpRequest, Meaning
 from audience_sync.destinations.json_api.answers import parsed_body
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions
@@ -29,14 +30,15 @@ class FieldsDestination(JsonApiDestination):
 
     options: FieldsOptions
     has_fields = True
+    answer_bytes = MAX_ANSWER_BYTES  # an account may have thousands of fields
 
     @abstractmethod
     def fields_request(self) -> HttpRequest:
         """Return the request that lists the fields."""
 
     @abstractmethod
-    def field_names(self, body: Any) -> Collection[str]:
-        """Return the names of the fields in the answer's JSON."""
+    def field_names(self, body: Any) -> Collection[str] | None:
+        """Return the names of the fields in the answer's JSON; None for another answer."""
 
     def own_fields(self) -> Collection[str]:
         """Return the fields that the calls need besides their properties, such as that of the user id."""
@@ -50,6 +52,10 @@ class FieldsDestination(JsonApiDestination):
         with self._transport() as transport:
             answer = self._accepted(transport, self.fields_request(), "its fields can't be listed")
         existing = self.field_names(parsed_body(answer))
+        if existing is None:
+            raise FieldError(
+                "its fields can't be listed: the answer is not a list of fields. Check `destinations.NAME.url`"
+            )
         return [key for key in (*keys, *self.own_fields()) if self.names.get(key, key) not in existing]
 
     def create_fields(self, fields: Mapping[str, FieldKind]) -> None:
@@ -68,12 +74,10 @@ class FieldsDestination(JsonApiDestination):
 
         return HttpTransport(self)
 
-    def _accepted(
-        self, transport: HttpTransport, request: HttpRequest, problem: str, also: int | None = None
-    ) -> Answer:
-        """Return the answer to a request. Raises FieldError unless it is a success or the status ``also``."""
+    def _accepted(self, transport: HttpTransport, request: HttpRequest, problem: str, *also: int) -> Answer:
+        """Return the answer to a request. Raises FieldError unless it is a success or one of the statuses ``also``."""
         answer = transport.answer(request)
         judgement = self.judge(answer)
-        if judgement.meaning is not Meaning.DELIVERED and answer.status != also:
+        if judgement.meaning is not Meaning.DELIVERED and answer.status not in also:
             raise FieldError(f"{problem}: {judgement.reason}")
         return answer

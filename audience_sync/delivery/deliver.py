@@ -187,8 +187,10 @@ def _send_batches(
             body_limit=body_limit,
             split_call=partial(calls.split, destination=job.destination),
             mask=context.mask,
+            own_key=mapping.own_key,
         ).send
 
+    mapping = mapping_of(job.destination, job.subscriptions, job.pending.cursor.position)
     calls = CallReader(
         workspace=workspace,
         table=job.pending.table,
@@ -197,7 +199,7 @@ def _send_batches(
         times=context.times,
         event_start_runs=job.event_start_runs,
         nonces=context.nonces,
-        mapping=mapping_of(job.destination, job.subscriptions, job.pending.cursor.position),
+        mapping=mapping,
     )
     body_limit = BodyLimit(stall_timer.stopped.is_set)
     recorder = AnswerRecorder(

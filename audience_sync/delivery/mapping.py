@@ -69,6 +69,12 @@ class DestinationMapping:
             events=tuple(self._event(each, placed) for each in call.events),
         )
 
+    def own_key(self, name: str) -> str | None:
+        """Return our key for a name at the destination; None for a former name, which only ends there."""
+        own = {new: key for key, new in self.rename.items()}
+        former = {name for name, _ in self.replaced.values()}
+        return own.get(name, None if name in former else name)
+
     def with_own_keys(self, error: UnsendableError) -> UnsendableError:
         """Return an error of a destination with our keys for its names."""
         own = {name: key for key, name in self.rename.items()}

@@ -164,15 +164,16 @@ class AnswerRecorder:
         unaccepted, refused, values = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
         for each in found:
             user, reason, ids = each.call.user_id, each.reason, None
+            own = calls[user].traits.keys() & (each.properties or ())  # else an identifier, which is in every call
             if each.properties and calls[user].traits.keys() - each.properties:  # the rest of the call was sent
                 reason = partial_refusal_reason(reason, each.properties)
-                ids = json.dumps(sorted(self.property_ids[key] for key in each.properties))
+                ids = json.dumps(sorted(self.property_ids[key] for key in own)) if own else None
             answer = {"user_id": user, "reason": reason, "http_status": each.http_status}
             unaccepted.append({**answer, "request_id": request, "refused_properties": ids})
             attempts = earlier.get(user, 0) + 1
             place = {"destination_id": self.destination, "run_id": self.run}
             refused.append({**answer, **place, "attempts": attempts, "refused_at": datetime.now(UTC)})
-            values += self._value_rows(calls[user], each.properties)
+            values += self._value_rows(calls[user], own or None)
         connection.execute(insert(unaccepted_calls), unaccepted)
         connection.execute(insert(open_refusals), refused)
         connection.execute(insert(refused_values), values)

@@ -55,7 +55,8 @@ class BatchSender:
     ``retry_delay`` returns the seconds to wait after a failed attempt, counted from 1. ``suppressed`` returns the users
     suppressed meanwhile; it is called before every attempt. ``parts`` groups the messages by request, ``limits`` bounds
     each. All senders of a destination share ``body_limit``. ``split_call`` divides a call in two, or returns nothing.
-    ``mask`` removes secrets from an answer before it is stored.
+    ``mask`` removes secrets from an answer before it is stored. ``own_key`` returns the property of a name at the
+    destination, if it has one.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class BatchSender:
         body_limit: BodyLimit | None = None,
         split_call: Callable[[EncodedCall], Sequence[EncodedCall]] = lambda call: (),
         mask: Callable[[str], str] = str,
+        own_key: Callable[[str], str | None] = str,
     ) -> None:
         self._parts = parts
         self._limits = limits
@@ -84,6 +86,7 @@ class BatchSender:
         self._backoff = retry_delay
         self._suppressed = suppressed
         self._mask = mask
+        self._own_key = own_key
 
     def send(self, batch: Batch) -> BatchResult:
         """Send the calls of a batch until each has a final answer, or the delivery stops."""
@@ -229,7 +232,8 @@ class BatchSender:
         result.refusals += [
             RefusedCall(owners[messages[index].message_id], why, judgement.status, frozenset([key]))
             for index, fields in judgement.refused_fields.items()
-            for key, why in fields.items()
+            for name, why in fields.items()
+            if (key := self._own_key(name)) is not None
         ]
 
     def _send_requests(self, calls: Sequence[EncodedCall], result: BatchResult, attempts: int) -> Judgement | None:

@@ -189,7 +189,8 @@ class MixpanelDestination(JsonApiDestination):
         others = len(messages) - len(judgement.refused)
         if judgement.meaning is not Meaning.REFUSED or not judgement.refused:
             return judgement
-        are_accepted = at(parsed_body(answer), "/num_records_imported") == others
+        imported = at(parsed_body(answer), "/num_records_imported")
+        are_accepted = isinstance(imported, int) and imported >= others
         return replace(judgement, meaning=Meaning.DELIVERED) if are_accepted else judgement
 
 

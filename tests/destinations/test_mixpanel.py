@@ -48,8 +48,8 @@ def test_a_status_and_a_body_have_a_meaning(status: int, body: Any, meaning: Mea
 
 @pytest.mark.parametrize(
     ("imported", "meaning"),
-    [(2, Meaning.DELIVERED), (1, Meaning.REFUSED), (None, Meaning.REFUSED)],
-    ids=["the others", "not all others", "not counted"],
+    [(2, Meaning.DELIVERED), (999, Meaning.DELIVERED), (1, Meaning.REFUSED), (None, Meaning.REFUSED)],
+    ids=["the others", "more", "not all others", "not counted"],
 )
 def test_a_400_that_counts_all_others_as_imported_has_accepted_them(imported: int | None, meaning: Meaning) -> None:
     body = {

@@ -199,9 +199,11 @@ class JsonApiDestination(HttpDestination):
         for name, own in renamed.items():
             traits = f"""replace({traits}, '"{name}":', '"{own}":')"""
         if self.user_field:
-            value = f'"{re.escape(self.user_field)}":(?:"[^"]*"|null)'
+            value = f'"{re.escape(self.user_field)}":(?:"[^"]*"|[a-zA-Z0-9.+-]+)'
             for pattern, rest in ((f",{value}", ""), (f"\\{{{value},?", "{")):
                 traits = f"regexp_replace({traits}, {quote_literal(pattern)}, '{rest}')"
+            name = quote_literal(f'"{self.user_field}":')
+            conditions = [*conditions, f"not contains({traits}, {name})"]  # it had a list
         if renamed or self.checks_nested or self.user_field:
             conditions = [*conditions, "not contains(traits[2:], '{')", *plain_object_sql("traits")]
         if odd := sorted(self.bounds.reserved | self.names.keys() - renamed.keys()):  # ``encode`` handles these

@@ -153,11 +153,11 @@ class ItemLimits:
         if self.properties < sys.maxsize:
             commas = "length(traits) - length(replace(traits, ',', ''))"
             found.append(f"(strlen(traits) <= {self.properties} or {commas} < {self.properties})")
+        if self.short < sys.maxsize // 4:
+            found.append(_no_run_sql(self.short, self.short))
         short_name = min(self.name_characters, self.name_bytes // 4)
-        for longest, most, end in ((self.short, sys.maxsize // 4, ""), (short_name, self.short, '":')):
-            if longest < most:
-                long_text = quote_literal(f'[^"]{{{min(longest, 999)}}}{end}')
-                found.append(f"(strlen(traits) <= {longest} or not regexp_matches(traits, {long_text}))")
+        if short_name < self.short:
+            found.append(_no_run_sql(min(self.name_characters, self.name_bytes), short_name, '":'))
         if self.list_items < sys.maxsize:
             found.append(f"(strlen(traits) <= {self.list_items * 2} or not contains(traits, ':['))")
         if self.reserved_prefix:
@@ -167,3 +167,9 @@ class ItemLimits:
             rest = f"regexp_replace(traits, '\"({names})\":', '', 'g')"
             found += [*plain_object_sql("traits"), f"not contains({rest}, '\":')"]
         return found
+
+
+def _no_run_sql(total: int, characters: int, end: str = "") -> str:
+    """Return the condition, in SQL, that no text has so many characters and this end. ``total``: surely few bytes."""
+    run = quote_literal(f'[^"]{{{min(characters, 999)}}}{end}')
+    return f"(strlen(traits) <= {total} or not regexp_matches(traits, {run}))"

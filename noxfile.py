@@ -5,6 +5,7 @@ What follows `--` is passed on: `nox -s tests -- tests/sync -n 0`.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -88,6 +89,32 @@ def differential(session: nox.Session) -> None:
 def bugs(session: nox.Session) -> None:
     """Plant bugs, one after the other, and see that the model finds each: half an hour."""
     run(session, "pytest", "-n", "0", "tests/model/test_planted_bugs.py", *session.posargs, env=ALL_BUGS)
+
+
+@nox.session
+def sdks(session: nox.Session) -> None:
+    """Compare what vendors' own SDKs send with what is sent here, in an environment of their own."""
+    folder = Path(session.create_tmp()) / "sdks"
+    run(session, "python", "-m", "venv", str(folder))
+    session.run(str(folder / "bin/pip"), "install", "-q", "-r", "tests/destinations/sdk_parity/requirements.txt")
+    python = str(folder / "bin/python")
+    session.run(python, "-m", "destinations.sdk_parity.check_sdks", sys.executable, env={"PYTHONPATH": "tests"})
+
+
+@nox.session
+def receivers(session: nox.Session) -> None:
+    """Show which receivers behind Segment accept entries and exits; with a checkout, also those of RudderStack.
+
+    Needs npm. `nox -s receivers -- CHECKOUT` is that of rudderlabs/rudder-transformer, with its packages installed.
+    """
+    folder = Path(session.create_tmp()).resolve()
+    calls = str(folder / "calls.json")
+    shutil.copy("tests/receivers/package.json", folder)
+    session.run("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder), external=True)
+    run(session, "python", "tests/receivers/record_calls.py", calls, env={"PYTHONPATH": "tests"})
+    session.run("node", "tests/receivers/segment.cjs", calls, str(folder), external=True)
+    for checkout in session.posargs:
+        session.run("node", "tests/receivers/rudderstack.cjs", calls, str(folder), checkout, external=True)
 
 
 @nox.session

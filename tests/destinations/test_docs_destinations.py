@@ -14,8 +14,26 @@ from audience_sync.destinations.base import Audiencing, Destination
 from .standard import HttpDestinationStandard
 from .test_vendor_standard import TEXTS
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "destinations.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+DOCUMENT = (DOCS / "destinations.md").read_text("utf-8")
 CODE = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+
+
+SDKS = [
+    ("amplitude", "amplitude-analytics"),
+    ("customerio", "customerio"),
+    ("hubspot", "hubspot-api-client"),
+    ("mixpanel", "mixpanel"),
+    ("posthog", "posthog"),
+]
+
+
+@pytest.mark.parametrize(("vendor", "package"), SDKS)
+def test_a_page_names_the_version_of_the_sdk_that_ci_compares(vendor: str, package: str) -> None:
+    pinned = (Path(__file__).parent / "sdk_parity" / "requirements.txt").read_text().splitlines()
+    page = (DOCS / "destinations" / f"{vendor}.md").read_text("utf-8")
+    (version,) = re.findall(rf"`{package}` ([0-9.]+)\)", page)
+    assert f"{package}=={version}" in pinned
 
 
 def test_the_example_fits_on_a_page() -> None:

@@ -190,6 +190,11 @@ class Destination(ABC):
         """
         return None
 
+    def name_problems(self, names: Collection[str]) -> Mapping[str, str]:
+        """Return the names that no property can have at the destination, with the reason of each."""
+        del names
+        return {}
+
     def missing_fields(self, keys: Collection[str]) -> Collection[str]:
         """Return the keys without a field at the destination. Raises FieldError if its fields can't be listed."""
         del keys

@@ -110,6 +110,9 @@ class Contained(Destination):
     def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
         return self._call(lambda: list(self._destination.parts(messages)), (messages,))
 
+    def name_problems(self, names: Collection[str]) -> Mapping[str, str]:
+        return self._call(lambda: dict(self._destination.name_problems(names)), {})
+
     def missing_fields(self, keys: Collection[str]) -> Collection[str]:
         return self._call_fields(lambda: list(self._destination.missing_fields(keys)), ())
 

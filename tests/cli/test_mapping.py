@@ -93,6 +93,7 @@ def test_a_mapping_that_names_nothing_is_refused_with_the_nearest_name(vip: Proj
 
 
 FIELDS = Reply(200, b'{"results":[{"name":"email"}]}')
+WRITTEN = Reply(200, b'{"status":"COMPLETE","results":[{"id":"1"},{"id":"2"}]}')
 
 
 def hubspot(receiver: Receiver, **options: Any) -> dict[str, Any]:
@@ -111,9 +112,26 @@ def test_missing_fields_are_named_and_nothing_is_sent(vip: Project, receiver: Re
     assert {each.method for each in receiver.requests} == {"GET"}
 
 
+def test_a_name_that_a_service_can_not_have_is_named_by_check_and_no_field_is_created_for_it(
+    vip: Project, receiver: Receiver
+) -> None:
+    renamed = {"vip": "isVip"}
+    configured(with_customers(vip), crm=hubspot(receiver, create_fields=True, rename=renamed, traits=["plan"]))
+    receiver.will_answer(FIELDS)
+    failed = vip.run("check")
+    assert failed.code == 3
+    assert "'isVip' can't be a name at HubSpot, whose names match [a-z][a-z0-9_]*" in failed.stdout
+    assert "Set `destinations.crm.rename`: until then it is refused for every user" in failed.stdout
+    receiver.requests.clear()
+    receiver.will_answer(FIELDS, Reply(201, b"{}"), WRITTEN)
+    assert vip.sync().destination("crm")["refused"] == 3  # two without isVip, one without an e-mail
+    [_, created, sent] = receiver.requests
+    assert json.loads(created.body)["name"] == "plan"
+    assert [each["properties"] for each in json.loads(sent.body)["inputs"]] == [{"plan": "gold"}, {"plan": "blue"}]
+
+
 def test_missing_fields_are_created_before_the_first_call(vip: Project, receiver: Receiver) -> None:
-    written = Reply(200, b'{"status":"COMPLETE","results":[{"id":"1"},{"id":"2"}]}')
-    receiver.will_answer(FIELDS, Reply(201, b"{}"), written)
+    receiver.will_answer(FIELDS, Reply(201, b"{}"), WRITTEN)
     configured(with_customers(vip), crm=hubspot(receiver, create_fields=True, rename={"vip": "is_vip"}))
     done = vip.sync()
     assert (done.destination("crm")["delivered"], done.destination("crm")["refused"]) == (2, 1)  # one has no e-mail

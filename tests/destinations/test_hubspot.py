@@ -137,6 +137,24 @@ def test_a_user_without_an_address_is_refused_where_the_address_is_the_id(user: 
         hubspot.encode(call(user))
 
 
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("Lifetime Value", "can't be a name at HubSpot"),
+        ("createdAt", "can't be a name at HubSpot"),
+        ("7days", "can't be a name at HubSpot"),
+        ("hs_object_id", "has a name that HubSpot uses itself"),
+        ("x" * 101, "has a name of 101 characters and HubSpot takes 100"),
+    ],
+)
+def test_a_name_that_no_property_can_have_is_found_before_any_call(name: str, problem: str, receiver: Receiver) -> None:
+    found = vendor("hubspot").name_problems(["vip", "firstName", name])
+    assert list(found) == [name]
+    assert found[name].startswith(problem)
+    receiver.will_answer(listing("vip"))
+    assert fields_of(receiver.url).missing_fields(["vip", name]) == []
+
+
 def test_the_property_of_the_user_id_has_to_exist_too(receiver: Receiver) -> None:
     receiver.will_answer(listing("email", "vip"))
     assert fields_of(receiver.url, id_property="customer_id").missing_fields(["vip"]) == ["customer_id"]

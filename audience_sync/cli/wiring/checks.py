@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -218,16 +218,25 @@ def _destinations(settings: Settings) -> Iterator[ProjectCheck]:
             where = f"{options.type} {path_text(address)}{_proxy_text(destination.inner)}"
             yield ProjectCheck("destination", name, True, where)
             yield from (ProjectCheck("destination", name, True, remark) for remark in destination.remarks)
+            names = _sent_names(settings, name, destination)
+            for sent, why in destination.name_problems(names).items():
+                message = f"'{sent}' {why}. Set `destinations.{name}.rename`: until then it is refused for every user"
+                yield _failed("destination", name, message)
             if destination.has_fields:
-                yield _fields(settings, name, destination)
+                yield _fields(names, name, destination)
 
 
-def _fields(settings: Settings, name: str, destination: Destination) -> ProjectCheck:
-    """Check that every audience and trait has a field at a destination that needs them."""
+def _sent_names(settings: Settings, name: str, destination: Destination) -> list[str]:
+    """Return the names under which the audiences and traits of the config are sent to a destination."""
     sent = [each.property_key for each in settings.audiences if name in settings.destinations_of(each)]
     keys = {*(key for key in sent if key), *settings.traits_of(name), *mapping_of(destination).identifiers}
+    return sorted(destination.options.rename.get(key, key) for key in keys)
+
+
+def _fields(keys: Sequence[str], name: str, destination: Destination) -> ProjectCheck:
+    """Check that every audience and trait has a field at a destination that needs them."""
     try:
-        missing = list(destination.missing_fields(sorted(destination.options.rename.get(key, key) for key in keys)))
+        missing = list(destination.missing_fields(keys))
     except FieldError as error:
         return _failed("destination", name, name_destination(str(error), name))
     if not missing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -189,6 +189,10 @@ class JsonApiDestination(HttpDestination):
         envelope = max(size - len(name) - len(value) for (name, value), size in zip(pairs, sizes.values(), strict=True))
         room = self.bounds.item_bytes - max(envelope, 0)
         return [message for group in self.bounds.divide(pairs, room) for message in alone(group)]
+
+    def name_problems(self, names: Collection[str]) -> Mapping[str, str]:
+        found = {name: self.bounds.name_problem(self.names.get(name, name)) for name in names}
+        return {name: why for name, why in found.items() if why}
 
     def encode_sql(self) -> str | None:
         form, *others = self.items(sets=True, unsets=False)

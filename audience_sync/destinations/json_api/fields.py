@@ -56,7 +56,9 @@ class FieldsDestination(JsonApiDestination):
             raise FieldError(
                 "its fields can't be listed: the answer is not a list of fields. Check `destinations.NAME.url`"
             )
-        return [key for key in (*keys, *self.own_fields()) if self.names.get(key, key) not in existing]
+        impossible = self.name_problems(keys)  # these properties are refused by name
+        needed = [*(key for key in keys if key not in impossible), *self.own_fields()]
+        return [key for key in needed if self.names.get(key, key) not in existing]
 
     def create_fields(self, fields: Mapping[str, FieldKind]) -> None:
         if not self.options.create_fields:

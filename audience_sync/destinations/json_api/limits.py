@@ -69,12 +69,13 @@ class ItemLimits:
         reasons = {
             key: f"'{key}' {why}"
             for key, value in properties
-            if (why := self._name_problem(names.get(key, key)) or self._value_problem(value) or own(key, value))
+            if (why := self.name_problem(names.get(key, key)) or self._value_problem(value) or own(key, value))
         }
         if reasons:
             raise UnsendableError("; ".join(reasons.values()), reasons)
 
-    def _name_problem(self, name: str) -> str:
+    def name_problem(self, name: str) -> str:
+        """Return why no property can have this name, or nothing."""
         if name in self.reserved or (self.reserved_prefix and name.startswith(self.reserved_prefix)):
             return f"has a name that {self.service} uses itself: rename the property"
         if self.name_pattern and not re.fullmatch(self.name_pattern, name):

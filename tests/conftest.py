@@ -30,6 +30,7 @@ MARKED = {
     "process": (
         "cli/*",
         "crash/*",
+        "destinations/test_fakes.py",
         "differential/test_differential.py",
         "faults/*",
         "regressions/test_json_answers.py",
@@ -61,6 +62,7 @@ MARKED = {
         "delivery/test_rate_limiter.py",
         "delivery/test_ranges.py",
         "destinations/test_encode_sql.py",
+        "destinations/test_fakes.py",
         "differential/test_differential.py",
         "faults/*",
         "fuzz/*",

@@ -41,8 +41,6 @@ FAILURES = {
 }
 #: Codes of a merge whose source does not exist.
 NO_SUCH_SOURCE = ("UnknownUserIdError", "UnknownEmailError")
-#: Codes of a merge whose source does not exist.
-NO_SUCH_SOURCE = ("UnknownUserIdError", "UnknownEmailError")
 NOT_STORED = "Iterable has no such field and creates none. Allow new fields in the project, or create it there"
 NOT_ALLOWED = "the project does not allow events of this name"
 EVENT_NOT_STORED = "Iterable dropped fields of the event. Set `create_new_fields: true`, or create them there"
@@ -154,9 +152,10 @@ class IterableDestination(JsonApiDestination):
         return Merge(alias.message_id, json_bytes({f"source{name}": alias.previous_id, f"destination{name}": user_id}))
 
     def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
-        """Events have an address of their own; a merge is a request of its own."""
-        groups = split_kinds(messages, events_apart=True)
-        return [part for group in groups for part in ([[m] for m in group] if isinstance(group[0], Merge) else [group])]
+        """Put each merge into a request of its own, before the users: it renames a user who does not exist yet."""
+        merges = [[each] for each in messages if isinstance(each, Merge)]
+        others = [each for each in messages if not isinstance(each, Merge)]
+        return [*merges, *split_kinds(others, events_apart=True)]
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         if isinstance(messages[0], Merge):

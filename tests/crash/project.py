@@ -7,8 +7,11 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from destinations.fakes import FAKES
 
 AUDIENCES = ("vip", "churn_risk")
 BATCH_SIZE, CONCURRENCY = 50, 3
@@ -27,14 +30,20 @@ destinations:
   receiver: {{type: segment, write_key: a-write-key, url: "{url}", batch_size: {batch_size}, concurrency: {concurrency},
     give_up_after: 20s}}
   log: {{type: file, path: identify_calls.jsonl, batch_size: 100}}
-"""
+{vendors}"""
 
 
 class RandomProject:
-    """``users`` is how many there are; ``sent`` is everyone who was ever in a snapshot that may have been sent."""
+    """``users`` is how many there are; ``sent`` is everyone who was ever in a snapshot that may have been sent.
 
-    def __init__(self, folder: Path, chance: random.Random, *, users: int, store: str, url: str) -> None:
+    ``vendors``: those whose fakes are destinations, too.
+    """
+
+    def __init__(
+        self, folder: Path, chance: random.Random, *, users: int, store: str, url: str, vendors: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
+        self._vendors = vendors
         self._chance = chance
         self._url = url
         self.store = store
@@ -55,8 +64,15 @@ class RandomProject:
 
     def configure(self) -> None:
         waves = "".join(f"  - {{name: {key}, source: data, file: {key}.csv, initial: manual}}\n" for key in self.waves)
+        options = {"batch_size": BATCH_SIZE, "concurrency": CONCURRENCY, "give_up_after": "20s"}
+        vendors = {name: FAKES[name].destination(name, f"{self._url}/{name}", **options) for name in self._vendors}
         text = CONFIG.format(
-            store=self.store, url=self._url, waves=waves, batch_size=BATCH_SIZE, concurrency=CONCURRENCY
+            store=self.store,
+            url=self._url,
+            waves=waves,
+            batch_size=BATCH_SIZE,
+            concurrency=CONCURRENCY,
+            vendors="".join(f"  {name}: {json.dumps(each)}\n" for name, each in vendors.items()),
         )
         (self.folder / "config.yaml").write_text(text, "utf-8")
 
@@ -111,7 +127,7 @@ class RandomProject:
         assert process.returncode in codes, (arguments, process.returncode, out.decode(), err.decode())
         return process.returncode
 
-    def differences(self, believed: dict[str, dict[str, Any]]) -> list[str]:
+    def differences(self, believed: Mapping[str, Mapping[str, Any]]) -> list[str]:
         """Where a receiver's belief differs from the truth."""
         found = []
         for user in self._users:

@@ -1,4 +1,4 @@
-"""A receiver that believes what it is sent, as Segment would, and now and then fails."""
+"""A receiver that believes what it is sent, as Segment and other vendors would, and now and then fails."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import json
 import random
 import threading
 import time
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from destinations.fakes import FAKES
+from destinations.fakes.server import split_name
+from destinations.fakes.state import Properties, State
+from destinations.receiver import NO_ANSWER, Received, Receiver, Reply
 
 Message = dict[str, Any]
 
@@ -46,67 +51,65 @@ class Belief:
         }
 
 
-class Receiver:
-    """Segment's ``/v1/batch`` on loopback. ``failures``: the share of requests that fail, before or after they
-    were recorded; ``delay``: seconds an answer takes."""
+class BeliefReceiver(Receiver):
+    """Segment's ``/v1/batch`` on loopback, and below ``/NAME/`` the accounts of ``vendors``.
 
-    def __init__(self, chance: random.Random, *, failures: float, delay: float) -> None:
+    ``failures``: the share of requests that fail, before or after they were recorded; ``delay``: seconds an answer
+    takes. ``vendor_faults``: the share of requests that meet a fault of their vendor's own.
+    """
+
+    def __init__(
+        self, chance: random.Random, *, failures: float, delay: float, vendors: Sequence[str] = (), users: int = 0
+    ) -> None:
+        super().__init__()
         self.belief = Belief()
-        self._lock = threading.Condition()
-        self._connections = 0
-        receiver = self
+        self.accounts = {name: State(key=FAKES[name].key) for name in vendors}
+        self.vendor_faults = failures
+        self._failures, self._chance, self._delay, self._users = failures, chance, delay, users
+        self._lock = threading.Lock()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                batch = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["batch"]
-                time.sleep(delay)
-                with receiver._lock:
-                    fate = chance.random()
-                    if fate >= failures / 2:  # below: failed before anything was recorded
-                        for message in batch:
-                            receiver.belief.take(message)
-                        ids = {message["messageId"] for message in batch}
-                        receiver.belief.unanswered -= ids
-                        if fate < failures:
-                            receiver.belief.unanswered |= ids
-                if fate < failures:
-                    self.close_connection = True  # no answer: the sender can't know which of the two it was
-                    return
-                answer = b'{"success": true}'
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Quiet."""
-
-            def handle(self) -> None:
-                receiver._count(1)
-                try:
-                    super().handle()
-                except ConnectionError:  # the sender was killed
-                    self.close_connection = True
-                finally:
-                    receiver._count(-1)
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def _count(self, more: int) -> None:
+    def answer(self, request: Received) -> Reply:
+        time.sleep(self._delay)
         with self._lock:
-            self._connections += more
-            self._lock.notify_all()
+            fate = self._chance.random()
+            if fate < self._failures / 2:  # before anything was recorded
+                return NO_ANSWER
+            name, inner = split_name(request)
+            is_answered = fate >= self._failures  # the sender can't distinguish a lost answer from a lost request
+            if name in self.accounts:
+                reply = self._answer_of(name, inner)
+            else:
+                reply = Reply(body=b'{"success": true}')
+                self._believe(json.loads(request.body)["batch"], is_answered=is_answered)
+            return reply if is_answered else NO_ANSWER
 
-    def settle(self) -> None:
-        """Wait until everything that a sender had sent before it died is recorded."""
-        with self._lock:
-            assert self._lock.wait_for(lambda: self._connections == 0, timeout=60), "connections stay open"
+    def _believe(self, batch: list[Message], *, is_answered: bool) -> None:
+        for message in batch:
+            self.belief.take(message)
+        ids = {message["messageId"] for message in batch}
+        self.belief.unanswered -= ids
+        if not is_answered:
+            self.belief.unanswered |= ids
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def _answer_of(self, vendor: str, request: Received) -> Reply:
+        account = self.accounts[vendor]
+        if self._chance.random() < self.vendor_faults:
+            account = replace(account, **self._fault())
+        after, reply = FAKES[vendor].answer(account, request)
+        faultless = State(key=after.key)
+        self.accounts[vendor] = replace(
+            after,
+            blocked=faultless.blocked,
+            limited=faultless.limited,
+            silent=faultless.silent,
+            most_bytes=faultless.most_bytes,
+        )
+        return reply
+
+    def _fault(self) -> dict[str, Any]:
+        some = frozenset(f"user-{number:05d}" for number in self._chance.sample(range(self._users), self._users // 20))
+        return self._chance.choice([{"blocked": some}, {"limited": 1}, {"silent": 1}, {"most_bytes": 2_000}])
+
+    def users(self, vendor: str) -> dict[str, Properties]:
+        """The users' properties at a vendor."""
+        return FAKES[vendor].users(self.accounts[vendor])

@@ -2,6 +2,7 @@
 
 python tests/crash/soak.py --kills 200
 python tests/crash/soak.py --kills 200 --postgresql
+python tests/crash/soak.py --kills 200 --vendors braze hubspot iterable
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -26,7 +27,7 @@ from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
 from crash.cursor_check import ahead_of_the_answers
 from crash.project import BATCH_SIZE, CONCURRENCY, RandomProject, believed_by_file
-from crash.receiver import Receiver
+from crash.receiver import BeliefReceiver
 
 #: Runs that are killed between two that are not.
 KILLS_A_ROUND = 5
@@ -43,7 +44,7 @@ class Soak:
     """A shop, its receiver, and what was killed so far. ``credit``: the repeats that the kills may still cause."""
 
     shop: RandomProject
-    receiver: Receiver
+    receiver: BeliefReceiver
     chance: random.Random
     new_store: NewStore
     kills: Counter[str] = field(default_factory=Counter)
@@ -117,11 +118,14 @@ class Soak:
     def _end(self) -> None:
         """What was killed is done again, and nobody kills it."""
         repeats = self.receiver.belief.repeats_by_kills
+        faults, self.receiver.vendor_faults = self.receiver.vendor_faults, 0.0
         self.shop.finish("db", "upgrade")
-        self.shop.finish("seed", self.wave)
+        self.shop.finish("seed", self.wave, codes=(0, 1))  # 1: a vendor refused calls of a run that was killed
         started = time.monotonic()
-        self.shop.finish("sync")
+        self.shop.finish("sync", codes=(0, 1))
         self.longest = 1.2 * (time.monotonic() - started)
+        self.shop.finish("retry")
+        self.receiver.vendor_faults = faults
         self._account(repeats)
         self.credit = 0
         by_file = believed_by_file(self.shop.folder / "identify_calls.jsonl")
@@ -130,6 +134,11 @@ class Soak:
             *ahead_of_the_answers(self.shop.store_url, self.receiver.belief),
             *(f"receiver: {difference}" for difference in self.shop.differences(self.receiver.belief.users)),
             *(f"file: {difference}" for difference in self.shop.differences(by_file)),
+            *(
+                f"{vendor}: {difference}"
+                for vendor in self.receiver.accounts
+                for difference in self.shop.differences(self.receiver.users(vendor))
+            ),
         ]
 
     def figures(self) -> str:
@@ -148,25 +157,24 @@ def soak(
     users: int = 1_000,
     failures: float = 0.07,
     delay: float = 0.01,
+    vendors: Sequence[str] = (),
     new_store: NewStore | None = None,
     say: Say = lambda text: None,
 ) -> list[str]:
     """Everything that went wrong; an empty list is what it should be. ``new_store``: URLs of empty databases."""
     chance, numbers = random.Random(seed), count(1)
-    receiver = Receiver(random.Random(seed + 1), failures=failures, delay=delay)
+    failing = random.Random(seed + 1)
     another = new_store or (lambda: f"sqlite:///store_{next(numbers)}.db")
-    shop = RandomProject(folder, chance, users=users, store=another(), url=receiver.url)
-    state = Soak(shop, receiver, chance, another)
-    try:
+    with BeliefReceiver(failing, failures=failures, delay=delay, vendors=vendors, users=users) as receiver:
+        shop = RandomProject(folder, chance, users=users, store=another(), url=receiver.url, vendors=vendors)
+        state = Soak(shop, receiver, chance, another)
         shop.finish("db", "upgrade")
         for number in count(1):
             state.round(number, min(KILLS_A_ROUND, kills - state.kills.total()))
             say(state.figures())
             if state.wrong or state.kills.total() >= kills:
-                return state.wrong
-    finally:
-        receiver.close()
-    return state.wrong
+                break
+        return state.wrong
 
 
 @contextmanager
@@ -188,6 +196,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--postgresql", action="store_true", help="with stores on a PostgreSQL of its own")
+    parser.add_argument("--vendors", nargs="*", default=[], help="vendors whose fakes are destinations, too")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -206,6 +215,7 @@ def _soak(place: Path, options: argparse.Namespace, new_store: NewStore | None) 
         place,
         kills=options.kills,
         seed=options.seed,
+        vendors=options.vendors,
         new_store=new_store,
         say=lambda text: print(text, flush=True),
     )

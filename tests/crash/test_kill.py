@@ -15,3 +15,8 @@ def test_a_run_that_is_killed_again_and_again_loses_nothing_and_sends_no_old_val
 
 def test_nor_does_it_on_postgresql(tmp_path: Path, postgresql: PostgreSQL) -> None:
     assert soak(tmp_path / "project", kills=5, seed=20261123, new_store=postgresql.create) == []
+
+
+def test_nor_do_vendors_that_refuse_single_users_or_answer_without_storing(tmp_path: Path) -> None:
+    vendors = ("braze", "hubspot", "iterable")
+    assert soak(tmp_path / "project", kills=5, seed=20261129, users=300, vendors=vendors) == []

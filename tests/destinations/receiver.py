@@ -41,12 +41,20 @@ class Reply:
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + self.body
 
 
+#: The connection is closed instead of an answer.
+NO_ANSWER = Reply(raw=b"", then="close")
+
+
 class Receiver:
-    """Gives the answers in turn, the last one for ever; ``connections`` counts those opened to it."""
+    """Gives the answers in turn, the last one for ever.
+
+    ``connections`` counts those opened to it, ``open_connections`` those that are still open.
+    """
 
     def __init__(self) -> None:
         self.requests: list[Received] = []
-        self.connections = 0
+        self.connections = self.open_connections = 0
+        self.changed = threading.Condition()
         self.closing = threading.Event()
         self._replies = [Reply()]
         self._limit: tuple[int, Reply] | None = None
@@ -60,6 +68,23 @@ class Receiver:
         """Give this answer to every larger body, as a proxy on the way does."""
         self._limit = (most, reply)
 
+    def answer(self, request: Received) -> Reply:
+        """The answer to a request, which is recorded."""
+        self.requests.append(request)
+        return self.reply_to(request.body)
+
+    def count(self, opened: int) -> None:
+        """Count a connection that was opened (1) or closed (-1)."""
+        with self.changed:
+            self.connections += max(opened, 0)
+            self.open_connections += opened
+            self.changed.notify_all()
+
+    def settle(self) -> None:
+        """Wait until everything that a sender had sent before it died is recorded."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.open_connections == 0, timeout=60), "connections stay open"
+
     def reply_to(self, body: bytes) -> Reply:
         if self._limit and len(body) > self._limit[0]:
             return self._limit[1]
@@ -69,11 +94,17 @@ class Receiver:
         return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
@@ -98,14 +129,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.server.receiver.connections += 1
+        self.server.receiver.count(1)
+
+    def finish(self) -> None:
+        self.server.receiver.count(-1)
+        super().finish()
 
     def do_POST(self) -> None:
-        receiver = self.server.receiver
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        receiver.requests.append(Received(self.command, self.path, headers, body))
-        reply = receiver.reply_to(body)
+        reply = self.server.receiver.answer(Received(self.command, self.path, headers, body))
         self._send(reply)
         self._end(reply)
 

@@ -393,11 +393,20 @@ def test_users_events_and_each_merge_have_their_own_requests_at_iterable() -> No
     event = iterable.encode_event("new", AudienceEvent("vip", False, "e-1", TIMESTAMP))
     parts = iterable.parts([*merges, *users(iterable, "new", "ann"), event])
     assert [(iterable.request(part).url.rpartition("/api/")[2], len(part)) for part in parts] == [
+        ("users/merge", 1),
+        ("users/merge", 1),
         ("users/bulkUpdate", 2),
         ("events/trackBulk", 1),
-        ("users/merge", 1),
-        ("users/merge", 1),
     ]
+
+
+@pytest.mark.parametrize("name", ["braze", "customerio"])
+def test_who_lost_a_value_is_sent_once_more_after_the_merges(name: str) -> None:
+    destination = vendor(name)
+    merge = destination.encode_alias("new", Alias(UserId("old"), "a-1", TIMESTAMP))
+    [lost], [kept] = destination.encode(call("new", plan=None)), destination.encode(call("ann", plan="gold"))
+    assert destination.parts([merge, lost, kept]) == [[lost, kept], [merge], [lost]]
+    assert destination.parts([lost, kept]) == [[lost, kept]]
 
 
 def test_a_date_has_iterables_format() -> None:

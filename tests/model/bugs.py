@@ -187,6 +187,37 @@ def what_was_lost_is_not_passed_on() -> None:
     look.carry_over = lambda context, changes, *arguments: changes
 
 
+def refusals_by_item_are_ignored() -> None:
+    """A success counts for all of its messages, also for those that it names as refused."""
+    from audience_sync.destinations.json_api.destination import JsonApiDestination
+
+    judge = JsonApiDestination.judge
+    JsonApiDestination.judge = lambda destination, *arguments: replace(judge(destination, *arguments), refused={})
+
+
+def half_of_a_divided_batch_is_dropped() -> None:
+    """Only the first half of a batch that was too large is sent."""
+    from audience_sync.delivery.send.sender import BatchSender
+
+    send_once = BatchSender._send_once
+
+    def bad(sender: Any, *arguments: Any) -> Any:
+        shares = send_once(sender, *arguments)
+        return shares[:1] if len(shares) == 2 else shares
+
+    BatchSender._send_once = bad
+
+
+def a_text_stays_a_boolean() -> None:
+    """A vendor that stores texts is sent booleans."""
+    from audience_sync.destinations.json_api.destination import JsonApiDestination
+    from audience_sync.destinations.json_api.values import ValueTypes
+
+    write = ValueTypes.write
+    ValueTypes.write = lambda types, value: value if value in ("true", "false") else write(types, value)
+    JsonApiDestination.encode_sql = lambda destination: None
+
+
 WRONG, FROZEN, MISSING, UNDONE, HELD_OUT, GROUPED, ALIASED = (
     (name,)
     for name in (
@@ -222,6 +253,15 @@ BUGS: dict[Callable[[], None], tuple[str, ...]] = {
     the_old_key_stays_true: DAYS,
     a_previous_id_is_still_sent: (*ALIASED, *DAYS),
     what_was_lost_is_not_passed_on: (*ALIASED, *DAYS),
+    refusals_by_item_are_ignored: DAYS,
+    half_of_a_divided_batch_is_dropped: DAYS,
+    a_text_stays_a_boolean: DAYS,
+}
+#: The types of the destinations where a bug shows only at vendors.
+VENDORS: dict[Callable[[], None], tuple[str, str]] = {
+    refusals_by_item_are_ignored: ("braze", "iterable"),
+    half_of_a_divided_batch_is_dropped: ("braze", "hubspot"),
+    a_text_stays_a_boolean: ("hubspot", "segment"),
 }
 
 

@@ -2,6 +2,7 @@
 
 python tests/model/long_search.py --examples 100
 python tests/model/long_search.py --examples 100 --postgresql --seed 7
+python tests/model/long_search.py --examples 100 --types braze hubspot
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ from crash.soak import postgresql_stores
 from hypothesis import seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance import migrate
 from model.harness import Harness
 from model.machine import Shop
+from model.project_files import TYPES
 from model.search import COMMON
 
 
@@ -33,16 +37,17 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--postgresql", action="store_true", help="with stores on a PostgreSQL of its own")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--types", nargs=2, default=TYPES, help="of the two destinations: a vendor has a fake")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     numbers = count(1)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        new_store: Callable[[], str] = lambda: f"sqlite:///{folder / f'store-{next(numbers)}.db'}"  # noqa: E731
+        new_store: Callable[[], str] = lambda: _with_schema(f"sqlite:///{folder / f'store-{next(numbers)}.db'}")  # noqa: E731
         if options.postgresql:
             new_store = partial(stack.enter_context(postgresql_stores()), with_schema=True)
 
-        harness = Harness(folder, new_store)
+        harness = Harness(folder, new_store, types=tuple(options.types))
 
         class Here(Shop):
             pass
@@ -56,6 +61,13 @@ def main() -> int:
             harness.close()
     print("Every destination came to believe the truth.")
     return 0
+
+
+def _with_schema(url: str) -> str:
+    store = Store(url)
+    migrate.upgrade(store)
+    store.close()
+    return url
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from destinations.fakes import FAKES
 from hypothesis.stateful import RuleBasedStateMachine
 
 #: `wave` is seeded by hand.
@@ -18,7 +19,9 @@ AUDIENCES = ("vip", "buyers", "wave")
 FILES = (*AUDIENCES, "passing")
 #: Those whose destinations change.
 SENT_AUDIENCES = ("vip", "buyers", "passing")
-DESTINATIONS = ("segment", "webhook")
+DESTINATIONS = ("first", "second")
+#: The type of each, unless a harness has others: vendors, whose fakes are in ``destinations.fakes``.
+TYPES = ("segment", "webhook")
 #: Users that may enter an audience at once: more than there are.
 MOST = 100
 
@@ -42,6 +45,8 @@ class ProjectFiles(RuleBasedStateMachine):
     forgetful: bool
     #: Of all destinations.
     url: str
+    #: Of each destination.
+    types: tuple[str, ...] = TYPES
 
     @property
     def passing_key(self) -> str:
@@ -59,13 +64,12 @@ class ProjectFiles(RuleBasedStateMachine):
         _write_rows(self.folder / f"{key}.csv", ["user_id"], ([user] for user in sorted(names)))
 
     def configure(self) -> None:
-        url = self.url
-        known: dict[str, dict[str, Any]] = {
-            "segment": {"type": "segment", "write_key": "a-key", "url": f"{url}/segment", "events": True},
-            "webhook": {"type": "webhook", "url": f"{url}/webhook/hook", "body": "batch"},
-        }
         options = {"batch_size": 3, "concurrency": 2, "give_up_after": "300ms", "timeout": "20s"}
-        here = {name: {**known[name], **options} for name in DESTINATIONS if name not in self.left_out}
+        configured = {
+            name: {**_destination(kind, f"{self.url}/{name}"), **options}
+            for name, kind in zip(DESTINATIONS, self.types, strict=True)
+        }
+        here = {name: each for name, each in configured.items() if name not in self.left_out}
         audiences: list[dict[str, Any]] = [
             {
                 "name": self.passing_key if key == "passing" else key,
@@ -91,6 +95,15 @@ class ProjectFiles(RuleBasedStateMachine):
             **({"retention": "1ms"} if self.forgetful else {}),
         }
         (self.folder / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(config))), "utf-8")
+
+
+def _destination(kind: str, url: str) -> dict[str, Any]:
+    if kind == "webhook":
+        return {"type": kind, "url": f"{url}/hook", "body": "batch"}
+    if kind == "segment":
+        return {"type": kind, "write_key": "a-key", "url": url, "events": True}
+    events = {} if kind == "hubspot" else {"events": True}
+    return FAKES[kind].destination(kind, url, **events)
 
 
 def _write_rows(path: Path, header: list[str], rows: Iterable[Any]) -> None:

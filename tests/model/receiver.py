@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from crash.receiver import Belief
+from destinations.fakes.server import split_name
+from destinations.receiver import NO_ANSWER, Received, Receiver, Reply
 
 #: What a fault does to a request: (are its calls recorded, the status; None = no answer).
 FAULTS: dict[str, tuple[bool, int | None]] = {
@@ -19,6 +20,9 @@ FAULTS: dict[str, tuple[bool, int | None]] = {
     "wrong key": (False, 401),
     "answers lost": (True, None),
 }
+#: A fault of requests with several messages, as by a proxy on the way: the sender has to divide them.
+TOO_LARGE = "too large"
+ACCEPTED: tuple[bool, int | None] = (True, 200)
 
 
 @dataclass
@@ -38,6 +42,14 @@ class Destination:
     joined: set[str] = field(default_factory=set)
     inherited: dict[str, set[str]] = field(default_factory=dict)
 
+    def answer(self, request: Received) -> Reply:
+        """Record the calls of a request, or not, and answer it."""
+        said = json.loads(request.body)
+        status = self.meet(said["batch"] if isinstance(said, dict) else said)
+        if status is None:
+            return NO_ANSWER
+        return Reply(status, headers={"Retry-After": "0"} if status == 429 else {})
+
     def meet(self, batch: list[dict[str, Any]]) -> int | None:
         """Record the calls, or not; returns the status."""
         users = {message["userId"] for message in batch}
@@ -45,8 +57,8 @@ class Destination:
             self.belief.wrong.append(f"sent although suppressed: {users & self.forbidden}")
         if users & self.refusing:
             return 400
-        recorded, status = (True, 200) if self.fault is None or self.spared > 0 else FAULTS[self.fault]
-        self.spared -= 1
+        fault = self.next_fault()
+        recorded, status = ACCEPTED if fault is None else FAULTS.get(fault) or _divided(batch)
         if recorded:
             self.messages += len(batch)
             for message in batch:
@@ -57,6 +69,11 @@ class Destination:
                 else:
                     self._take(message)
         return status
+
+    def next_fault(self) -> str | None:
+        """The fault that the next request meets."""
+        self.spared -= 1
+        return self.fault if self.spared < 0 else None
 
     def _take(self, message: dict[str, Any]) -> None:
         if message["userId"] in self.joined:
@@ -95,50 +112,26 @@ class Destination:
         self.fault, self.refusing = None, frozenset()
 
 
-class Receivers:
-    """One server for all; ``/name/...`` is the destination of that name."""
+def _divided(batch: list[dict[str, Any]]) -> tuple[bool, int | None]:
+    return ACCEPTED if len(batch) == 1 else (False, 413)
 
-    def __init__(self, *names: str) -> None:
-        self.each = {name: Destination() for name in names}
+
+class Receivers(Receiver):
+    """One server for all; ``/name/...`` is the destination of that name. ``new``: a receiver that was sent nothing."""
+
+    def __init__(self, *names: str, new: Mapping[str, Callable[[], Destination]] | None = None) -> None:
+        super().__init__()
+        self._new = {name: (new or {}).get(name, Destination) for name in names}
         self._lock = threading.Lock()
-        receivers = self
+        self.restart()
+        self.start()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                batch = said["batch"] if isinstance(said, dict) else said
-                with receivers._lock:
-                    status = receivers.each[self.path.split("/")[1]].meet(batch)
-                if status is None:
-                    self.close_connection = True
-                    return
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                if status == 429:
-                    self.send_header("Retry-After", "0")
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Quiet."""
-
-            def handle(self) -> None:
-                try:
-                    super().handle()
-                except (ConnectionError, ValueError):  # the command was killed, in the middle of a body perhaps
-                    self.close_connection = True
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+    def answer(self, request: Received) -> Reply:
+        name, inner = split_name(request)
+        with self._lock:
+            return self.each[name].answer(inner)
 
     def restart(self) -> None:
         """They have been sent nothing yet."""
         with self._lock:
-            self.each = {name: Destination() for name in self.each}
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+            self.each = {name: make() for name, make in self._new.items()}

@@ -16,14 +16,13 @@ from forks import forks
 from hypothesis import settings
 from hypothesis.errors import Flaky, FlakyFailure
 
-from .bugs import BUGS, approval_is_blind
+from .bugs import BUGS, VENDORS, approval_is_blind
 from .harness import Harness
+from .project_files import TYPES
 from .search import COMMON, search
 
 CHOSEN = {
-    bug.__name__: rules
-    for bug, rules in BUGS.items()
-    if bug is approval_is_blind or "AUDIENCE_SYNC_ALL_BUGS" in os.environ
+    bug: rules for bug, rules in BUGS.items() if bug is approval_is_blind or "AUDIENCE_SYNC_ALL_BUGS" in os.environ
 }
 
 
@@ -35,7 +34,10 @@ def test_a_bug_is_planted_into_what_the_program_has(bug: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("harness", "rules"),
-    [pytest.param(("sqlite", bug), rules, id=bug) for bug, rules in CHOSEN.items()],
+    [
+        pytest.param(("sqlite", bug.__name__, VENDORS.get(bug, TYPES)), rules, id=bug.__name__)
+        for bug, rules in CHOSEN.items()
+    ],
     indirect=["harness"],
 )
 def test_the_model_finds_a_planted_bug(harness: Harness, rules: tuple[str, ...]) -> None:

@@ -279,11 +279,15 @@ class JsonApiDestination(HttpDestination):
 
 
 def split_kinds(messages: Sequence[Message], *, events_apart: bool = False) -> list[list[Message]]:
-    """Group messages by request: users and events, together or apart; then merges, whose user has to exist."""
+    """Group messages by request: users and events, together or apart; then merges, whose user has to exist.
+
+    A merge gives a user what the previous id has and the user has not. So those who lost a value are sent once more.
+    """
     merges: list[Message] = [each for each in messages if isinstance(each, Merge)]
     events: list[Message] = [each for each in messages if isinstance(each, Event)]
     users = [each for each in messages if not isinstance(each, Event | Merge)]
-    groups: list[list[Message]] = [users, events, merges] if events_apart else [[*users, *events], merges]
+    again = [each for each in users if b":null" in each.body] if merges else []
+    groups = [users, events, merges, again] if events_apart else [[*users, *events], merges, again]
     return [group for group in groups if group]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 #: The answer to a field that another run has created meanwhile.
 STATUS_EXISTS = 409
+#: The meanings of answers after which a request is sent again, and the seconds before each repeat.
+PASSING = (Meaning.RETRY, Meaning.SLOW_DOWN)
+PAUSES = (0.2, 1.0, 3.0)
 
 
 class FieldsOptions(JsonApiOptions):
@@ -77,9 +81,20 @@ class FieldsDestination(JsonApiDestination):
         return HttpTransport(self)
 
     def _accepted(self, transport: HttpTransport, request: HttpRequest, problem: str, *also: int) -> Answer:
-        """Return the answer to a request. Raises FieldError unless it is a success or one of the statuses ``also``."""
-        answer = transport.answer(request)
-        judgement = self.judge(answer)
-        if judgement.meaning is not Meaning.DELIVERED and answer.status not in also:
-            raise FieldError(f"{problem}: {judgement.reason}")
-        return answer
+        """Return the answer to a request, which is sent again while the service is limited or in trouble.
+
+        Raises FieldError unless it is a success or one of the statuses ``also``.
+        """
+        give_up_after = self.options.give_up_after.total_seconds()
+        for pause in (*PAUSES, None):
+            answer = transport.answer(request)
+            judgement = self.judge(answer)
+            if judgement.meaning is Meaning.DELIVERED or answer.status in also:
+                return answer
+            if pause is None or judgement.meaning not in PASSING:
+                break
+            wait = pause if judgement.retry_after is None else judgement.retry_after
+            if wait > give_up_after:
+                break
+            time.sleep(wait)
+        raise FieldError(f"{problem}: {judgement.reason}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import TypeVar
 
-from audience_sync.config.sections.base import DestinationOptions
+from audience_sync.config.sections.base import USER_ID, DestinationOptions
 from audience_sync.destinations.base import (
     Audiencing,
     Destination,
@@ -69,6 +69,9 @@ class Contained(Destination):
 
     @property
     def has_alias(self) -> bool:  # type: ignore[override]  # an attribute of what it contains
+        """Whether a user's new id continues the previous one there: it merges them, or knows both by the same trait."""
+        if self.options.known_by != USER_ID:
+            return True
         return self._inner is not None and self._call(lambda: bool(self._destination.has_alias), False)
 
     @property

@@ -84,6 +84,10 @@ class CustomerIoDestination(JsonApiDestination):
         self.remarks = (MERGES if self.has_alias else NO_MERGES,)
 
     @property
+    def own_values(self) -> frozenset[str]:
+        return super().own_values | {"person", "event", "merge"}
+
+    @property
     def address(self) -> str:
         return f"{self.base_url}/api/v2/batch"
 

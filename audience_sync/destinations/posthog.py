@@ -102,6 +102,10 @@ class PostHogDestination(JsonApiDestination):
         self._secrets = (*about.secrets, key)
 
     @property
+    def own_values(self) -> frozenset[str]:
+        return super().own_values | {"$set", "$create_alias"}
+
+    @property
     def address(self) -> str:
         return f"{self.base_url}/batch/"
 

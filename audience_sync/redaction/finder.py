@@ -31,18 +31,19 @@ Span = tuple[int, int]
 
 
 class Redactor:
-    """Masks a set of values in any text."""
+    """Masks a set of values in any text, and ``words`` where no letter or digit is next to them."""
 
-    def __init__(self, values: Iterable[str]) -> None:
+    def __init__(self, values: Iterable[str], words: Iterable[str] = ()) -> None:
         plain = set(values)
         self._values = {letters for value in plain for letters in _spellings(value)} - {""}
+        self._words = {letters for word in words for letters in _spellings(word)} - {""} - self._values
         self._bytes = {
             _fold_bytes(value.encode(errors="replace")) for value in plain if len(value) >= _MIN_BASE64_LENGTH
         }
 
     def redact(self, text: str) -> str:
         """The text with each value replaced by a mask; overlapping values become one mask."""
-        if not self._values:
+        if not (self._values or self._words):
             return text
         shown, end = [], 0
         for start, stop in _merge(chain(self._in_letters(text), self._in_base64(text))):
@@ -55,6 +56,8 @@ class Redactor:
         for reading in (_DecodedText(text, _ONE_LETTER), _DecodedText(text, _ESCAPED)):
             for value in self._values:
                 yield from reading.spans(value)
+            for word in self._words:
+                yield from reading.spans(word, is_word=True)
 
     def _in_base64(self, text: str) -> Iterator[Span]:
         for run in _BASE64.finditer(text):
@@ -75,10 +78,13 @@ class _DecodedText:
             self._positions += [token.span()] * len(meant)
         self.text = "".join(letters)
 
-    def spans(self, value: str) -> Iterator[Span]:
+    def spans(self, value: str, *, is_word: bool = False) -> Iterator[Span]:
         start = self.text.find(value)
         while start >= 0:
-            yield self._positions[start][0], self._positions[start + len(value) - 1][1]
+            stop = start + len(value)
+            neighbours = self.text[max(start - 1, 0) : start] + self.text[stop : stop + 1]
+            if not (is_word and any(map(str.isalnum, neighbours))):
+                yield self._positions[start][0], self._positions[stop - 1][1]
             start = self.text.find(value, start + 1)
 
 

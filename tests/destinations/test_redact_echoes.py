@@ -53,3 +53,32 @@ def test_values_of_the_config_stay(reason: str) -> None:
     sent = [Message("m", b'{"id":"jane@example.test","idProperty":"email","event":"vip"}')]
     judgement = Judgement(Meaning.REFUSED, f"{reason}: jane@example.test")
     assert redact_echoes(judgement, sent, frozenset({"email", "vip"})).reason == f"{reason}: ***"
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("the quota of the project is used up", "the quota of the project is used up"),
+        ("no plan 'pro' here", "no plan '***' here"),
+        ("plan=pro&x=1", "plan=***&x=1"),
+        ("PRO", "***"),
+        ("invalid plan %70ro", "invalid plan ***"),
+        ("a tester of freedom", "a tester of freedom"),
+    ],
+)
+def test_a_short_word_is_masked_where_it_is_a_whole_word(reason: str, shown: str) -> None:
+    sent = [Message("m", b'{"plan":"pro","tier":"test","kind":"free"}')]
+    assert redact_echoes(Judgement(Meaning.REFUSED, reason), sent).reason == shown
+
+
+@pytest.mark.parametrize("value", ["u-77", "x1y", "4930", "jane@x.io", "gutenberg"])
+def test_other_values_are_masked_within_other_text_too(value: str) -> None:
+    sent = [Message("m", b'{"value":"%s"}' % value.encode())]
+    assert redact_echoes(Judgement(Meaning.REFUSED, f"no a{value}b"), sent).reason == "no a***b"
+
+
+def test_a_destinations_own_values_stay() -> None:
+    sent = [Message("m", b'{"type":"person","name":"Audience Entered","id":"ann-1"}')]
+    reason = "person ann-1: the event Audience Entered is blocked"
+    shown = redact_echoes(Judgement(Meaning.REFUSED, reason), sent, frozenset({"person", "Audience Entered"})).reason
+    assert shown == "person ***: the event Audience Entered is blocked"

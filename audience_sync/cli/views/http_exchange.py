@@ -20,6 +20,8 @@ SAFE_HEADERS = frozenset(
     | {"webhook-id", "webhook-timestamp", "webhook-signature", "x-outbound-client", "x-outbound-guid"}
     | {"x-braze-batch"}
 )
+#: Values of a query that can't be a key.
+SWITCHES = ("0", "1")
 SCHEMES = ("Basic", "Bearer", "Key")
 VERDICTS = {
     Meaning.DELIVERED: "Delivered",
@@ -76,9 +78,10 @@ def _text(request: HttpRequest) -> str:
 
 
 def _without_query(url: str) -> str:
-    """Mask the values of the query, where many services expect their key."""
+    """Mask the values of the query, where many services expect their key; a switch (0 or 1) is shown."""
     parts = urlsplit(url)
-    query = urlencode([(name, MASK) for name, _ in parse_qsl(parts.query, keep_blank_values=True)], safe="*")
+    found = parse_qsl(parts.query, keep_blank_values=True)
+    query = urlencode([(name, value if value in SWITCHES else MASK) for name, value in found], safe="*")
     return urlunsplit(parts._replace(query=query))
 
 

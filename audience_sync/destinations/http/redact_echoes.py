@@ -14,6 +14,8 @@ from audience_sync.version import __version__
 
 #: Shorter values occur in every text by chance; masking them would only hide the reason.
 MIN_CHARACTERS = 3
+#: Words of fewer letters are parts of other words by chance, as `pro` of `project`: they are masked as whole words.
+MIN_PART_CHARACTERS = 8
 #: Values of every message that are not about a user.
 OWN_VALUES = frozenset({"identify", "audience-sync", __version__, "true", "false"})
 
@@ -25,7 +27,9 @@ def redact_echoes(judgement: Judgement, messages: Sequence[Message], own: Set[st
     """
     if judgement.meaning is Meaning.DELIVERED and not (judgement.refused or judgement.refused_fields):
         return judgement
-    values = Redactor(_values_of(messages) - own)
+    found = _values_of(messages) - own
+    words = {value for value in found if value.isalpha() and len(value) < MIN_PART_CHARACTERS}
+    values = Redactor(found - words, words)
     return replace(
         judgement,
         reason=values.redact(judgement.reason),

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from audience_sync.destinations.base import Answer, Limits, Meaning
+from audience_sync.destinations.base import Answer, Audiencing, Limits, Meaning
 from audience_sync.errors import UnsendableError
 
 from .examples import WRITE_KEY, a_call, segment
@@ -221,3 +221,20 @@ def test_a_message_of_32_kib_is_sent_and_one_byte_more_is_not(size: int) -> None
     assert len(filled.body) == size
     with pytest.raises(UnsendableError, match="'bio' makes a message of 32,"):
         segment().encode(a_call(traits={"bio": "x" * (32_769 - len(short.body))}))
+
+
+WITH_EMAIL = Audiencing("here", frozenset({"vip"}), frozenset({"email"}))
+
+
+def test_check_recommends_the_identifier_that_services_behind_segment_need() -> None:
+    (remark,) = segment(WITH_EMAIL).remarks
+    assert remark.endswith("services behind it that know users by e-mail drop exits: set `identifiers: [email]`")
+
+
+@pytest.mark.parametrize("identifiers", [["email"], []])
+def test_who_has_chosen_identifiers_gets_no_recommendation(identifiers: list[str]) -> None:
+    assert segment(WITH_EMAIL, identifiers=identifiers).remarks == ()
+
+
+def test_without_a_trait_for_e_mail_there_is_nothing_to_recommend() -> None:
+    assert segment(Audiencing("here", frozenset({"vip"}), frozenset({"plan"}))).remarks == ()

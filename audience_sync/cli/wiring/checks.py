@@ -207,8 +207,10 @@ def _snapshots(settings: Settings, stored: dict[str, Property], failed: Set[str]
 
 def _destinations(settings: Settings) -> Iterator[ProjectCheck]:
     types = destination_types()
+    audiences = frozenset(each.property_key for each in settings.audiences if each.property_key)
+    traits = frozenset(key for entry in settings.computed_traits for key in entry.columns)
+    about = Audiencing("check", audiences, traits, settings.secrets)
     for name, options in settings.destinations.items():
-        about = Audiencing("check", secrets=settings.secrets)
         destination = Contained(name, partial(types[options.type], options, about), options, about)
         destination.open().close()
         address = destination.address

@@ -40,6 +40,10 @@ from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 #: The traits with a meaning in Segment's identify (docs: spec/identify), and its ids.
 PROFILE_FIELDS = frozenset({*map(normalise_key, STANDARD_TRAITS), "userid", "anonymousid"})
 _BEGIN = b'{"batch":['
+NO_IDENTIFIERS = (
+    "a call carries only what changed, so services behind it that know users by e-mail drop exits: "
+    "set `identifiers: [email]`"
+)
 
 
 class TrackingOptions(DestinationOptions):
@@ -74,6 +78,8 @@ class TrackingDestination(HttpDestination):
         self._end = b"]}"
         self._more: Mapping[str, Any] = {} if options.integrations is None else {"integrations": options.integrations}
         self._tail = message_tail({}, self._more)
+        if options.identifiers is None and "email" in about.trait_keys:
+            self.remarks = (NO_IDENTIFIERS,)
 
     @property
     def limits(self) -> Limits:

@@ -27,6 +27,8 @@ EVENT_LABELS = ("external_id", "onesignal_id")
 
 
 class OneSignalOptions(JsonApiOptions):
+    event_name_bytes = 128
+
     type: Literal["onesignal"] = Field("onesignal", description="Tags of OneSignal's users.")
     app_id: str = Field(pattern=r"^[0-9A-Za-z-]+$", description="The id of the app.")
     api_key: Key = Field(description="The app's API key, best as `${ONESIGNAL_API_KEY}`.")

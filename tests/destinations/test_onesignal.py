@@ -92,6 +92,7 @@ def test_another_alias_names_the_user_in_body_and_address() -> None:
     ("options", "reason"),
     [
         ({"alias_label": "crm_id", "events": True}, "`events` needs `alias_label: external_id`"),
+        ({"events": {"entered": "x" * 129}}, "has 129 bytes, and the service takes 128: shorten it in `events`"),
         ({"alias_label": "onesignal_id"}, "this label needs `update_only: true`"),
     ],
 )

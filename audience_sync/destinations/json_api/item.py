@@ -84,7 +84,17 @@ def item_bytes(item: Item, values: ItemValues) -> bytes:
 
 
 def item_sql(item: Item, traits: str) -> str:
-    """Return ``item_bytes`` in SQL. ``traits``: the object of properties in SQL; none of them is null for UNSET."""
-    fields = f"case when {traits} = '{{}}' then '}}' else concat(',', {traits}[2:]) end"
+    """Return ``item_bytes`` in SQL. ``traits``: the object of properties in SQL; none of them is null for UNSET.
+
+    It is NULL if ``traits`` is: ``||``, unlike ``concat``, propagates it.
+    """
+    fields = f"case when {traits} = '{{}}' then '}}' else ',' || {traits}[2:] end"
     sql = {**_SQL, Part.TRAITS: traits, Part.FIELDS: fields}
-    return f"concat({', '.join(quote_literal(part) if isinstance(part, str) else sql[part] for part in item)})"
+    texts: list[list[str]] = [[]]
+    for part in item:
+        written = quote_literal(part) if isinstance(part, str) else sql[part]
+        if part in (Part.TRAITS, Part.FIELDS):
+            texts += [[written], []]
+        else:
+            texts[-1].append(written)
+    return " || ".join(f"concat({', '.join(each)})" if len(each) > 1 else f"({each[0]})" for each in texts if each)

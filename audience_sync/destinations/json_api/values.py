@@ -82,7 +82,10 @@ def plain_object_sql(column: str) -> list[str]:
 
 
 def value_types_sql(types: ValueTypes, column: str) -> tuple[str, list[str]]:
-    """Return an object with its values in these types, as SQL, and the conditions under which it is right."""
+    """Return an object with its values in these types, as SQL, and the conditions under which it is right.
+
+    It is NULL if one of its dates does not exist.
+    """
     conditions: list[str] = []
     written = column
     if types.as_text:
@@ -100,7 +103,6 @@ def value_types_sql(types: ValueTypes, column: str) -> tuple[str, list[str]]:
         replaced = f"lambda text, date: replace(text, concat('\"', date, '\"'), {_date_sql(types)})"
         reduced = f"list_reduce(list_prepend({written}, {dates}), {replaced})"
         written = f"case when regexp_matches({column}, '{_DATE_SQL}') then {reduced} else {written} end"
-        conditions.append(f"({written}) is not null")  # else one of the dates does not exist
     if conditions:
         conditions = [*plain_object_sql(column), *conditions]
     return written, conditions

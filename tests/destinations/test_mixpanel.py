@@ -87,6 +87,14 @@ def test_users_events_and_merges_have_their_own_requests_and_merges_the_secret()
     assert requests[1].headers["Authorization"] == f"Basic {b64encode(b'invented-token:').decode()}"
 
 
+def test_a_lost_value_is_unset_once_more_after_a_merge_which_would_bring_it_back() -> None:
+    mixpanel = vendor("mixpanel", api_secret=SECRET)
+    merge = mixpanel.encode_alias("new", Alias(UserId("old"), "a-1", TIMESTAMP))
+    sets, unsets = mixpanel.encode(call("new", vip=True, plan=None))
+    assert mixpanel.parts([merge, sets, unsets]) == [[sets, unsets], [merge], [unsets]]
+    assert mixpanel.parts([sets, unsets]) == [[sets, unsets]]
+
+
 def test_the_api_secret_is_in_no_reason() -> None:
     judgement = judged(vendor("mixpanel", api_secret=SECRET), 401, {"error": f"no such key {SECRET}"})
     assert SECRET not in judgement.reason

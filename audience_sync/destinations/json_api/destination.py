@@ -45,6 +45,8 @@ from audience_sync.workspace import quote_literal
 
 #: Room in a request for what is around its items.
 ENVELOPE_BYTES = 1_000
+#: What an item of a lost value has, unless it has a null.
+UNSET = b'"$unset":'
 NOT_JSON = "but not with JSON: a proxy may be in the way. Check `destinations.NAME.url`"
 
 
@@ -286,7 +288,7 @@ def split_kinds(messages: Sequence[Message], *, events_apart: bool = False) -> l
     merges: list[Message] = [each for each in messages if isinstance(each, Merge)]
     events: list[Message] = [each for each in messages if isinstance(each, Event)]
     users = [each for each in messages if not isinstance(each, Event | Merge)]
-    again = [each for each in users if b":null" in each.body] if merges else []
+    again = [each for each in users if b":null" in each.body or UNSET in each.body] if merges else []
     groups = [users, events, merges, again] if events_apart else [[*users, *events], merges, again]
     return [group for group in groups if group]
 

@@ -28,11 +28,13 @@ class PropertyKind(StrEnum):
 
 
 class HoldKind(StrEnum):
-    """The kinds of holds: an audience's snapshot, a computed trait's values, the lists of suppressed users."""
+    """The kinds of holds: an audience's snapshot, a computed trait's values, the lists of suppressed users, the
+    mapping of a destination."""
 
     AUDIENCE = "audience"
     COMPUTED_TRAIT = "computed_trait"
     SUPPRESSED = "suppressed"
+    MAPPING = "mapping"
 
 
 class HoldStatus(StrEnum):
@@ -128,7 +130,8 @@ class IdentifyCall(NamedTuple):
     if the same change is sent again. ``timestamp`` is the time of the newest run whose change it
     carries (ISO 8601, UTC, milliseconds). ``versions`` names the run behind each value (``key@run,key@run``).
     ``events`` are sent too, to destinations that receive events. ``identifiers`` is a JSON object with the current
-    values of the traits by which the destination knows users.
+    values of the traits by which the destination knows users. ``former`` has, by key, the names under which properties
+    of the call were sent before, and which end with it.
     """
 
     user_id: UserId
@@ -138,6 +141,7 @@ class IdentifyCall(NamedTuple):
     versions: str = ""
     events: tuple[AudienceEvent, ...] = ()
     identifiers: str = "{}"
+    former: tuple[tuple[str, str], ...] = ()
 
     @property
     def traits(self) -> dict[str, Any]:

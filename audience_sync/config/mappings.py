@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from audience_sync.config.models import ConfigFile
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem
 from audience_sync.config.sections.base import USER_ID, DestinationOptions
-from audience_sync.keys import reserved_reason
+from audience_sync.keys import reserved_reason, reserved_trait_reason
 from audience_sync.text import unknown_name_message
 
 
-def find_problems(file: ConfigFile, profile_fields: Mapping[str, frozenset[str]]) -> Iterator[ConfigProblem]:
-    """``profile_fields``: the normalised names, by type of destination, that no audience may have there."""
+def find_problems(file: ConfigFile, profile_fields: Mapping[str, Collection[str]]) -> Iterator[ConfigProblem]:
+    """``profile_fields``: by type, the normalised keys that a destination reserves for the user's profile."""
     traits = {key for entry in file.computed_traits for key in entry.columns}
     audiences = {each.property_key for each in file.audiences if each.property_key}
     has_named = any(each.names_from for each in file.audiences)  # their keys are in the data
@@ -25,13 +25,7 @@ def find_problems(file: ConfigFile, profile_fields: Mapping[str, frozenset[str]]
                     message = unknown_name_message("audience or trait", key, sorted(traits | audiences))
                     yield ConfigProblem((*path, "rename", key), message)
         yield from _repeated(options.rename, traits | audiences, path)
-        reserved = profile_fields.get(options.type, frozenset())
-        for key, new in options.rename.items():
-            if key not in traits and reserved_reason(new, reserved):
-                message = (
-                    f"`{new}` is a field of each user's profile there, and the audience would replace it with true"
-                )
-                yield ConfigProblem((*path, "rename", key), f"{message}. Choose another name: `{new}_audience`")
+        yield from _unusable(options, traits, frozenset(profile_fields.get(options.type, ())), path)
     for index, entry in enumerate(file.computed_traits):
         for place, destination in enumerate(entry.destinations or ()):
             if destination not in file.destinations:
@@ -48,6 +42,21 @@ def _unknown(options: DestinationOptions, traits: Sequence[str], path: ConfigPat
         for index, key in enumerate(keys or ()):
             if key not in traits:
                 yield ConfigProblem((*path, option, index), unknown_name_message("computed trait", key, traits))
+
+
+def _unusable(
+    options: DestinationOptions, traits: set[str], profile_fields: frozenset[str], path: ConfigPath
+) -> Iterator[ConfigProblem]:
+    """A name that is empty, or under which a membership would overwrite a field of the user's profile."""
+    for key, name in options.rename.items():
+        if not name.strip():
+            yield ConfigProblem((*path, "rename", key), "is empty: write the name at this destination")
+        elif key not in traits and reserved_reason(name, profile_fields):
+            message = f"`{name}` is a field of each user's profile there, and the audience would replace it with true"
+            yield ConfigProblem((*path, "rename", key), f"{message}. Choose another name: `{name}_audience`")
+        elif key in traits and reserved_trait_reason(name):
+            message = f"`{name}` is reserved: destinations read it as the id of the user or of the audience"
+            yield ConfigProblem((*path, "rename", key), f"{message}. Choose another name")
 
 
 def _repeated(rename: Mapping[str, str], keys: set[str], path: ConfigPath) -> Iterator[ConfigProblem]:

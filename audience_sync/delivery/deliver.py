@@ -129,7 +129,9 @@ def deliver(workspace: Workspace, context: DeliveryContext, job: DeliveryJob) ->
     if job.pending.withheld_table and job.pending.withheld_users:
         cursor = _withhold(workspace, context, job, job.pending.withheld_table)
     if job.pending.calls:
-        stats.error = name_destination(require_fields(workspace, job.pending.table, job.destination), job.name)
+        mapping = mapping_of(job.destination, job.subscriptions)
+        problem = require_fields(workspace, job.pending.table, job.destination, mapping)
+        stats.error = name_destination(problem, job.name)
     if job.pending.calls and not stats.error:
         cursor, stall_timer = _send_batches(workspace, context, job, cursor, stats)
         stats.error = stall_timer.reason or stats.error
@@ -190,7 +192,7 @@ def _send_batches(
             own_key=mapping.own_key,
         ).send
 
-    mapping = mapping_of(job.destination, job.subscriptions, job.pending.cursor.position)
+    mapping = mapping_of(job.destination, job.subscriptions)
     calls = CallReader(
         workspace=workspace,
         table=job.pending.table,
@@ -200,6 +202,7 @@ def _send_batches(
         event_start_runs=job.event_start_runs,
         nonces=context.nonces,
         mapping=mapping,
+        is_mapped=job.pending.is_mapped,
     )
     body_limit = BodyLimit(stall_timer.stopped.is_set)
     recorder = AnswerRecorder(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audience_sync.delivery.mapping import mapping_of
+from audience_sync.delivery.mapping import DestinationMapping
 from audience_sync.destinations.base import Destination, FieldKind
 from audience_sync.errors import FieldError
 from audience_sync.model import ALIAS_KEY
@@ -14,31 +14,32 @@ _DAY = r"\d{4}-\d\d-\d\d(T00:00:00(\.0+)?Z)?"
 _TIME = r"\d{4}-\d\d-\d\d(T[0-9:.]+(Z|[+-][0-9:]+)?)?"
 
 
-def missing_fields(workspace: Workspace, table: str, destination: Destination) -> list[str]:
+def missing_fields(
+    workspace: Workspace, table: str, destination: Destination, mapping: DestinationMapping
+) -> list[str]:
     """Return the names of pending properties without a field there. Raises FieldError if it can't list its fields."""
     if not destination.has_fields:
         return []
-    return list(destination.missing_fields(sorted(_sent_names(workspace, table, destination))))
+    return list(destination.missing_fields(sorted(_sent_names(workspace, table, mapping))))
 
 
-def require_fields(workspace: Workspace, table: str, destination: Destination) -> str:
+def require_fields(workspace: Workspace, table: str, destination: Destination, mapping: DestinationMapping) -> str:
     """Create the missing fields. Return why nothing can be sent, or nothing."""
     try:
-        missing = missing_fields(workspace, table, destination)
+        missing = missing_fields(workspace, table, destination, mapping)
         if missing:
-            keys = _sent_names(workspace, table, destination)
+            keys = _sent_names(workspace, table, mapping)
             destination.create_fields({name: _kind(workspace, table, keys.get(name, name)) for name in missing})
     except FieldError as error:
         return str(error)
     return ""
 
 
-def _sent_names(workspace: Workspace, table: str, destination: Destination) -> dict[str, str]:
+def _sent_names(workspace: Workspace, table: str, mapping: DestinationMapping) -> dict[str, str]:
     """Return the key of each property of the pending calls by its name at the destination."""
-    mapping = mapping_of(destination)
     keys = [key for (key,) in workspace.all(f"select distinct unnest(json_keys(traits)) from {table}")]
     sent = [*mapping.identifiers, *(key for key in keys if key != ALIAS_KEY)]
-    return {mapping.rename.get(key, key): key for key in sent}
+    return {mapping.name_of(key): key for key in sent}
 
 
 def _kind(workspace: Workspace, table: str, key: str) -> FieldKind:

@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from audience_sync.config.sections.base import USER_ID, DestinationOptions
-from audience_sync.delivery.state.cursors import SentForm, Subscription
+from audience_sync.delivery.state.cursors import SentForm, SentId, Subscription
 from audience_sync.destinations.base import Destination
 from audience_sync.destinations.messages.identify import json_text, object_json, split_traits
 from audience_sync.errors import UnsendableError
-from audience_sync.model import NO_RUN, AudienceEvent, IdentifyCall, RunId, UserId
+from audience_sync.model import AudienceEvent, IdentifyCall, RunId, UserId
 from audience_sync.workspace import quote_literal
 
 #: A value that is a SHA-256 already.
 _HASHED = re.compile(r"[0-9a-fA-F]{64}")
+#: JSON texts of a value that a user lacks.
+_MISSING = ("null", '""')
 #: Traits whose values are phone numbers, for the normalisation before a hash.
 PHONES = frozenset({"phone", "phone_number", "mobile", "mobile_phone"})
 
@@ -26,19 +28,26 @@ PHONES = frozenset({"phone", "phone_number", "mobile", "mobile_phone"})
 class DestinationMapping:
     """What one destination is sent of a call.
 
-    ``user_id``: the trait by which it knows users; None is the user id. ``identifiers``: the traits whose current
+    ``user_id``: the trait by which it knows users; None is the user id. ``hashes_id``: its hash is the id.
+    ``identifiers``: the traits whose current
     values travel with every call, as properties unless ``places_identifiers``: then the destination's own code has
-    them. ``rename``: names at the destination. ``hashed``: traits that are sent as SHA-256. ``replaced``: by key, the
-    name that a property had before, and the JSON text that ends its value there.
+    them. ``rename``: names at the destination. ``hashed``: traits that are sent as SHA-256. ``audiences``: the keys
+    whose former names end with ``false``; those of others end with ``null``. ``former``: names that end.
     """
 
     user_id: str | None = None
+    hashes_id: bool = False
     identifiers: tuple[str, ...] = ()
     rename: Mapping[str, str] = field(default_factory=dict)
     hashed: frozenset[str] = frozenset()
     skips_null: bool = False
     places_identifiers: bool = False
-    replaced: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    audiences: frozenset[str] = frozenset()
+    former: frozenset[str] = frozenset()
+
+    def name_of(self, key: str) -> str:
+        """The name of a property at the destination."""
+        return self.rename.get(key, key)
 
     @property
     def current_traits(self) -> tuple[str, ...]:
@@ -47,24 +56,34 @@ class DestinationMapping:
         return tuple(dict.fromkeys((*own, *self.identifiers)))
 
     @property
+    def text(self) -> str:
+        """The mapping for people, without what is as in the sources."""
+        parts = [f"{key} as {name}" for key, name in sorted(self.rename.items())]
+        parts += [f"{key} hashed" for key in sorted(self.hashed)]
+        parts += [f"with {key}" for key in self.identifiers]
+        parts += [f"users by {self.user_id}{', hashed' if self.hashes_id else ''}"] if self.user_id else []
+        parts += ["without null"] if self.skips_null else []
+        return ", ".join(parts) or "as in the sources"
+
+    @property
     def changes_calls(self) -> bool:
-        return bool(self.current_traits or self.rename or self.hashed or self.skips_null or self.replaced)
+        return bool(self.current_traits or self.rename or self.hashed or self.skips_null)
 
     def apply(self, call: IdentifyCall) -> IdentifyCall:
         """Return the call for the destination. Raises UnsendableError for a user without the id that it needs."""
-        if not self.changes_calls:
+        if not (self.changes_calls or call.former):
             return call
         current = dict(split_traits(call.identifiers))
         changed = dict(split_traits(call.traits_json))
         current.update({key: value for key, value in changed.items() if key in current or key in self.current_traits})
         sent = {key: value for key, value in changed.items() if not (self.skips_null and value == "null")}
-        identifiers = {key: current[key] for key in self.identifiers if current.get(key, "null") != "null"}
+        identifiers = {key: current[key] for key in self.identifiers if current.get(key, "null") not in _MISSING}
         if not self.places_identifiers:
             sent = {**{key: value for key, value in identifiers.items() if key not in changed}, **sent}
         placed = object_json(self._pairs(identifiers))
         return call._replace(
             user_id=UserId(self._user_id(call.user_id, current)),
-            traits_json=object_json([*self._pairs(sent), *self._ended(sent)]),
+            traits_json=object_json([*self._pairs(sent), *self._ended(call)]),
             identifiers=placed,
             events=tuple(self._event(each, placed) for each in call.events),
         )
@@ -72,8 +91,7 @@ class DestinationMapping:
     def own_key(self, name: str) -> str | None:
         """Return our key for a name at the destination; None for a former name, which only ends there."""
         own = {new: key for key, new in self.rename.items()}
-        former = {name for name, _ in self.replaced.values()}
-        return own.get(name, None if name in former else name)
+        return own.get(name, None if name in self.former or name in self.rename else name)
 
     def with_own_keys(self, error: UnsendableError) -> UnsendableError:
         """Return an error of a destination with our keys for its names."""
@@ -84,9 +102,7 @@ class DestinationMapping:
         """Return the columns of a call for the destination, in SQL. NULL where only ``apply`` can write it."""
         columns: dict[str, str] = {}
         if self.user_id is not None:
-            columns["user_id"] = f"json_extract_string(identifiers, {quote_literal(_pointer(self.user_id))})"
-        if self.replaced:  # in the first delivery after a rename
-            return {**columns, "traits": "cast(null as varchar)"}
+            columns["user_id"] = self._user_id_sql(self.user_id)
         if not (self.rename or self.hashed or self.skips_null or self.identifiers):
             return columns
         conditions = ["not contains(identifiers, '\\')"] if self.identifiers else []
@@ -110,62 +126,86 @@ class DestinationMapping:
     def _identifier_sql(self, key: str) -> str:
         """Return the pair of an identifier that the call does not carry; NULL if it does, or if there is no value."""
         name = quote_literal(f"{json_text(key)}:")
-        value = f"json_extract(identifiers, {quote_literal(_pointer(key))})"
-        return f"case when not contains(traits, {name}) then {name} || nullif(cast({value} as varchar), 'null') end"
+        value = f"cast(json_extract(identifiers, {quote_literal(_pointer(key))}) as varchar)"
+        missing = ", ".join(map(quote_literal, _MISSING))
+        return f"case when not contains(traits, {name}) and {value} not in ({missing}) then {name} || {value} end"
+
+    def _user_id_sql(self, key: str) -> str:
+        """Return the user's id there; NULL for a value that is not a plain text or a whole number."""
+        if self.hashes_id:
+            return "cast(null as varchar)"
+        at = f"identifiers, {quote_literal(_pointer(key))}"
+        plain = f"json_type({at}) in ('VARCHAR', 'BIGINT', 'UBIGINT') and trim(json_extract_string({at})) != ''"
+        return f"case when {plain} then json_extract_string({at}) end"
 
     def _user_id(self, own: str, current: Mapping[str, str]) -> str:
         if self.user_id is None:
             return own
-        value = json.loads(current.get(self.user_id, "null"))
-        if value is None or value == "":
+        text = current.get(self.user_id, "null")
+        if self.hashes_id:
+            text = _hash(self.user_id, text)
+        value = json.loads(text)
+        if value is None or (isinstance(value, str) and not value.strip()):
             raise UnsendableError(f"the user has no {self.user_id}, by which this destination knows users")
-        return value if isinstance(value, str) else json.dumps(value)
+        if isinstance(value, bool | list | dict):
+            raise UnsendableError(f"{self.user_id} is neither a text nor a number, so that it can't be the user's id")
+        return value if isinstance(value, str) else text
 
     def _pairs(self, values: Mapping[str, str]) -> Iterable[tuple[str, str]]:
         for key, value in values.items():
-            yield self.rename.get(key, key), _hash(key, value) if key in self.hashed else value
+            yield self.name_of(key), _hash(key, value) if key in self.hashed else value
 
-    def _ended(self, sent: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-        """Yield the former names of the properties, unless another property has that name now."""
-        names = {self.rename.get(key, key) for key in sent}
-        return (self.replaced[key] for key in sent if key in self.replaced and self.replaced[key][0] not in names)
+    def _ended(self, call: IdentifyCall) -> Iterable[tuple[str, str]]:
+        return ((name, "false" if key in self.audiences else "null") for key, name in call.former)
 
     def _event(self, event: AudienceEvent, identifiers: str) -> AudienceEvent:
-        return event._replace(key=self.rename.get(event.key, event.key), identifiers=identifiers)
+        return event._replace(key=self.name_of(event.key), identifiers=identifiers)
 
 
-def sent_form(options: DestinationOptions, key: str) -> SentForm:
-    """Return how a destination is sent a property now."""
+def sent_form(options: DestinationOptions, key: str, run: RunId, *, is_trait: bool) -> SentForm:
+    """Return how a destination is sent a property from a run on."""
     return SentForm(
         name=options.rename.get(key),
         hashed=key in options.hash,
-        user_id=None if options.known_by == USER_ID else options.known_by,
+        user_id=_wanted_id(options).trait,
+        hashed_id=_wanted_id(options).hashed,
+        skips_null_since=run if is_trait and options.on_null == "skip" else None,
     )
 
 
-def mapping_of(
-    destination: Destination, subscriptions: Iterable[Subscription] = (), position: RunId = NO_RUN
-) -> DestinationMapping:
+def mapping_of(destination: Destination, subscriptions: Iterable[Subscription] = ()) -> DestinationMapping:
     """Return the mapping of a destination's options.
 
-    ``subscriptions`` have the names that properties had before; they end in the delivery that passes ``position``.
+    ``subscriptions``: those of the destination. A property keeps its name, and all of them their id, until a run has
+    accepted another one: while it is held, or its audience is frozen.
     """
     options = destination.options
-    audiences = destination.about.audience_keys
-    replaced = {
-        each.key: (each.form.replaces, "false" if each.key in audiences else "null")
-        for each in subscriptions
-        if each.form.replaces and position < each.since_run
-    }
+    forms = {each.key: each.form for each in subscriptions if each.ended_run is None}
+    names = {key: form.name for key, form in forms.items()}
+    rename = {key: name for key, name in {**options.rename, **names}.items() if name is not None}
+    sent_id = known_by(options, forms.values())
     return DestinationMapping(
-        user_id=None if options.known_by == USER_ID else options.known_by,
+        user_id=sent_id.trait,
+        hashes_id=sent_id.hashed,
         identifiers=tuple(options.identifiers or ()),
-        rename=options.rename,
+        rename=rename,
         hashed=frozenset(options.hash),
         skips_null=options.on_null == "skip",
         places_identifiers=destination.places_identifiers,
-        replaced=replaced,
+        audiences=destination.about.audience_keys,
+        former=frozenset(name for form in forms.values() for name in form.former),
     )
+
+
+def known_by(options: DestinationOptions, forms: Iterable[SentForm]) -> SentId:
+    """Return the id by which a destination knows users: that of ``options`` if a form has it, or else the former."""
+    wanted, found = _wanted_id(options), [form.sent_id for form in forms]
+    return wanted if wanted in found or not found else found[0]
+
+
+def _wanted_id(options: DestinationOptions) -> SentId:
+    trait = options.known_by
+    return SentId() if trait == USER_ID else SentId(trait, trait in options.hash)
 
 
 def _pointer(key: str) -> str:
@@ -193,11 +233,11 @@ def _phone(key: str, text: str) -> str:
     """Return a number in E.164. Raises UnsendableError for a text that is not an international number."""
     import phonenumbers
 
+    reason = f"'{key}' is not an international phone number (+49 30 ...), so that it can't be hashed"
     try:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:
-        raise UnsendableError(
-            f"'{key}' is not an international phone number (+49 30 ...), so that it can't be hashed",
-            {key: f"'{key}' is not an international phone number (+49 30 ...), so that it can't be hashed"},
-        ) from None
+        raise UnsendableError(reason, {key: reason}) from None
+    if not phonenumbers.is_possible_number(number):
+        raise UnsendableError(reason, {key: reason})
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))

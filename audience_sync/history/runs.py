@@ -5,21 +5,25 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, func, select, text
 
+from audience_sync.config.sections.base import USER_ID
+from audience_sync.delivery.state.cursors import SentForm
 from audience_sync.errors import HistoryPrunedError, UnknownNameError
 from audience_sync.model import HistoryKind, RunId
 from audience_sync.store.runs.pruning import pruned_through
 from audience_sync.store.runs.runs import last_run_started_by
-from audience_sync.store.tables import runs, view_prefix
+from audience_sync.store.tables import delivery_destinations, properties, runs, subscription_history, view_prefix
 
 Row = dict[str, Any]
 
-#: The view, with the number of computed traits that a held run held.
+#: The view, with the numbers of computed traits and of mappings that a held run held.
 _LAST_RUNS = """
     select r.*, case when r.status = 'held' then (
         select count(*) from {views}holds h where h.kind = 'computed_trait' and h.run <= r.run and h.last_run >= r.run
-    ) else 0 end as traits_held
+    ) else 0 end as traits_held, case when r.status = 'held' then (
+        select count(*) from {views}holds h where h.kind = 'mapping' and h.run <= r.run and h.last_run >= r.run
+    ) else 0 end as mappings_held
     from {views}sync_runs r order by r.run desc limit :limit
 """
 #: Holds that were open during a run, or that it ended.
@@ -54,9 +58,35 @@ def one_run(connection: Connection, run: RunId) -> dict[str, Any]:
         "deliveries": _run_rows(connection, "deliveries", run, "destination"),
         "refused_calls": _run_rows(connection, "refused_calls", run, "destination, user_id"),
         "refusals": _run_rows(connection, "refusals", run, "destination, user_id"),
+        "mappings": _mappings(connection, run),
         "invalid_rows": _run_rows(connection, "invalid_rows", run, 'audience_key, file, "row"'),
         "no_longer_kept": [each.value for each, through in pruned_through(connection).items() if run <= through],
     }
+
+
+def _mappings(connection: Connection, run: RunId) -> list[Row]:
+    """Read how each property is sent since this run, if not under its key, by destination."""
+    later, mine = subscription_history.alias(), subscription_history.c
+    same = (later.c.destination_id == mine.destination_id) & (later.c.property_id == mine.property_id)
+    newest = select(func.max(later.c.from_run)).where(same, later.c.from_run <= run)
+    query = (
+        select(delivery_destinations.c.name, properties.c.key, mine.sent_as)
+        .select_from(subscription_history.join(delivery_destinations).join(properties))
+        .where(mine.from_run == newest.correlate(subscription_history).scalar_subquery())
+        .where(mine.ended_run.is_(None), mine.sent_as.is_not(None))
+        .order_by(delivery_destinations.c.name, properties.c.key)
+    )
+    forms = [(row.name, row.key, SentForm.of(row.sent_as)) for row in connection.execute(query)]
+    return [
+        {
+            "destination": name,
+            "key": key,
+            "name": form.name or key,
+            "hashed": form.hashed,
+            "user_id": form.user_id or USER_ID,
+        }
+        for name, key, form in forms
+    ]
 
 
 def run_at(connection: Connection, at: datetime) -> RunId:

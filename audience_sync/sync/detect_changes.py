@@ -121,7 +121,7 @@ def _refuse_unknown(context: RunContext, audiences: Collection[str]) -> None:
     """Raise UnknownKeyError for a requested key that no audience, trait or stored property has."""
     request = context.request
     traits = {key for config in context.settings.computed_traits for key in config.columns}
-    accepted = {*audiences, *traits, *context.stored.properties, SUPPRESSED}
+    accepted = {*audiences, *traits, *context.stored.properties, *context.settings.destinations, SUPPRESSED}
     by_name = {key for key, each in context.stored.properties.items() if each.origin and not each.retired}
     _require("audience", request.selection.audiences, audiences, also=by_name)
     _require("computed trait", request.selection.traits, traits)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
-from audience_sync.delivery.state.cursors import read_destination_states
-from audience_sync.delivery.state.subscription_history import first_subscriptions
+from audience_sync.delivery.state.cursors import DestinationState, read_destination_states
+from audience_sync.delivery.state.subscription_history import SubscriptionVersion, first_subscriptions
 from audience_sync.destinations.base import Audiencing
 from audience_sync.destinations.boundary import contained
 from audience_sync.errors import FrozenError, RetiredError, StoreUnavailableError
@@ -18,13 +19,14 @@ from audience_sync.sources.boundary import ExcludedEntry, WorkspaceBrokenError, 
 from audience_sync.store.connection.lease import MAX_ATTEMPTS
 from audience_sync.store.runs.clock import read_run_clock
 from audience_sync.store.snapshots.chain import Chain
-from audience_sync.sync.deliver.pending import read_pending
-from audience_sync.sync.deliver.subscriptions import needs_first_runs, states_after_run
+from audience_sync.sync.deliver.mapping_changes import MappingGuard
+from audience_sync.sync.deliver.pending import read_lost_values, read_pending
+from audience_sync.sync.deliver.subscriptions import guards_by_key, needs_first_runs, states_after_run
 from audience_sync.sync.detect.aliases import with_aliases
 from audience_sync.sync.detect.suppression_lists import read_suppressed
 from audience_sync.sync.detect_changes import detect_changes
 from audience_sync.sync.guard.messages import frozen, retired
-from audience_sync.sync.load.resolve_audiences import resolve_config
+from audience_sync.sync.load.resolve_audiences import ResolvedAudience, resolve_config
 from audience_sync.sync.operations.merge_users import carry_over
 from audience_sync.sync.operations.move_key import check_moves, with_moved_keys
 from audience_sync.sync.operations.retire import refuse_unretirable
@@ -132,7 +134,8 @@ def plan_run(
     changes = detected.changes
     destinations = contained(dependencies.destinations(_about(stored, changes, settings.secrets)))
     joining = {name for name, each in destinations.items() if each.has_alias}
-    states = states_after_run(context, changes, resolved.audiences, before, first=first, joining=joining)
+    states, mappings = _guarded_states(context, changes, resolved.audiences, before, first=first, joining=joining)
+    detected += mappings
     with dependencies.store.reading() as connection:
         suppressed, found = read_suppressed(context, connection)
         inputs = read_pending(context, connection, states, ChainsAfterRun(context, changes))
@@ -141,6 +144,8 @@ def plan_run(
         detected = replace(detected, changes=carry_over(context, detected.changes, inputs, joining))
     for table in detected.changes.logs:
         workspace.run(f"insert into {inputs.log} select user_id, key, value, {context.run} as run_id from {table}")
+    with dependencies.store.reading() as connection:
+        lost = read_lost_values(context, connection, states, inputs.log)
     return RunPlan(
         run=context.run,
         request=request,
@@ -151,8 +156,27 @@ def plan_run(
         suppressed=suppressed,
         destinations=destinations,
         states=states,
-        inputs=replace(inputs, suppressed=suppressed.table),
+        inputs=replace(inputs, suppressed=suppressed.table, lost=lost),
+        baselines={name: [key for key, each in terms.items() if each.is_baseline] for name, terms in first.items()},
     )
+
+
+def _guarded_states(
+    context: RunContext,
+    changes: ChangeSet,
+    targets: Sequence[ResolvedAudience],
+    before: Mapping[str, DestinationState],
+    *,
+    first: Mapping[str, Mapping[str, SubscriptionVersion]],
+    joining: Collection[str],
+) -> tuple[dict[str, DestinationState], Detection]:
+    """The destination states after the run, and the changes of their mappings. A held one keeps its former mapping."""
+    after = partial(states_after_run, context, changes, targets, before, first=first, joining=joining)
+    states = after()
+    guards = guards_by_key(context, changes, targets)
+    found = MappingGuard(context, ChainsAfterRun(context, changes), guards).detect(before, states)
+    held = {each.destination for each in found.findings.mappings if each.held}
+    return after(held=held) if held else states, found
 
 
 def _erased(workspace: Workspace, stored: StoredState) -> Condition:

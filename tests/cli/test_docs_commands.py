@@ -18,7 +18,17 @@ from .conftest import NOT_INHERITED
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted((DOCS / "commands").glob("*.md"))
 #: Pages with examples, beside those of the commands.
-PLAYED = ("guards", "damping", "holdout", "priority-groups", "renaming", "identity", "scheduling", "operations")
+PLAYED = (
+    "guards",
+    "damping",
+    "holdout",
+    "priority-groups",
+    "renaming",
+    "identity",
+    "mapping",
+    "scheduling",
+    "operations",
+)
 SESSION = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: A command, and what it answers.
 STEP = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)

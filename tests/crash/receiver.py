@@ -29,6 +29,7 @@ class Belief:
     repeats: int = 0
     repeats_by_kills: int = 0
     wrong: list[str] = field(default_factory=list)
+    untimed: set[str] = field(default_factory=set)  # keys whose current values travel with older changes
 
     def take(self, message: Message) -> None:
         known = self.bodies.get(message["messageId"])
@@ -42,7 +43,8 @@ class Belief:
         user = message["userId"]
         known_traits = self.users.get(user, {})
         # The same value again may be older: what had made its call a newer one is no longer sent.
-        changed = [key for key, value in message["traits"].items() if known_traits.get(key) != value]
+        timed = {key: value for key, value in message["traits"].items() if key not in self.untimed}
+        changed = [key for key, value in timed.items() if known_traits.get(key) != value]
         if any(message["timestamp"] < self.newest.get((user, key), "") for key in changed):
             self.wrong.append(f"older than what was sent before: {message}")
         self.users.setdefault(user, {}).update(message["traits"])

@@ -162,7 +162,8 @@ def test_duckdb_and_python_map_alike(workspace: Workspace, options: dict[str, An
         for number, (traits, identifiers) in enumerate(CALLS)
     ]
     columns = dict.fromkeys(("user_id", "traits", "versions"), "varchar") | {"run_id": "integer"}
-    table = workspace.load({**columns, "identifiers": "varchar"}, [rows])
+    plain = workspace.load({**columns, "identifiers": "varchar"}, [rows])
+    table = workspace.table("calls", f"select *, null::varchar as former, null::varchar as repeated from {plain}")
     reader = CallReader(
         workspace=workspace,
         table=table,
@@ -170,6 +171,7 @@ def test_duckdb_and_python_map_alike(workspace: Workspace, options: dict[str, An
         destination="crm",
         times={RunId(1): AT},
         mapping=mapping_of(destination),
+        is_mapped=True,
     )
     by_duckdb = [each for batch in reader.encoded(destination) for each in batch]
     by_python = [encode(each, destination) for each in reader]

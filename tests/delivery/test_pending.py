@@ -93,7 +93,7 @@ class Store:
             suppressed=suppressed,
             aliases=aliases,
         )
-        return pending_calls(self.workspace, inputs, cursor, subscriptions, **options)
+        return pending_calls(self.workspace, inputs, cursor, subscriptions, **options).name
 
     def calls(self, cursor: DeliveryCursor, *subscriptions: Subscription, **options: Any) -> Calls:
         table = self.table(cursor, *subscriptions, **options)

@@ -31,7 +31,7 @@ class AliasRules(DampingRules):
     def has_several_ids(self, user: str) -> bool:
         return user in {*self.new_ids, *self.new_ids.values()}
 
-    @precondition(lambda self: not self.frozen)
+    @precondition(lambda self: not self.frozen and not any(each.knows_by_email() for each in self.mapped.values()))
     @rule(data=st.data())
     def a_user_gets_another_id(self, data: st.DataObject) -> None:
         """Most have one, and none more than one previous one."""

@@ -218,7 +218,47 @@ def a_text_stays_a_boolean() -> None:
     JsonApiDestination.encode_sql = lambda destination: None
 
 
-WRONG, FROZEN, MISSING, UNDONE, HELD_OUT, GROUPED, ALIASED = (
+def a_former_name_keeps_its_value() -> None:
+    """A rename sends the new name, and does not end the old one."""
+    from audience_sync.delivery.mapping import DestinationMapping
+
+    DestinationMapping._ended = lambda *arguments: ()
+
+
+def a_change_of_a_mapping_is_overlooked() -> None:
+    """Properties stay as they were first sent."""
+    from audience_sync.delivery.state.cursors import SentForm
+
+    SentForm.is_same = lambda *arguments: True
+
+
+def a_new_id_is_sent_only_what_changed() -> None:
+    """A user whose id at a destination changes has no other values there."""
+    from audience_sync.delivery.pending import pending
+
+    pending.add_values_under_new_ids = lambda *arguments, **options: None
+
+
+def every_trait_goes_everywhere() -> None:
+    """A destination is sent traits that the config keeps from it."""
+    from audience_sync.config.models import Settings
+
+    Settings.traits_of = lambda settings, name: [key for each in settings.computed_traits for key in each.columns]
+
+
+def a_refused_rename_is_forgotten() -> None:
+    """A refused call ends no former name when it is sent again."""
+    from audience_sync.delivery.send.acknowledge import AnswerRecorder
+
+    rows = AnswerRecorder._value_rows
+
+    def bad(recorder: Any, *arguments: Any) -> Any:
+        return [{**row, "former_names": None} for row in rows(recorder, *arguments)]
+
+    AnswerRecorder._value_rows = bad
+
+
+WRONG, FROZEN, MISSING, UNDONE, HELD_OUT, GROUPED, ALIASED, MAPPED = (
     (name,)
     for name in (
         "a_snapshot_is_wrong",
@@ -228,6 +268,7 @@ WRONG, FROZEN, MISSING, UNDONE, HELD_OUT, GROUPED, ALIASED = (
         "a_share_is_held_out",
         "audiences_are_a_group",
         "a_user_gets_another_id",
+        "a_mapping_changes",
     )
 )
 DAYS = ("monday",)
@@ -256,6 +297,11 @@ BUGS: dict[Callable[[], None], tuple[str, ...]] = {
     refusals_by_item_are_ignored: DAYS,
     half_of_a_divided_batch_is_dropped: DAYS,
     a_text_stays_a_boolean: DAYS,
+    a_former_name_keeps_its_value: (*MAPPED, *DAYS),
+    a_change_of_a_mapping_is_overlooked: (*MAPPED, *DAYS),
+    a_new_id_is_sent_only_what_changed: (*MAPPED, *DAYS),
+    every_trait_goes_everywhere: (*MAPPED, *DAYS),
+    a_refused_rename_is_forgotten: (*MAPPED, *DAYS),
 }
 #: The types of the destinations where a bug shows only at vendors.
 VENDORS: dict[Callable[[], None], tuple[str, str]] = {

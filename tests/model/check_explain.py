@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Table, select
@@ -26,10 +27,16 @@ SETTLED = {
 
 
 def wrong(
-    store: Store, user: str, receivers: dict[str, Destination], *, settled: bool, forgetful: bool = False
+    store: Store,
+    user: str,
+    receivers: dict[str, Destination],
+    *,
+    settled: bool,
+    forgetful: bool = False,
+    mapped: Collection[str] = (),
 ) -> list[str]:
     """What `explain` says of the user that is not so. ``settled``: nothing may be pending. ``forgetful``: what was sent
-    need not be known any more."""
+    need not be known any more. ``mapped``: destinations that may have other names, and so are not compared."""
     found = explain(store, UserId(user), at=None, memory_limit=768_000_000, companions={})
     if found.erased_at:
         return []
@@ -42,7 +49,7 @@ def wrong(
             view,
             receivers[view.name].belief.users.get(user, {}),
             receivers[view.name].inherited.get(user, set()),
-            view.unanswered_since is None and not found.is_suppressed,
+            view.unanswered_since is None and not found.is_suppressed and view.name not in mapped,
             settled,
             forgetful,
         )

@@ -16,9 +16,10 @@ from .check_explain import wrong
 from .commands import KILLED, POINTS
 from .harness import Harness
 from .hold_rules import APPROVE, PLANNED, REJECT
-from .project_files import AUDIENCES, DESTINATIONS, FILES, SENT_AUDIENCES
+from .mapping_rules import ADDRESSES, Mapped, MappingRules, address
+from .project_files import AUDIENCES, DESTINATIONS, FILES, SENT_AUDIENCES, TRAITS, TYPES
 from .receiver import FAULTS, TOO_LARGE
-from .retire_rules import MOVE, RETIRE, RetireRules
+from .retire_rules import MOVE, RETIRE
 
 USERS = tuple(f"user-{number}" for number in range(9))
 SEEDED_AT_ONCE, MOST_ERASED = 2, 2
@@ -28,6 +29,7 @@ users = st.sampled_from(USERS)
 members = st.frozensets(users, min_size=4) | st.frozensets(users)
 changes = st.dictionaries(st.sampled_from(FILES), members)
 cities = st.dictionaries(users, st.sampled_from(["Oslo", "Rome"]))
+addresses = st.fixed_dictionaries(dict.fromkeys(USERS, st.sampled_from([*ADDRESSES, "a", "a", None])))
 crashes = st.none() | st.tuples(st.sampled_from(sorted(POINTS)), st.integers(1, 4))
 faults = st.dictionaries(
     st.sampled_from(DESTINATIONS),
@@ -56,16 +58,25 @@ orders = st.sampled_from(
 )
 
 
-class Shop(RetireRules):
+class Shop(MappingRules):
     """The model: who is not to be sent, what happens on a day, and what must be believed then."""
 
     harness: Harness
     names = USERS
 
     @initialize(
-        first=st.fixed_dictionaries(dict.fromkeys(FILES, members)), first_cities=cities, forgetful=st.booleans()
+        first=st.fixed_dictionaries(dict.fromkeys(FILES, members)),
+        first_cities=cities,
+        first_ends=addresses,
+        forgetful=st.booleans(),
     )
-    def open(self, first: dict[str, frozenset[str]], first_cities: dict[str, str], forgetful: bool) -> None:
+    def open(
+        self,
+        first: dict[str, frozenset[str]],
+        first_cities: dict[str, str],
+        first_ends: dict[str, str | None],
+        forgetful: bool,
+    ) -> None:
         self.folder = self.harness.folder / f"shop-{next(self.harness.numbers)}"
         self.folder.mkdir()
         self.harness.commands.move_to(self.folder)
@@ -76,6 +87,8 @@ class Shop(RetireRules):
         self.suppressed: set[str] = set()
         self.erased: set[str] = set()
         self.frozen, self.holdouts, self.group, self.new_ids = {}, {}, (), {}
+        self.emails, self.traits_for = _addresses(first_ends), {}
+        self.mapped = {name: Mapped() for name in DESTINATIONS}
         self.configure()
         self.write()
 
@@ -129,14 +142,16 @@ class Shop(RetireRules):
         meeting: dict[str, tuple[str, Any]],
         crash: tuple[str, int] | None,
         now: dict[str, str],
+        ends: dict[str, str | None] | None,
     ) -> None:
         """Some snapshots change, and a command runs, which may be killed or meet faults."""
         self.members, self.cities = {**self.members, **changed}, now
+        self.emails = self.emails if ends is None else _addresses(ends)
         self.write()
         for name, (fault, detail) in meeting.items():
             receiver = self.harness.receivers.each[name]
             if fault == "refusing":
-                receiver.refusing = detail
+                receiver.refusing = self.ids_of(detail)
             else:
                 receiver.fault, receiver.spared = fault, detail
         ended = self.run_command(*self.typed(order), crash=crash)
@@ -149,7 +164,7 @@ class Shop(RetireRules):
             self.settle_keys()
         self._explained()
 
-    day = rule(changed=changes, order=orders, meeting=faults, crash=crashes, now=cities)
+    day = rule(changed=changes, order=orders, meeting=faults, crash=crashes, now=cities, ends=st.none() | addresses)
     #: Several rules, so that most of what happens is this.
     monday, tuesday, wednesday, thursday = day(a_day_passes), day(a_day_passes), day(a_day_passes), day(a_day_passes)
 
@@ -166,9 +181,12 @@ class Shop(RetireRules):
         whole = self.run_command("db", "check")  # whatever was killed
         assert whole.code == 0, whole
         self._everyone_is_wanted()
+        self.emails = {user: self.emails.get(user, address(user, "a")) for user in USERS}
+        self.write()
         seeded = self.approved("seed", "wave")
         assert seeded.code in ((2,) if "wave" in self.frozen else (0, 1)), seeded  # 1: earlier calls are still refused
-        assert self.approved("retry").code == 0
+        retried = self.approved("retry")
+        assert retried.code == 0, retried
         self.those_who_stay_leave()
         self.check()
         before = self.messages()
@@ -213,6 +231,7 @@ class Shop(RetireRules):
                     self.harness.receivers.each,
                     settled=settled and user not in self.suppressed,
                     forgetful=self.forgetful,
+                    mapped={name for name, each in self.mapped.items() if each.options},
                 )
                 assert not problems, problems
         finally:
@@ -223,19 +242,33 @@ class Shop(RetireRules):
 
     def _forbid(self) -> None:
         for receiver in self.harness.receivers.each.values():
-            receiver.forbidden = set(self.suppressed)
+            receiver.forbidden = self.ids_of(self.suppressed)
 
     def check(self) -> None:
         for name, receiver in self.harness.receivers.each.items():
             assert not receiver.belief.wrong, receiver.belief.wrong
             for user in sorted({*USERS, *NEWCOMERS} - self.suppressed - receiver.joined):
-                believed = receiver.belief.users.get(user, {})
-                for key, value in self._truth(user).items():
-                    if user in self.erased and not value:
-                        continue  # what was sent before the user was erased is the destination's to forget
-                    nothing = None if key == "city" else False
-                    assert believed.get(key, nothing) == value, (name, user, key, believed, self._truth(user))
+                self._check_user(user, name, receiver.belief.users)
+
+    def _check_user(self, user: str, name: str, users: dict[str, dict[str, Any]]) -> None:
+        """What was sent before the user was erased is the destination's to forget."""
+        mapped, there = self.mapped[name], self.id_at(name, user)
+        believed = users.get(there or "", {})
+        for key, value in self._truth(user).items():
+            if there is None or not mapped.is_sent(key, value) or (user in self.erased and not value):
+                continue
+            nothing = None if key in TRAITS else False
+            found, expected = believed.get(mapped.name(key), nothing), mapped.value(key, value)
+            assert found == expected, (name, user, key, believed, self._truth(user), mapped)
+        if user not in self.erased and not self.has_several_ids(user):
+            stays = {each for each in mapped.ended_names() if believed.get(each)}
+            assert not stays, f"{name}, {user}: former names still have a value: {stays}, {mapped}"
 
     def _truth(self, user: str) -> dict[str, Any]:
         sent = {key: user in self.counted(key) for key in AUDIENCES}
-        return {**sent, **self.passing_truth(user), "city": self.city_of(user)}
+        address_there = {"email": self.address_of(user)} if self.types == TYPES else {}
+        return {**sent, **self.passing_truth(user), "city": self.city_of(user), **address_there}
+
+
+def _addresses(ends: dict[str, str | None]) -> dict[str, str]:
+    return {user: address(user, end) for user, end in ends.items() if end is not None}

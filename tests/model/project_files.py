@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,16 @@ SENT_AUDIENCES = ("vip", "buyers", "passing")
 DESTINATIONS = ("first", "second")
 #: The type of each, unless a harness has others: vendors, whose fakes are in ``destinations.fakes``.
 TYPES = ("segment", "webhook")
+#: Vendors' fakes know no addresses: they get the city alone.
+TRAIT_FILES = {"city": "cities.csv", "email": "emails.csv"}
+TRAITS = tuple(TRAIT_FILES)
 #: Users that may enter an audience at once: more than there are.
 MOST = 100
 
 
 class ProjectFiles(RuleBasedStateMachine):
-    """``members``: of each file; ``cities`` and ``new_ids`` by user. ``subscribed``: by audience, the destinations.
+    """``members``: of each file; ``cities``, ``emails`` and ``new_ids`` by user. ``subscribed``: by audience, the
+    destinations; ``traits_for``: by trait. ``mapped``: by destination, an object whose ``options`` are in the config.
 
     Some destinations are ``left_out``. ``holdouts``: by key, the share that is never sent. Of the audiences of
     ``group`` a user is in the first alone. ``forgetful``: whether history is pruned at once.
@@ -37,6 +41,9 @@ class ProjectFiles(RuleBasedStateMachine):
     store: str
     members: dict[str, frozenset[str]]
     cities: dict[str, str]
+    emails: dict[str, str]
+    traits_for: dict[str, tuple[str, ...]]
+    mapped: Mapping[str, Any]
     new_ids: dict[str, str]
     subscribed: dict[str, frozenset[str]]
     left_out: frozenset[str]
@@ -59,6 +66,7 @@ class ProjectFiles(RuleBasedStateMachine):
         pairs = sorted(self.new_ids.items())
         _write_rows(self.folder / "aliases.csv", ["previous_id", "user_id"], pairs)
         _write_rows(self.folder / "cities.csv", ["user_id", "city"], sorted(self.cities.items()))
+        _write_rows(self.folder / "emails.csv", ["user_id", "email"], sorted(self.emails.items()))
 
     def write_members(self, key: str, names: Iterable[str]) -> None:
         _write_rows(self.folder / f"{key}.csv", ["user_id"], ([user] for user in sorted(names)))
@@ -66,7 +74,7 @@ class ProjectFiles(RuleBasedStateMachine):
     def configure(self) -> None:
         options = {"batch_size": 3, "concurrency": 2, "give_up_after": "300ms", "timeout": "20s"}
         configured = {
-            name: {**_destination(kind, f"{self.url}/{name}"), **options}
+            name: {**_destination(kind, f"{self.url}/{name}"), **options, **self.mapped[name].options}
             for name, kind in zip(DESTINATIONS, self.types, strict=True)
         }
         here = {name: each for name, each in configured.items() if name not in self.left_out}
@@ -88,13 +96,21 @@ class ProjectFiles(RuleBasedStateMachine):
             "sources": {"shop": {"files": "."}},
             "audiences": audiences,
             "priority_groups": {"campaign": list(self.group)} if self.group else {},
-            "computed_traits": [{"source": "shop", "file": "cities.csv", "traits": ["city"]}],
+            "computed_traits": [
+                {"source": "shop", "file": file, "traits": [trait], **self._destinations_of(trait, here)}
+                for trait, file in TRAIT_FILES.items()
+                if trait == "city" or self.types == TYPES
+            ],
             "aliases": [{"source": "shop", "file": "aliases.csv"}],
             "guard": {"max_removed": "50%", "max_added": MOST, "at_least": 0},
             "destinations": here,
             **({"retention": "1ms"} if self.forgetful else {}),
         }
         (self.folder / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(config))), "utf-8")
+
+    def _destinations_of(self, trait: str, here: Collection[str]) -> dict[str, Any]:
+        names = self.traits_for.get(trait)
+        return {} if names is None else {"destinations": [name for name in names if name in here]}
 
 
 def _destination(kind: str, url: str) -> dict[str, Any]:

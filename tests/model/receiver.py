@@ -29,7 +29,8 @@ ACCEPTED: tuple[bool, int | None] = (True, 200)
 class Destination:
     """One receiver's belief. ``fault`` holds for ``meeting`` requests after the first ``spared``, or for those with a
     call of a user in ``refusing``; nothing may be said to the ``forbidden``. ``joined``: previous ids, which nothing
-    may be said to any more; ``inherited``: by user, what is believed of them since it was sent of a previous id."""
+    may be said to any more; ``inherited``: by user, what is believed of them since it was sent of a previous id.
+    ``unwanted``: the names of traits that are not for this destination."""
 
     belief: Belief = field(default_factory=Belief)
     fault: str | None = None
@@ -40,6 +41,7 @@ class Destination:
     ids: dict[str, str] = field(default_factory=dict)
     events: dict[str, str] = field(default_factory=dict)
     joined: set[str] = field(default_factory=set)
+    unwanted: set[str] = field(default_factory=set)
     inherited: dict[str, set[str]] = field(default_factory=dict)
 
     def answer(self, request: Received) -> Reply:
@@ -76,6 +78,8 @@ class Destination:
         return self.fault if self.spared < 0 else None
 
     def _take(self, message: dict[str, Any]) -> None:
+        if unwanted := self.unwanted & message["traits"].keys():
+            self.belief.wrong.append(f"a trait that is not for it: {unwanted}")
         if message["userId"] in self.joined:
             self.belief.wrong.append(f"sent under a previous id: {message}")
         self.belief.take(message)

@@ -62,8 +62,11 @@ def reject(session: Session, run: int, keys: tuple[str, ...]) -> None:
     with store_to_read(url) as store, acquire(store) as lease, lease.transaction() as connection:
         holds = select_holds(connection, RunId(run), keys)
         reject_holds(connection, holds, datetime.now(UTC))
-    names = {HoldKind.SUPPRESSED: "the lists of suppressed users"}
-    rejected = [f"Rejected for {names.get(each.kind, each.key)}: {changes(each.kind, each.counts)}." for each in holds]
+    names = {HoldKind.SUPPRESSED: "the lists of suppressed users", HoldKind.MAPPING: "the mapping of {}"}
+    rejected = [
+        f"Rejected for {names.get(each.kind, '{}').format(each.key)}: {changes(each.kind, each.counts)}."
+        for each in holds
+    ]
     same = "Nothing was changed or sent. If the source is still the same, the next run holds it again."
     fields = [
         {"kind": each.kind, "key": each.key, "entered": each.counts.entered, "left": each.counts.left} for each in holds

@@ -27,6 +27,8 @@ from audience_sync.text import and_more, form, listed, pluralize, share_of
 #: The most reasons, and rows or users of each, that a block lists.
 MAX_LISTED = 5
 DEEPER = INDENT + INDENT
+#: Labels of some users that a held change would change, other than those who lose a value.
+_SAMPLES = {HoldKind.AUDIENCE: "Leaving", HoldKind.MAPPING: "Users"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,8 @@ def held_block(held: Held, details: Details, screen: Screen) -> list[str]:
 def _held_name(held: Held) -> str:
     if held.kind is HoldKind.SUPPRESSED:
         return "the lists of suppressed users"
+    if held.kind is HoldKind.MAPPING:
+        return f"the mapping of {held.keys[0]}"
     if len(held.keys) == 1:
         return held.keys[0]
     what = "audience" if held.kind is HoldKind.AUDIENCE else "computed trait"
@@ -159,7 +163,7 @@ def _held_pairs(held: Held) -> list[tuple[str, str]]:
         ("Since", f"run {held.since}{at}" if held.since is not None else ""),
         ("Before", held.before),
         ("Source", held.source if is_audience and not several else ""),
-        ("Leaving" if is_audience else "Losing it", "" if several else _users(held.sample.left, counts.left)),
+        (_SAMPLES.get(held.kind, "Losing it"), "" if several else _users(held.sample.left, counts.left)),
         ("Entering", "" if several or not is_audience else _users(held.sample.entered, counts.entered)),
         (names, ", ".join(held.keys) if several else ""),
     ]
@@ -174,6 +178,8 @@ def change_text(kind: HoldKind, counts: ChangeCounts) -> str:
         )
     if kind is HoldKind.SUPPRESSED:
         return f"{left:,} of {pluralize(before, 'user')} ({share_of(left, before)}) would be sent to again"
+    if kind is HoldKind.MAPPING:
+        return f"{pluralize(left, 'user')} would be sent values under other names or ids"
     leave = f"{left:,} of {pluralize(before, 'member')} ({share_of(left, before)}) would leave" if left else ""
     enter = f"{pluralize(entered, 'user')} would enter" if entered else ""
     if entered and not left:
@@ -191,9 +197,11 @@ def _decision_commands(held: Held, details: Details, screen: Screen) -> Iterator
     which = f"{held.run}" if is_alone else f"{held.run} {' '.join(held.keys)}"
     right = "If the changes are right after all:" if held.undone_run else "If the change is right:"
     yield from advice(right, f"audience-sync approve {which}", screen=screen, indent=INDENT)
-    wrong = "If it is wrong, correct the source; the next good snapshot ends the hold."
+    wrong, drop = "If it is wrong, correct the source; the next good snapshot ends the hold.", "this snapshot"
+    if held.kind is HoldKind.MAPPING:
+        wrong, drop = "If it is wrong, correct the config; the former mapping ends the hold.", "this hold"
     yield from prose(wrong, screen, indent=INDENT)
-    yield from advice("To drop this snapshot now:", f"audience-sync reject {which}", screen=screen, indent=INDENT)
+    yield from advice(f"To drop {drop} now:", f"audience-sync reject {which}", screen=screen, indent=INDENT)
 
 
 def _refused(each: DestinationReport, reasons: Sequence[RefusedFor], screen: Screen) -> Iterator[list[str]]:

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
-from audience_sync.cli.base.layout import INDENT, Screen, advice, labelled, one_line, printable, prose, width_of
+from audience_sync.cli.base.layout import (
+    INDENT,
+    Screen,
+    advice,
+    display_id,
+    labelled,
+    one_line,
+    printable,
+    prose,
+    width_of,
+)
 from audience_sync.cli.base.output import time_text
 from audience_sync.cli.views.attention import answer_text
+from audience_sync.delivery.state.cursors import SentForm
 from audience_sync.history.explain.as_json import http_status, reason
 from audience_sync.history.explain.explain import DestinationView, Explanation
 from audience_sync.history.explain.replay import Call, CallOutcome
@@ -114,7 +126,10 @@ def _calls(found: Explanation, view: DestinationView, screen: Screen) -> Iterato
         if call is known and any(each.state is DeliveryState.REFUSED for each in view.statuses):
             continue
         yield "Request", _request(call)
-        yield OUTCOME_LABELS[call.outcome], _properties_text(found, call.values, screen)
+        forms, sent_id = view.forms(call), view.sent_id(call, found.versions)
+        yield OUTCOME_LABELS[call.outcome], _properties_text(found, call.values, screen, forms)
+        if sent_id is not None:
+            yield "User id", f"{display_id(sent_id)} there"
         answer = "" if call.outcome is CallOutcome.WITHHELD else _answer(call)
         if answer:
             yield "Answer", printable(answer)
@@ -125,12 +140,24 @@ def _request(call: Call) -> str:
     return f"run {request.run}, {at}" if request.id is None else f"{request.id} of run {request.run}, {at}"
 
 
-def _properties_text(found: Explanation, values: Mapping[str, ValueChange], screen: Screen) -> str:
-    """Properties with their values, or ``the 8 values above`` if they are all values of the tables."""
+def _properties_text(
+    found: Explanation,
+    values: Mapping[str, ValueChange],
+    screen: Screen,
+    forms: Mapping[str, SentForm] = MappingProxyType({}),
+) -> str:
+    """Properties with their values and their names there, or ``the 8 values above`` if they are all of the tables."""
     above = {key: each.latest.value for key, each in found.versions.items() if each.was_ever_present}
-    if len(values) > 1 and {key: each.value for key, each in values.items()} == above:
+    notes = {key: note for key, form in forms.items() if (note := _form_text(form))}
+    if len(values) > 1 and not notes and {key: each.value for key, each in values.items()} == above:
         return f"the {len(values):,} values above"
-    return ", ".join(f"{key} {shortened(value_text(each), screen)}" for key, each in sorted(values.items()))
+    texts = {key: f"{key} {shortened(value_text(each), screen)}" for key, each in sorted(values.items())}
+    return ", ".join(f"{text} ({notes[key]})" if key in notes else text for key, text in texts.items())
+
+
+def _form_text(form: SentForm) -> str:
+    """``as is_vip, hashed``; empty if the property is sent under its key."""
+    return ", ".join(filter(None, [f"as {form.name}" if form.name else "", "hashed" if form.hashed else ""]))
 
 
 def _unsent(view: DestinationView) -> Iterator[tuple[str, str]]:

@@ -26,7 +26,7 @@ _PIPED = (
 #: Columns of one audience; its other counts stand under the row if they are not zero.
 _AUDIENCE = ("run", "started_at", "status", "members_after", "entered", "left")
 _AUDIENCE_PIPED = (*_AUDIENCE, "invalid", "absent", "returned", "held_out", "error")
-_HELD = (("held", "audience"), ("traits_held", "computed trait"))
+_HELD = (("held", "audience"), ("traits_held", "computed trait"), ("mappings_held", "mapping"))
 _TEXTS = ("started_at", "command", "status", "error")
 _HEADINGS = {
     "started_at": "started (UTC)",

@@ -26,7 +26,7 @@ from audience_sync.cli.views.attention import failure_blocks, held_block, invali
 from audience_sync.cli.views.http_exchange import ShownRequest, redact_request
 from audience_sync.cli.views.preview import forecast_table, limits_lines, withheld_lines
 from audience_sync.cli.views.run_details import Details
-from audience_sync.cli.views.summary import notes, traits_lines
+from audience_sync.cli.views.summary import mapping_lines, notes, traits_lines
 from audience_sync.model import AudienceStatus, IdentifyCall, PropertyKind
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.sync.preview.forecast import Forecast
@@ -68,6 +68,7 @@ def plan_lines(
             _audiences(findings.audiences, screen),
             traits_lines(findings.traits, screen, changed="would change"),
             _largest_traits(found, screen),
+            mapping_lines(findings.mappings, screen),
             [*forecast_table(forecasts, screen), *withheld_lines(forecasts, screen)],
             limits_lines(forecasts, screen),
             *_calls(forecasts, screen),

@@ -25,6 +25,7 @@ from audience_sync.cli.base.output import short_duration
 from audience_sync.cli.views.attention import MAX_LISTED, answer_text, change_text, refusal_lines, without_audience_name
 from audience_sync.cli.views.history import member_notes
 from audience_sync.cli.views.summary import call_texts, held_things, moved_texts
+from audience_sync.config.sections.base import USER_ID
 from audience_sync.model import ChangeCounts, HoldKind
 from audience_sync.sync.guard.messages import limit_then, without_subject
 from audience_sync.text import and_more, listed, pluralize, utc_time
@@ -92,6 +93,7 @@ def _blocks(run: Row, screen: Screen, ask: Callable[[str], str]) -> Iterator[lis
     if run["trait_users_changed"] is not None:
         yield [f"Computed traits: {pluralize(run['trait_users_changed'], 'user')} changed."]
     yield _destinations(deliveries, screen)
+    yield _mappings(run["mappings"], screen)
     yield from (_failed(each, screen) for each in audiences if each["status"] == "failed")
     if error := _run_error(run):
         yield ["Failed: the run", *labelled([("Reason", one_line(error))], screen)]
@@ -121,7 +123,11 @@ def _outcome(run: Row) -> str:
             return f"{number} is running" + (f": {counts}." if counts else ".")
         case "held":
             held = _held_in(run)
-            which = "it" if held == "1 audience" else "them"
+            which = "it" if held in ("1 audience", "1 computed trait") else "them"
+            if held == "1 mapping":
+                return f"{number} held 1 mapping. Changes were sent under the former one" + (
+                    f": {counts}." if counts else "."
+                )
             done = f". {counts[:1].upper()}{counts[1:]}" if counts else ""
             return f"{number} held {held}. Nothing of {which} was changed or sent{done}."
         case "failed":
@@ -137,10 +143,23 @@ def _outcome(run: Row) -> str:
             return f"{number} {status}: {counts or 'no changes, nothing to send'}."
 
 
+def _mappings(rows: Sequence[Row], screen: Screen) -> list[str]:
+    """One line for each destination that is sent properties under other names, hashed, or under another id."""
+    lines = list[str]()
+    for destination, found in groupby(rows, itemgetter("destination")):
+        mine = list(found)
+        parts = [f"{each['key']} as {each['name']}" for each in mine if each["name"] != each["key"]]
+        parts += [f"{each['key']} hashed" for each in mine if each["hashed"]]
+        parts += [f"users by {each}" for each in dict.fromkeys(row["user_id"] for row in mine) if each != USER_ID]
+        lines += prose(f"Mapping of {destination}: {', '.join(parts)}.", screen) if parts else []
+    return lines
+
+
 def _held_in(run: Row) -> str:
     kinds = [each["kind"] for each in run["holds"] if each["run"] <= run["run"] <= each["last_run"]]
     audiences = max(kinds.count("audience"), run["held"] or 0)
-    return held_things(audiences, kinds.count("computed_trait"), lists="suppressed" in kinds) or "a snapshot"
+    traits, mappings = kinds.count("computed_trait"), kinds.count("mapping")
+    return held_things(audiences, traits, mappings, lists="suppressed" in kinds) or "a snapshot"
 
 
 def _counts(run: Row) -> list[str]:
@@ -217,7 +236,8 @@ def _hold_group(hold: Row) -> tuple[object, ...]:
 
 def _held(holds: Sequence[Row], run: Row, screen: Screen) -> list[str]:
     hold, several = holds[0], len(holds) > 1
-    title = "the lists of suppressed users" if hold["kind"] == "suppressed" else hold["key"]
+    titles = {"suppressed": "the lists of suppressed users", "mapping": f"the mapping of {hold['key']}"}
+    title = titles.get(hold["kind"], hold["key"])
     title = f"{len(holds)} computed traits" if several else title
     limit = "" if several else limit_then(HoldKind(hold["kind"]), str(hold["reason"]))
     pairs = [
@@ -250,7 +270,7 @@ def _reason(hold: Row) -> str:
 
 def _sample_pairs(hold: Row) -> Iterator[tuple[str, str]]:
     """Labels and texts on some users that the held snapshot would change."""
-    away = "Leaving" if hold["kind"] == "audience" else "Losing"
+    away = {"audience": "Leaving", "mapping": "Users"}.get(hold["kind"], "Losing")
     for name, label in (("left", away), ("entered", "Entering")):
         users = [display_id(each) for each in hold["sample"][name]]
         if users:

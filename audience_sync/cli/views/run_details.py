@@ -119,7 +119,8 @@ def _held_changes(
 ) -> list[Held]:
     """The holds, grouped by reason.
 
-    ``run``: the run that made them; None in a plan. ``whole_run``: include the lists of suppressed users.
+    ``run``: the run that made them; None in a plan. ``whole_run``: include the lists of suppressed users and the
+    mappings of destinations.
     """
     found = {each.key: (HoldKind.AUDIENCE, each.held) for each in audiences if each.held}
     found |= {key: (HoldKind.COMPUTED_TRAIT, held) for key, held in traits.held}
@@ -144,7 +145,7 @@ def _held_changes(
         )
         single.append(_with_stored(one, connection, hold, run))
     for hold in stored.values():
-        if whole_run and hold.kind is HoldKind.SUPPRESSED:
+        if whole_run and hold.kind in (HoldKind.SUPPRESSED, HoldKind.MAPPING):
             one = Held(kind=hold.kind, keys=(hold.key,), counts=hold.counts, reason=without_subject(hold.reason))
             single.append(_with_stored(one, connection, hold, run))
     return list(_grouped(single))

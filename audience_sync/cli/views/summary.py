@@ -6,13 +6,31 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from audience_sync.cli.base.layout import INDENT, Column, Screen, advice, joined, printable_lines, prose, table
+from audience_sync.cli.base.layout import (
+    INDENT,
+    Column,
+    Screen,
+    advice,
+    joined,
+    labelled,
+    printable_lines,
+    prose,
+    table,
+)
 from audience_sync.cli.base.output import path_text
 from audience_sync.cli.views.attention import blocks
 from audience_sync.cli.views.run_details import Details
 from audience_sync.model import AudienceStatus, RunStatus
-from audience_sync.sync.values.report import AudienceResult, DestinationReport, Report, TraitsResult
-from audience_sync.text import form, pluralize, seconds_text
+from audience_sync.sync.values.report import (
+    AudienceResult,
+    DestinationReport,
+    MappingChange,
+    MappingKind,
+    MappingResult,
+    Report,
+    TraitsResult,
+)
+from audience_sync.text import form, listed, pluralize, seconds_text
 
 AUDIENCES = (
     Column("audience"),
@@ -32,6 +50,8 @@ DESTINATIONS = (
 )
 #: With more audiences, a terminal shows only those that changed or need a person.
 MAX_AUDIENCES = 20
+#: Changes of a mapping that are listed; `--json` has all.
+MAX_CHANGES = 10
 #: The start of warnings about one audience or trait, and about a hold.
 _ABOUT_ONE = re.compile(r"(audience|computed trait) '|(audiences|computed traits) .+?: the hold of run |the lists of ")
 _OF_A_HOLD = re.compile(r"(?P<kind>audience|computed trait) '(?P<key>.+?)': (?P<rest>the hold of run .+)", re.DOTALL)
@@ -69,6 +89,7 @@ def summary(
             _headline(report, wording, screen),
             audience_table(report.audiences, screen, run=report.run),
             *_traits_and_destinations(report, wording, screen),
+            mapping_lines(report.mappings, screen),
             notes(report.audiences, report.warnings, screen),
             *(each.lines for each in found),
             last,
@@ -119,12 +140,14 @@ def headline(report: Report) -> str:
 
 
 def held_text(report: Report) -> str:
-    return held_things(_held_audiences(report), len(report.traits.held), lists=bool(report.held))
+    mappings = _held_mappings(report)
+    lists = len(report.held) > mappings
+    return held_things(_held_audiences(report), len(report.traits.held), mappings, lists=lists)
 
 
-def held_things(audiences: int, traits: int, *, lists: bool) -> str:
+def held_things(audiences: int, traits: int, mappings: int = 0, *, lists: bool) -> str:
     """Format `2 audiences and 1 computed trait`, with the ``lists`` of suppressed users if they are held."""
-    counts = ((audiences, "audience"), (traits, "computed trait"))
+    counts = ((audiences, "audience"), (traits, "computed trait"), (mappings, "mapping"))
     found = [pluralize(count, what) for count, what in counts if count]
     return " and ".join([*found, "the lists of suppressed users"] if lists else found)
 
@@ -133,11 +156,16 @@ def _held_audiences(report: Report) -> int:
     return sum(each.status is AudienceStatus.HELD for each in report.audiences)
 
 
+def _held_mappings(report: Report) -> int:
+    return sum(each.held is not None for each in report.mappings)
+
+
 def _other_results(report: Report) -> str:
     several = _held_audiences(report) + len(report.traits.held) > 1
     nothing = f"Nothing of {'them' if several else 'it'} was changed or sent."
     if report.held and not several:
-        nothing = "No user was removed from them."
+        held_mapping = _held_mappings(report) and not (_held_audiences(report) or report.traits.held)
+        nothing = "Changes are sent under the former mapping." if held_mapping else "No user was removed from them."
     rest = _counts(report)
     return f"{nothing} Others: {rest}." if rest else nothing
 
@@ -210,6 +238,35 @@ def traits_lines(traits: TraitsResult, screen: Screen, *, changed: str = "change
     if not (traits.users or traits.changed):
         return []
     return prose(f"Computed traits: {pluralize(traits.users, 'user')}, {traits.changed:,} {changed}.", screen)
+
+
+def mapping_lines(mappings: Sequence[MappingResult], screen: Screen) -> list[str]:
+    """Lay out the changes of each destination's mapping by kind, with the users who have a value of each property."""
+    blocks = list[list[str]]()
+    for each in mappings:
+        pairs = dict[str, list[str]]()
+        for change in each.changes:
+            label, text = _mapping_text(change)
+            pairs.setdefault(label, []).append(f"{text} ({pluralize(change.users, 'user')})")
+        texts = [(label, listed(found, most=MAX_CHANGES)) for label, found in pairs.items()]
+        title = f"Mapping of {each.destination}{', held' if each.held else ''}:"
+        blocks.append([*prose(title, screen), *labelled(texts, screen)])
+    return joined(blocks)
+
+
+def _mapping_text(change: MappingChange) -> tuple[str, str]:
+    """The label of a change's kind, and what changes."""
+    match change.kind:
+        case MappingKind.NEW | MappingKind.DROPPED:
+            return ("New" if change.kind is MappingKind.NEW else "No longer sent"), change.key or ""
+        case MappingKind.RENAMED:
+            return "Renamed", f"{change.before} to {change.after}"
+        case MappingKind.HASHED:
+            return ("Hashed" if change.after == "hashed" else "No longer hashed"), change.key or ""
+        case MappingKind.USER_ID:
+            return "User id", f"{change.after} instead of {change.before}"
+        case MappingKind.ON_NULL:
+            return "on_null", f"{change.key} {change.after}"
 
 
 def destination_lines(

@@ -10,6 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audience_sync.delivery.pending.backfill import Backfill, backfill_queries
+from audience_sync.delivery.pending.mapped import (
+    FormerNames,
+    MappedValues,
+    add_mapping_columns,
+    add_owners_of_former_names,
+    add_values_under_new_ids,
+    former_names,
+    users_with_new_id,
+)
 from audience_sync.delivery.pending.merge import merge_per_user
 from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription
 from audience_sync.delivery.state.pending_rule import (
@@ -32,7 +41,7 @@ class DeliveryInputs:
     Three tables have the columns ``user_id``, ``key``, ``value`` (JSON; NULL: removed) and ``run_id``. ``log`` holds
     the changes after first creations, ``refused`` the values of refused calls, ``withheld`` the values that users were
     not sent while they were suppressed. ``suppressed`` (``user_id``) lists the users suppressed now. ``aliases``
-    (``previous_id``, ``user_id``) lists merged ids, if the destination merges users.
+    (``previous_id``, ``user_id``) lists merged ids, if the destination merges users. ``lost``: see ``MappedValues``.
     """
 
     log: TableName
@@ -41,6 +50,7 @@ class DeliveryInputs:
     suppressed: TableName | None = None
     withheld: TableName | None = None
     aliases: TableName | None = None
+    lost: TableName | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +59,7 @@ class PendingCalls:
 
     ``includes_everyone``: not only users whom the cursor has reached. ``withheld_table``: the values that
     ``withheld_users`` suppressed users are not sent. ``releases``: some calls have values that were withheld before.
-    ``retries``: refused values are included.
+    ``retries``: refused values are included. ``is_mapped``: the table has the columns of ``add_mapping_columns``.
     """
 
     cursor: DeliveryCursor
@@ -60,6 +70,19 @@ class PendingCalls:
     withheld_users: int = 0
     releases: bool = False
     retries: bool = False
+    is_mapped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallTable:
+    """A table with one row for each user: ``user_id``, ``traits`` (a JSON object), ``versions`` and ``run_id``.
+
+    ``versions`` has the run that set each value (``key@run,key@run``); ``run_id`` is the newest of them.
+    ``is_mapped``: it also has the columns of ``add_mapping_columns``.
+    """
+
+    name: TableName
+    is_mapped: bool = False
 
 
 def pending_calls(
@@ -72,30 +95,48 @@ def pending_calls(
     retry_refused: bool = False,
     only_sent: bool = False,
     withheld_table: TableName | None = None,
-) -> TableName:
-    """Create a table with one row for each user: ``user_id``, ``traits`` (a JSON object), ``versions`` and ``run_id``.
+    mapped: MappedValues | None = None,
+) -> CallTable:
+    """Create the table of pending calls.
 
-    ``versions`` has the run that set each value (``key@run,key@run``); ``run_id`` is the newest of them.
     ``only_sent`` leaves out users whom the cursor has not reached. ``withheld_table`` names a table to create, with the
     values that suppressed users are not sent.
     """
+    mapped = mapped or MappedValues()
     reached = delivered_run_sql(cursor.ranges, cursor.position)
     condition = Condition(f"{reached} > {cursor.position}" if only_sent else "true")
     rules = pending_rules(cursor, subscriptions)
     sending_current = [each for each in rules if each.sends_current(cursor.low_watermark)]
     backfills = backfill_queries(inputs.chains, reached, sending_current, condition)
     log = _logged_changes(inputs, rules, reached)
+    moved = users_with_new_id(inputs.log, mapped.user_id, reached, condition) if mapped.user_id else None
     changed_users = [Query(f"select user_id from ({log})"), *(backfill.users for backfill in backfills)]
+    changed_users += [Query(f"select user_id from ({moved})")] if moved else []
     values = [log, *_undelivered_values(inputs, subscriptions, changed_users, retry=retry_refused)]
     items = workspace.table("items", f"from ({_newest_per_key(values)}) where {condition}")
+    repeated = [
+        moved
+        and add_values_under_new_ids(workspace, items, moved, inputs.chains, rules, reached=reached, mapped=mapped),
+        add_owners_of_former_names(workspace, items, inputs.chains, rules, reached=reached, mapped=mapped),
+    ]
     unmerged_backfills = _remove_merged_ids(workspace, items, backfills, inputs)
     _set_resync_runs(workspace, items, sending_current, reached)
     backfills = _insert_backfilled_values(workspace, items, unmerged_backfills, inputs, companions)
-    _remove_suppressed(workspace, items, inputs, withheld_table)
+    former = former_names(rules, mapped.former)
+    _remove_suppressed(workspace, items, inputs, withheld_table, former=former, reached=reached)
     _add_companions(workspace, items, inputs, subscriptions, companions)
     calls = merge_per_user(workspace, items, backfills)
     workspace.run(f"drop table {items}")
-    return calls
+    table = add_mapping_columns(
+        workspace,
+        calls,
+        inputs.chains,
+        identifiers=mapped.identifiers,
+        former=former,
+        repeated=[each for each in repeated if each],
+        reached=reached,
+    )
+    return CallTable(table or calls, is_mapped=table is not None)
 
 
 def _logged_changes(inputs: DeliveryInputs, rules: Sequence[PendingRule], reached: Expression) -> Query:
@@ -185,12 +226,24 @@ def _insert_missing(workspace: Workspace, items: TableName, query: Query) -> Non
 
 
 def _remove_suppressed(
-    workspace: Workspace, items: TableName, inputs: DeliveryInputs, withheld_table: TableName | None
+    workspace: Workspace,
+    items: TableName,
+    inputs: DeliveryInputs,
+    withheld_table: TableName | None,
+    *,
+    former: FormerNames,
+    reached: Expression,
 ) -> None:
     if inputs.suppressed is None:
         return
     if withheld_table is not None:
-        workspace.run(f"create table {withheld_table} as from {items} semi join {inputs.suppressed} using (user_id)")
+        mine = workspace.table("suppressed", f"from {items} semi join {inputs.suppressed} using (user_id)")
+        columns, join = "null::varchar as former_names", ""
+        if pairs := former.pairs(mine, reached, by_key=True):
+            columns = "cast(to_json(names) as varchar) as former_names"
+            lists = f"select user_id, key, list(name order by name) as names from ({pairs}) group by user_id, key"
+            join = f"left join ({lists}) using (user_id, key)"
+        workspace.run(f"create table {withheld_table} as select {mine}.*, {columns} from {mine} {join}")
     workspace.run(f"delete from {items} where user_id in (select user_id from {inputs.suppressed})")
 
 

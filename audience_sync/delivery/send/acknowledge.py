@@ -203,6 +203,9 @@ class AnswerRecorder:
     def _value_rows(self, call: IdentifyCall, only: Collection[str] | None = None) -> list[dict[str, Any]]:
         """Return a row for each property of a call; ``only`` limits the properties."""
         runs = dict(version.rsplit("@", 1) for version in call.versions.split(","))
+        former: dict[str, list[str]] = {}
+        for key, name in call.former:
+            former.setdefault(key, []).append(name)
         return [
             {
                 "destination_id": self.destination,
@@ -210,6 +213,7 @@ class AnswerRecorder:
                 "property_id": self.property_ids[key],
                 "value": None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":")),
                 "run_id": int(runs[key]),
+                "former_names": json.dumps(former[key], ensure_ascii=False) if key in former else None,
             }
             for key, value in call.traits.items()
             if only is None or key in only

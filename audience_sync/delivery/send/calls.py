@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,7 @@ class CallReader:
     ``times``: the start of each run (ISO 8601). ``event_start_runs``: by audience with events, the run of its
     subscription; its backfill has no events. ``nonces``: the random value of each run; older versions stored none.
     ``mapping``: what the destination is sent of a call; the calls read here have the properties under our keys.
+    ``is_mapped``: the table has the columns of ``add_mapping_columns``.
     """
 
     workspace: Workspace
@@ -48,6 +50,7 @@ class CallReader:
     event_start_runs: Mapping[str, RunId] = field(default_factory=dict)
     nonces: Mapping[RunId, str] = field(default_factory=dict)
     mapping: DestinationMapping = field(default_factory=DestinationMapping)
+    is_mapped: bool = False
 
     def __iter__(self) -> Iterator[IdentifyCall]:
         """Yield the calls in the order of user ids."""
@@ -63,19 +66,31 @@ class CallReader:
         return {row[0]: self._call(row) for batch in rows for row in batch}
 
     def _call(self, row: Sequence[Any]) -> IdentifyCall:
-        *fields, identifiers = row
+        *fields, identifiers, former, repeated = row
         call = IdentifyCall(*fields)._replace(identifiers=identifiers)
-        return call._replace(events=tuple(self._events(call))) if self.event_start_runs else call
+        if former is not None:
+            call = call._replace(former=tuple(self._former(call, json.loads(former))))
+        if not self.event_start_runs:
+            return call
+        return call._replace(events=tuple(self._events(call, () if repeated is None else json.loads(repeated))))
 
-    def _events(self, call: IdentifyCall) -> Iterator[AudienceEvent]:
+    def _former(self, call: IdentifyCall, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        """Yield the former names of the call's properties, but not those that another of them has now."""
+        names = {key: self.mapping.name_of(key) for key, _ in split_traits(call.traits_json)}
+        return ((key, name) for key, name in pairs if key in names and name not in names.values())
+
+    def _events(self, call: IdentifyCall, repeated: Collection[str]) -> Iterator[AudienceEvent]:
+        """Yield the events of the changes that the call carries; ``repeated``: the keys that are only sent again."""
         for version in call.versions.split(","):
             key, _, text = version.rpartition("@")
             # A membership may have moved with the user to another id.
             moved = f"{ALIAS_KEY}@{text}" in call.versions.split(",")
             run = RunId(int(text))
-            if key in self.event_start_runs and run > self.event_start_runs[key] and not moved:
+            is_event = key in self.event_start_runs and run > self.event_start_runs[key]
+            if is_event and not moved and key not in repeated:
                 nonce = [self.nonces[run]] if run in self.nonces else []
-                change = "\0".join((self.installation, self.destination, call.user_id, version, *nonce))
+                own = [] if call.identifiers == "{}" else [call.identifiers]
+                change = "\0".join((self.installation, self.destination, call.user_id, version, *nonce, *own))
                 message_id = sha1(change.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:32]
                 at = self.times.get(run, call.timestamp)
                 yield AudienceEvent(key, bool(call.traits[key]), message_id, at)
@@ -94,6 +109,8 @@ class CallReader:
             body = f"case when not contains(versions, {quote_literal(ALIAS_KEY + '@')}) then {body} end"
         if self.event_start_runs:  # ``encode`` handles a call that may have events
             body = f"case when run_id <= {min(self.event_start_runs.values())} then {body} end"
+        if self.is_mapped:  # ``encode`` handles a call that ends a former name
+            body = f"case when former is null then {body} end"
         ordered = f"{self._rows} order by user_id"
         if mapped := self.mapping.columns_sql():
             columns = ", ".join(f'{sql} as "{name}"' for name, sql in mapped.items())
@@ -133,7 +150,8 @@ class CallReader:
     @property
     def _sql(self) -> Query:
         """A query for the fields of IdentifyCall."""
-        return Query(f'select user_id, traits, message_id, "timestamp", versions, identifiers from ({self._rows})')
+        columns = 'user_id, traits, message_id, "timestamp", versions, identifiers, former, repeated'
+        return Query(f"select {columns} from ({self._rows})")
 
     @property
     def _rows(self) -> Query:
@@ -141,18 +159,22 @@ class CallReader:
 
         The message id is always the same for the same change of a user. ``versions`` has the run of every value, so
         that true -> false -> true gives three ids. The nonce of the newest run distinguishes two copies of a store that
-        went separate ways. SHA-1, as in name-based UUIDs, is twice as fast as SHA-256; the id names a change and
-        protects nothing.
+        went separate ways. What the mapping adds or leaves out is a part of it, too. SHA-1, as in name-based UUIDs, is
+        twice as fast as SHA-256; the id names a change and protects nothing.
         """
         change = (
             f"{quote_literal(self.installation)}, {quote_literal(self.destination)}, user_id, traits, versions, nonce"
         )
+        change += ", nullif(identifiers, '{}')" if self.is_mapped else ""
+        change += ", 'without null'" if self.mapping.skips_null else ""
         runs = ", ".join(f"({run}, {quote_literal(at)}, {self._nonce(run)})" for run, at in self.times.items())
         started = f"coalesce(started, error('{NO_RUN_TIME}' || run_id))"
-        identifiers = "identifiers" if self.mapping.current_traits else "'{}'"
+        mapped = "identifiers, former, repeated"
+        if not self.is_mapped:
+            mapped = "'{}' as identifiers, null as former, null as repeated"
         return Query(
             f"select user_id, traits, sha1(concat_ws(chr(0), {change}))[:32] as message_id, "
-            f'{started} as "timestamp", versions, run_id, {identifiers} as identifiers from {self.table} '
+            f'{started} as "timestamp", versions, run_id, {mapped} from {self.table} '
             f"left join (values {runs}) t(run_id, started, nonce) using (run_id)"
         )
 

@@ -127,6 +127,7 @@ def part_of(call: IdentifyCall, keys: Collection[str]) -> IdentifyCall:
         message_id=derived_message_id(call.message_id, "\0".join(("part", *sorted(keys)))),
         versions=",".join(each for each in call.versions.split(",") if each.rpartition("@")[0] in keys),
         events=tuple(each for each in call.events if each.key in keys),
+        former=tuple((key, name) for key, name in call.former if key in keys),
     )
 
 

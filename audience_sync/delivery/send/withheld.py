@@ -16,7 +16,7 @@ from audience_sync.workspace import TableName, Workspace
 #: Seconds for which the list of users suppressed during a run is cached.
 CACHE_SECONDS = 1.0
 _KEY = ("destination_id", "user_id", "property_id")
-_COLUMNS = (*_KEY, "value", "run_id")
+_COLUMNS = (*_KEY, "value", "run_id", "former_names")
 
 
 class RecentSuppressions:
@@ -46,9 +46,12 @@ def store_withheld(
     destination: DestinationId,
     property_ids: Mapping[str, PropertyId],
 ) -> None:
-    """Store the values that suppressed users are not sent (``user_id``, ``key``, ``value``, ``run_id``)."""
-    query = f"select user_id, key, value, run_id from {table} order by user_id, key"
+    """Store the values that suppressed users are not sent.
+
+    ``table``: it has the columns ``user_id``, ``key``, ``value``, ``run_id`` and ``former_names``.
+    """
+    query = f"select user_id, key, value, run_id, former_names from {table} order by user_id, key"
     for batch in workspace.stream(query):
-        rows = [(destination, user, property_ids[key], value, run) for user, key, value, run in batch]
+        rows = [(destination, user, property_ids[key], *others) for user, key, *others in batch]
         delete_rows(connection, withheld_values, _KEY, [[row[:3] for row in rows]])
         insert_rows(connection, withheld_values, _COLUMNS, [rows])

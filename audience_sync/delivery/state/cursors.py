@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
@@ -20,21 +20,35 @@ from audience_sync.store.tables import (
 )
 
 
+class SentId(NamedTuple):
+    """The trait by which a destination knows users, None for the user id; and whether its hash is the id there."""
+
+    trait: str | None = None
+    hashed: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentForm:
     """How a destination is sent a property: its name and its hash there, and the trait that is the id of a user.
 
-    None is the key, no hash, and the user id. ``replaces``: the name under which it was sent before.
+    None is the key, no hash, and the user id. ``hashed_id``: the id is a hash, too. ``skips_null_since``: the run since
+    which a lost value is not sent. ``former``: the names under which it was sent before, and which end in the delivery
+    that the form began with.
     """
 
     name: str | None = None
     hashed: bool = False
     user_id: str | None = None
-    replaces: str | None = None
+    hashed_id: bool = False
+    skips_null_since: RunId | None = None
+    former: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, text: str | None) -> SentForm:
-        return cls(**json.loads(text)) if text else cls()
+        if not text:
+            return cls()
+        fields = json.loads(text)
+        return cls(**{**fields, "former": tuple(fields.get("former", ()))})
 
     @property
     def text(self) -> str | None:
@@ -42,9 +56,21 @@ class SentForm:
         own = {name: value for name, value in asdict(self).items() if value}
         return json.dumps(own, ensure_ascii=False) if own else None
 
+    @property
+    def sent_id(self) -> SentId:
+        return SentId(self.user_id, self.hashed_id)
+
+    @property
+    def skips_null(self) -> bool:
+        return self.skips_null_since is not None
+
     def is_same(self, other: SentForm) -> bool:
         """Whether the values under the one are right under the other."""
-        return replace(self, replaces=None) == replace(other, replaces=None)
+        return self.has_same_values(other) and self.skips_null == other.skips_null
+
+    def has_same_values(self, other: SentForm) -> bool:
+        """The same, apart from lost values."""
+        return (self.name, self.hashed, self.sent_id) == (other.name, other.hashed, other.sent_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +301,8 @@ def end_seeding(connection: Connection, cursor: DeliveryCursor, run: RunId) -> S
     _delete_cursors(connection, cursor.id)
     mine = subscriptions.c.destination_id == row.destination_id
     audience = subscriptions.c.property_id == row.seeded_property_id
-    subscription = Subscription(key=cursor.seeding or "", since_run=run, backfill=False)
+    sent_as = connection.execute(select(subscriptions.c.sent_as).where(mine, audience)).scalar()
+    form = replace(SentForm.of(sent_as), former=())
+    subscription = Subscription(key=cursor.seeding or "", since_run=run, backfill=False, sent_as=form.text)
     connection.execute(update(subscriptions).where(mine, audience).values(subscription_columns(subscription)))
     return subscription

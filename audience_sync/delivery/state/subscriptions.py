@@ -45,29 +45,68 @@ def resync(state: DestinationState, first_sent: Mapping[str, RunId], run: RunId)
 def send_in_form(
     state: DestinationState, forms: Mapping[str, SentForm], first_sent: Mapping[str, RunId], run: RunId
 ) -> DestinationState:
-    """Send properties again whose form at the destination has changed, and remember the name that each replaces.
+    """Send properties again whose form at the destination has changed, and keep the names that end with it.
 
-    ``first_sent`` maps each key to the run of its first send. A property that was never sent only gets its form.
+    ``first_sent`` maps each key to the run of its first send. A property that was never sent only gets its form. After
+    the end of `on_null: skip` only the changes are sent again that were made meanwhile.
     """
     changed = {key: each for key, each in state.subscriptions.items() if key in forms and each.ended_run is None}
     changed = {key: each for key, each in changed.items() if not each.form.is_same(forms[key])}
-    sent = {
+    cursors = {key: state.seeds.get(key, state.cursor) for key in changed}
+    sent = {key for key, each in changed.items() if key in first_sent and not _is_unsent(each, cursors[key])}
+    whole = {
         key
-        for key, each in changed.items()
-        if key in first_sent and not _is_unsent(each, state.seeds.get(key, state.cursor))
+        for key in sent
+        if not changed[key].form.has_same_values(forms[key])
+        or (forms[key].user_id and changed[key].form.skips_null)  # values may have been lost under several ids
     }
-    after = resync(state, {key: first_sent[key] for key in sent}, run)
-    remapped = {}
+    resent = resync(state, {key: first_sent[key] for key in whole}, run).subscriptions
+    after = {}
     for key, each in changed.items():
-        former = _replaced_name(key, each.form, forms[key]) if key in sent else None
-        remapped[key] = replace(after.subscriptions[key], sent_as=replace(forms[key], replaces=former).text)
-    return replace(after, subscriptions={**after.subscriptions, **remapped})
+        before, form = each.form, forms[key]
+        skipping = (before.skips_null_since or run) if form.skips_null else None
+        former = _former_names(each, form, cursors[key]) if key in sent else ()
+        if key in sent - whole and before.skips_null_since is not None:
+            resent = {**resent, key: _send_skipped(each, cursors[key], before.skips_null_since, run)}
+        new = replace(form, skips_null_since=skipping, former=former)
+        after[key] = replace(resent[key], sent_as=new.text)
+    return replace(state, subscriptions={**state.subscriptions, **after})
 
 
-def _replaced_name(key: str, before: SentForm, after: SentForm) -> str | None:
-    """Return the name that a property had before, if users are known by the same id and it has another one now."""
-    name = before.name or key
-    return name if before.user_id == after.user_id and name != (after.name or key) else None
+def forget_ended_names(state: DestinationState) -> DestinationState:
+    """Forget the former names of properties that every user has been sent under the new one."""
+    ended = {
+        key: replace(each, sent_as=replace(each.form, former=()).text)
+        for key, each in state.subscriptions.items()
+        if each.form.former and state.seeds.get(key, state.cursor).low_watermark >= each.since_run
+    }
+    return replace(state, subscriptions={**state.subscriptions, **ended}) if ended else state
+
+
+def _former_names(subscription: Subscription, form: SentForm, cursor: DeliveryCursor) -> tuple[str, ...]:
+    """Return the names that a property had before, if users have the same id under the new form.
+
+    Names that an earlier form has still to end are among them.
+    """
+    before = subscription.form
+    if before.sent_id != form.sent_id:
+        return ()
+    unended = before.former if cursor.low_watermark < subscription.since_run else ()
+    names = dict.fromkeys((*unended, before.name or subscription.key))
+    return tuple(name for name in names if name != (form.name or subscription.key))
+
+
+def _send_skipped(subscription: Subscription, cursor: DeliveryCursor, skipped_since: RunId, run: RunId) -> Subscription:
+    """Send the changes again that were made while lost values were skipped."""
+    catches_up = PendingRule(subscription, cursor.attempted_run).catches_up(cursor.low_watermark)
+    earlier = subscription.previously_delivered_run if catches_up else None
+    before = RunId(max(skipped_since - 1, 0))
+    return replace(
+        subscription,
+        since_run=run,
+        backfill=subscription.backfill and catches_up,
+        previously_delivered_run=before if earlier is None else min(earlier, before),
+    )
 
 
 def keep_retired(state: DestinationState, closed: Collection[str], run: RunId) -> DestinationState:

@@ -67,6 +67,7 @@ class SegmentDestination(TrackingDestination):
         self._end = b'],"writeKey":' + json_bytes(options.write_key.get_secret_value()) + b"}"
         self.places_identifiers = options.envelope == "personas"
         self._tails: dict[tuple[str, bool], str] = {}
+        self._keys = {name: key for key, name in options.rename.items()}
 
     def encode(self, call: IdentifyCall) -> list[Message]:
         if self.options.envelope == "plain":
@@ -89,12 +90,16 @@ class SegmentDestination(TrackingDestination):
     def encode_sql(self) -> str | None:
         return super().encode_sql() if self.options.envelope == "plain" else None
 
-    def _personas_tail(self, key: str, *, is_boolean: bool) -> str:
-        """Return the end of a message about one key. It is cached, because it is the same for every user."""
-        tail = self._tails.get((key, is_boolean))
+    def _personas_tail(self, name: str, *, is_boolean: bool) -> str:
+        """Return the end of a message about one property. It is cached, because it is the same for every user.
+
+        A former name has no id there: the audience of that id has the present name.
+        """
+        tail = self._tails.get((name, is_boolean))
         if tail is None:
-            personas = personas_context(self.about, key, is_boolean=is_boolean)
-            if key in self.options.external_audience_ids:
+            key = self._keys.get(name, name)
+            personas = personas_context(self.about, key, name=name, is_boolean=is_boolean)
+            if key in self.options.external_audience_ids and self.options.rename.get(key, key) == name:
                 personas["external_audience_id"] = self.options.external_audience_ids[key]
-            tail = self._tails[key, is_boolean] = message_tail({"personas": personas}, self._more)
+            tail = self._tails[name, is_boolean] = message_tail({"personas": personas}, self._more)
         return tail

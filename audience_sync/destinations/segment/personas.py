@@ -16,16 +16,16 @@ _SPACE_CHARACTERS = 22
 _CLASSES = {PropertyKind.AUDIENCE: ("audience", "aud_"), PropertyKind.COMPUTED_TRAIT: ("trait", "tra_")}
 
 
-def personas_context(about: Audiencing, key: str, *, is_boolean: bool) -> dict[str, str]:
-    """Build the context of a key. Its ids are stable for an installation and key."""
+def personas_context(about: Audiencing, key: str, *, is_boolean: bool, name: str = "") -> dict[str, str]:
+    """Build the context of a key. Its ids are stable for an installation and key. ``name``: its name there."""
     # A key that is no longer in the config was an audience if its value is boolean.
     is_audience = key in about.audience_keys or (is_boolean and key not in about.trait_keys)
-    name, prefix = _CLASSES[PropertyKind.AUDIENCE if is_audience else PropertyKind.COMPUTED_TRAIT]
+    computation, prefix = _CLASSES[PropertyKind.AUDIENCE if is_audience else PropertyKind.COMPUTED_TRAIT]
     space = "spa_" + stable_id(about.installation, "space", _SPACE_CHARACTERS)
     return {
-        "computation_class": name,
-        "computation_id": prefix + stable_id(about.installation, f"{name}:{key}", _ID_CHARACTERS),
-        "computation_key": key,
+        "computation_class": computation,
+        "computation_id": prefix + stable_id(about.installation, f"{computation}:{key}", _ID_CHARACTERS),
+        "computation_key": name or key,
         "namespace": space,
         "space_id": space,
     }

@@ -33,7 +33,7 @@ def explanation_json(found: Explanation) -> dict[str, Any]:
         "audiences": [_property_json(found, each) for each in members if each.was_ever_present],
         "never_in": [each.definition.key for each in members if not each.was_ever_present] if found.is_known else [],
         "computed_traits": [_property_json(found, each) for each in traits if each.was_ever_present],
-        "destinations": [_destination_json(each) for each in found.destinations] if found.is_known else [],
+        "destinations": [_destination_json(found, each) for each in found.destinations] if found.is_known else [],
         "held_out": [
             {"key": key, "run": each.run, "since": each.since, "holdout": each.share}
             for key, each in found.holdouts.items()
@@ -90,7 +90,7 @@ def _run_json(found: Explanation, version: ValueChange) -> dict[str, Any]:
     return {"since": found.times[version.run], "run": version.run}
 
 
-def _destination_json(view: DestinationView) -> dict[str, Any]:
+def _destination_json(found: Explanation, view: DestinationView) -> dict[str, Any]:
     refusal = view.replay.refusals[-1] if view.replay.refusals else None
     return {
         "name": view.name,
@@ -99,7 +99,7 @@ def _destination_json(view: DestinationView) -> dict[str, Any]:
         "unanswered_since_run": view.unanswered_since,
         "properties": [_status_json(each) for each in view.statuses],
         "refusal": refusal and {**_answer_json(refusal), "attempts": len(view.replay.refusals)},
-        "calls": [_call_json(each) for each in view.replay.calls],
+        "calls": [_call_json(found, view, each) for each in view.replay.calls],
     }
 
 
@@ -109,9 +109,15 @@ def _status_json(line: PropertyStatus) -> dict[str, Any]:
     return {"key": line.key, "state": line.state, "sent": sent, "due": due, "ended_run": line.ended_run}
 
 
-def _call_json(call: Call) -> dict[str, Any]:
+def _call_json(found: Explanation, view: DestinationView, call: Call) -> dict[str, Any]:
     values = {key: value_json(each)["value"] for key, each in sorted(call.values.items())}
-    return {**_answer_json(call), "outcome": call.outcome, "properties": values}
+    forms = sorted(view.forms(call).items())
+    sent_as = {
+        "user_id": view.sent_id(call, found.versions) or found.user_id,
+        "names": {key: form.name for key, form in forms if form.name},
+        "hashed": [key for key, form in forms if form.hashed],
+    }
+    return {**_answer_json(call), "outcome": call.outcome, "properties": values, "sent_as": sent_as}
 
 
 def _answer_json(call: Call) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -9,13 +10,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, null, select, text
 
-from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, read_destination_states
+from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, SentForm, read_destination_states
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, read_subscription_history
 from audience_sync.history.explain.provenance import Provenance, snapshots_of
-from audience_sync.history.explain.replay import ReplayInput, ReplayState, Suppression, replay, version_at
+from audience_sync.history.explain.replay import Call, ReplayInput, ReplayState, Suppression, replay, version_at
 from audience_sync.history.explain.requests import RequestQuery, read_requests
 from audience_sync.history.explain.status import PropertyStatus, delivery_status, merged_statuses
-from audience_sync.history.explain.value_history import CurrentId, ValueChange, ValueHistory, current_id, read_versions
+from audience_sync.history.explain.value_history import (
+    UNKNOWN,
+    CurrentId,
+    ValueChange,
+    ValueHistory,
+    current_id,
+    read_versions,
+)
 from audience_sync.history.runs import run_at
 from audience_sync.model import ALIAS_KEY, MAX_RUN, NO_RUN, DestinationId, HistoryKind, RunId, UserId
 from audience_sync.store.audiences.absences import Absence, absences_of
@@ -50,7 +58,10 @@ class LastDelivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationView:
-    """One destination and the user. ``unanswered_since``: the run from which calls may have no recorded answer."""
+    """One destination and the user. ``unanswered_since``: the run from which calls may have no recorded answer.
+
+    ``subscriptions``: by key, all versions, which have the names and the id there.
+    """
 
     name: str
     type: str
@@ -58,6 +69,23 @@ class DestinationView:
     replay: ReplayState
     last: LastDelivery | None
     unanswered_since: RunId | None
+    subscriptions: Mapping[str, Sequence[SubscriptionVersion]] = field(default_factory=dict)
+
+    def forms(self, call: Call) -> dict[str, SentForm]:
+        """Return how each property of a call was sent, if not under its key and by the user id."""
+        versions = {key: version_at(self.subscriptions.get(key, ()), call.request.run) for key in call.values}
+        forms = {key: each.subscription.form for key, each in versions.items() if each}
+        return {key: form for key, form in forms.items() if form.name or form.hashed or form.user_id}
+
+    def sent_id(self, call: Call, values: Mapping[str, ValueHistory]) -> str | None:
+        """Return the id under which a call was sent; None if it was the user id. ``values``: those of the user."""
+        trait = next((form.user_id for form in self.forms(call).values() if form.user_id), None)
+        known = values.get(trait) if trait is not None else None
+        then = known.until(call.request.run) if known else None
+        if then is None or then.latest.value in (None, UNKNOWN):
+            return None
+        found = json.loads(then.latest.value or "null")
+        return found if isinstance(found, str) else then.latest.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +185,8 @@ def _view(
         companions=companions.get(row.type, ()),
         merged_run=merged_run,
     )
-    replayed = replay(inputs, read_requests(query, inputs.runs_with_changes(), found.suppressions), found.at)
+    requests = read_requests(query, inputs.runs_with_changes(), found.suppressions)
+    replayed = replay(inputs, requests, found.at, run)
     if found.forgotten and run == MAX_RUN:
         replayed.refused = _stored_values(connection, refused_values, row.id, found.user_id)
         replayed.withheld = _stored_values(connection, withheld_values, row.id, found.user_id)
@@ -172,6 +201,7 @@ def _view(
         statuses=statuses if merged_run is None else merged_statuses(statuses),
         replay=replayed,
         last=_last_delivery(connection, row.name, run),
+        subscriptions=subscriptions,
         unanswered_since=min((each.attempted_run for each in cursors.values() if each.attempted_run), default=None),
     )
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 from audience_sync.delivery.state.pending_rule import PendingRule
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
 from audience_sync.history.explain.value_history import ValueChange, ValueHistory
-from audience_sync.model import NO_RUN, RunId
+from audience_sync.model import ALIAS_KEY, MAX_RUN, NO_RUN, RunId
 
 SEED, RETRY = "seed", "retry"
 
@@ -122,14 +122,15 @@ class ReplayInput:
         return sorted(runs | {each.from_run for history in self.subscriptions.values() for each in history})
 
 
-def replay(inputs: ReplayInput, requests: Iterable[Request], until: datetime) -> ReplayState:
-    """Replay the requests in order, and return the state at ``until``."""
+def replay(inputs: ReplayInput, requests: Iterable[Request], until: datetime, at: RunId | None = None) -> ReplayState:
+    """Replay the requests in order, and return the state at ``until``, after the run ``at`` (default: the last one)."""
     state, change_runs = ReplayState(), inputs.runs_with_changes()
     seen: dict[str | None, RunId] = {}
     for request in requests:
         if inputs.merged_run is not None and request.run >= inputs.merged_run:
             break
         _withhold_refused(state, inputs.suppressions, request.answered_at)
+        _withhold_refused_of_ended(state, inputs.subscriptions, request.run)
         reached = max(state.reached.get(request.seeding, NO_RUN), request.position)
         if request.seeding and request.command != SEED and not reached:
             continue  # it only updates users whom the seed has reached
@@ -140,6 +141,7 @@ def replay(inputs: ReplayInput, requests: Iterable[Request], until: datetime) ->
         if request.id is not None:
             state.reached[request.seeding] = max(reached, request.run)
     _withhold_refused(state, inputs.suppressions, until)
+    _withhold_refused_of_ended(state, inputs.subscriptions, MAX_RUN if at is None else at)
     if inputs.merged_run is not None:  # values that were not accepted moved to the new id
         state.refused.clear()
         state.withheld.clear()
@@ -157,14 +159,53 @@ def _apply_request(state: ReplayState, request: Request, reached: RunId, inputs:
         for key, each in here.items()
         if (version := pending_version(inputs.versions[key], each, reached, request.run, request.attempted_run))
     }
-    if values or request.retried:
+    moved = _run_of_new_id(here, reached, request.run, inputs)
+    if values or moved or request.retried:
         _merge_newer(values, state.refused, here)
     _merge_newer(values, state.withheld, here)
+    if moved:
+        _add_values_under_new_id(values, here, inputs, reached=reached, moved=moved, run=request.run)
     if values:
         if not _is_suppressed(request, inputs):
             _join_companions(values, here, request.run, inputs)
         for part, outcome in _outcomes(values, request, inputs):
             _record_call(state, Call(request, part, outcome))
+
+
+def user_trait(here: Mapping[str, SubscriptionVersion]) -> str | None:
+    """Return the trait by which a destination knew users, of its subscriptions in a run; None is the user id."""
+    newest = max(here.values(), key=lambda each: each.subscription.since_run, default=None)
+    return newest.subscription.form.user_id if newest else None
+
+
+def _run_of_new_id(
+    here: Mapping[str, SubscriptionVersion], reached: RunId, run: RunId, inputs: ReplayInput
+) -> RunId | None:
+    """Return the run since which the user has another id at the destination, if it is after the run ``reached``."""
+    trait = user_trait(here)
+    known = inputs.versions.get(trait) if trait is not None else None
+    then = known.until(run) if known else None
+    changes = then.changes if then else ()
+    return max((each.run for each in changes if each.run > reached and each.value not in (None, '""')), default=None)
+
+
+def _add_values_under_new_id(
+    values: dict[str, ValueChange],
+    here: Mapping[str, SubscriptionVersion],
+    inputs: ReplayInput,
+    *,
+    reached: RunId,
+    moved: RunId,
+    run: RunId,
+) -> None:
+    """Add every value that the user has been sent under the former id."""
+    for key, each in here.items():
+        known, since = inputs.versions[key].until(run), each.subscription.since_run
+        if key in values or key == ALIAS_KEY or known is None or since > reached:
+            continue
+        is_later = known.latest.run > since or not inputs.subscriptions[key][0].is_baseline
+        if is_later and (known.changes or known.is_present):
+            values[key] = ValueChange(max(known.latest.run, moved), known.latest.value)
 
 
 def _join_companions(values: dict[str, ValueChange], here: Collection[str], run: RunId, inputs: ReplayInput) -> None:
@@ -228,6 +269,26 @@ def _withhold_refused(state: ReplayState, suppressions: Sequence[Suppression], u
     if any(refused_at <= each.since <= until for each in suppressions):
         _merge_newer(state.withheld, state.refused, state.refused)
         state.refused.clear()
+        state.refusals.clear()
+
+
+def _withhold_refused_of_ended(
+    state: ReplayState, subscriptions: Mapping[str, Sequence[SubscriptionVersion]], run: RunId
+) -> None:
+    """Move refused values of properties that the destination has stopped getting since, up to a run."""
+    if not state.refused:
+        return
+    refused_in = state.refusals[-1].request.run
+    ended = [
+        key
+        for key in state.refused
+        for each in subscriptions.get(key, ())
+        if each.subscription.ended_run is not None and refused_in < each.from_run <= run
+    ]
+    _merge_newer(state.withheld, state.refused, dict.fromkeys(ended))
+    for key in dict.fromkeys(ended):
+        del state.refused[key]
+    if not state.refused:
         state.refusals.clear()
 
 

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, insert, select
 
-from audience_sync.model import UserId
+from audience_sync.model import DestinationId, PropertyId, UserId
 from audience_sync.store.audiences.properties import clear_fingerprints
 from audience_sync.store.tables import (
     erasures,
@@ -93,6 +93,36 @@ def withhold(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
         if connection.execute(newer).first() is None:
             connection.execute(delete(withheld_values).where(same))
             connection.execute(insert(withheld_values).values(row))
+
+
+def withhold_refused_of_ended(
+    connection: Connection, destination: DestinationId, properties: Sequence[PropertyId]
+) -> None:
+    """Turn the refused values of properties that a destination no longer gets into withheld ones.
+
+    They are pending again if it gets the property again. A call of which nothing else is refused is no longer counted.
+    """
+    refused, kept = refused_values.c, withheld_values.c
+    mine = (refused.destination_id == destination) & refused.property_id.in_(properties)
+    same = and_(
+        kept.destination_id == refused.destination_id,
+        kept.user_id == refused.user_id,
+        kept.property_id == refused.property_id,
+    )
+    older = exists(select(1).where(same, refused.run_id >= kept.run_id, mine).select_from(refused_values))
+    connection.execute(delete(withheld_values).where(older))
+    newer = exists(select(1).where(same).select_from(withheld_values))
+    columns = [column.name for column in withheld_values.columns]
+    query = select(*(refused[name] for name in columns)).where(mine, ~newer)
+    connection.execute(insert(withheld_values).from_select(columns, query))
+    connection.execute(delete(refused_values).where(mine))
+    calls = open_refusals.c
+    left = exists(
+        select(1)
+        .where(refused.destination_id == calls.destination_id, refused.user_id == calls.user_id)
+        .select_from(refused_values)
+    )
+    connection.execute(delete(open_refusals).where(calls.destination_id == destination, ~left))
 
 
 def suppressed_since(connection: Connection, since: datetime) -> set[UserId]:

@@ -28,7 +28,7 @@ subscriptions = Table(
     Column(
         "sent_as",
         Text,
-        comment="How it is sent, if not under its key: JSON with the name, the hash, the id and the replaced name",
+        comment="How it is sent, if not under its key: JSON with the name, the hash, the id and the former names",
     ),
     comment="The properties that each destination receives",
 )
@@ -132,6 +132,7 @@ refused_values = Table(
     Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience or computed trait"),
     Column("value", Text, comment="The value as JSON; NULL = removed"),
     Column("run_id", Integer, nullable=False, comment="The run that made the change"),
+    Column("former_names", Text, comment="The names at the destination that end with it, as JSON; NULL = none"),
     comment="Values of refused calls, pending until they are sent with the newest values",
     sqlite_with_rowid=False,
 )

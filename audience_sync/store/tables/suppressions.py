@@ -43,6 +43,7 @@ withheld_values = Table(
     Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience or computed trait"),
     Column("value", Text, comment="The value as JSON; NULL = removed"),
     Column("run_id", Integer, nullable=False, comment="The run that made the change"),
+    Column("former_names", Text, comment="As in refused_values"),
     comment="Values that suppressed users would have been sent, pending until they no longer are",
     sqlite_with_rowid=False,
 )

@@ -28,7 +28,7 @@ from audience_sync.store.audiences.properties import (
     set_min_stays,
     set_source_state,
 )
-from audience_sync.store.audiences.suppressions import CONFIG, suppress, unsuppress
+from audience_sync.store.audiences.suppressions import CONFIG, suppress, unsuppress, withhold_refused_of_ended
 from audience_sync.store.connection.bulk import Rows, delete_rows, insert_rows
 from audience_sync.store.connection.lease import Lease
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, download_chain, save_files
@@ -158,6 +158,9 @@ def _save_state(
     values = {"type": settings.destinations[state.name].type, "created_at": datetime.now(UTC)}
     saved = save_destination_state(connection, state, ids, values)
     assert saved.id is not None
+    ended = [ids[key] for key, each in saved.subscriptions.items() if each.ended_run == run]
+    if ended:
+        withhold_refused_of_ended(connection, saved.id, ended)
     terms = [SubscriptionVersion(run, each, seeding=key in saved.seeds) for key, each in saved.subscriptions.items()]
     record_versions(connection, saved.id, terms, ids)
     seeds = {

@@ -141,7 +141,7 @@ def _delivery(pending: PendingDelivery, plan: RunPlan) -> DeliveryJob:
         max_calls=_max_calls(pending, plan),
         rate=plan.request.limits.users_per_second,
         event_start_runs=pending.event_start_runs(plan.destinations[state.name]),
-        subscriptions=state.active(),
+        subscriptions=tuple(state.subscriptions.values()),
     )
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, or_, select
 
-from audience_sync.delivery.mapping import mapping_of
-from audience_sync.delivery.pending.identifiers import add_identifiers
+from audience_sync.delivery.mapping import known_by, mapping_of
+from audience_sync.delivery.pending.mapped import MappedValues
 from audience_sync.delivery.pending.pending import DeliveryInputs, PendingCalls, log_floor, pending_calls
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
 from audience_sync.destinations.base import Destination
-from audience_sync.model import MAX_RUN, RunId
+from audience_sync.model import MAX_RUN, NO_RUN, RunId
 from audience_sync.store.snapshots.chain import Chain
 from audience_sync.store.tables import changes, delivery_destinations, properties, refused_values, withheld_values
 from audience_sync.sync.values.request import RunRequest
@@ -23,6 +23,8 @@ from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.workspace import TableName, Workspace, quote_literal
 
 _COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "run_id": "integer"}
+#: Users in one query for their lost values.
+_CHUNK = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ def pending_deliveries(workspace: Workspace, plan: RunPlan) -> list[PendingDeliv
             cursor=cursor,
             only_reached=only_reached,
             retry=plan.request.retries(name),
+            baselines=plan.baselines.get(name, ()),
         )
         for name, state in plan.states.items()
         for cursor, only_reached in _cursors(state, plan.request)
@@ -85,7 +88,9 @@ def read_pending(
 ) -> DeliveryInputs:
     """The stored changes that are pending at some destination, and the refused and withheld values."""
     workspace = context.workspace
-    floor = min([log_floor(*share) for state in states.values() for share in _shares(state)], default=MAX_RUN)
+    floors = [log_floor(*share) for state in states.values() for share in _shares(state)]
+    floors += [run for state in states.values() if _user_trait(context, state) for run in _reached_runs(state)]
+    floor = min(floors, default=MAX_RUN)
     query = (
         select(changes.c.user_id, properties.c.key, changes.c.value, changes.c.run_id)
         .join_from(changes, properties)
@@ -100,6 +105,46 @@ def read_pending(
     )
 
 
+def _user_trait(context: RunContext, state: DestinationState) -> str | None:
+    """The trait by which a destination knows users after the run; None is the user id."""
+    forms = [each.form for each in state.subscriptions.values() if each.ended_run is None]
+    return known_by(context.settings.destinations[state.name], forms).trait
+
+
+def _reached_runs(state: DestinationState) -> list[RunId]:
+    """The runs up to which users have been sent everything; without users who have been sent nothing."""
+    cursors = (state.cursor, *state.seeds.values())
+    return [run for each in cursors for run in (each.position, *(part.run for part in each.ranges)) if run > NO_RUN]
+
+
+def read_lost_values(
+    context: RunContext, connection: Connection, states: Mapping[str, DestinationState], log: TableName
+) -> TableName | None:
+    """The newest lost value of each property of users whose id at a destination changes; None without such a user.
+
+    ``log``: all changes that may be pending.
+    """
+    workspace = context.workspace
+    traits = {trait for state in states.values() if (trait := _user_trait(context, state)) and _reached_runs(state)}
+    names = ", ".join(map(quote_literal, sorted(traits)))
+    query = f"select distinct user_id from {log} where key in ({names}) and value is not null"
+    users = [user for (user,) in workspace.all(query)] if traits else []
+    if not users:
+        return None
+    columns = (changes.c.user_id, properties.c.key, changes.c.value, changes.c.run_id)
+    lost = (
+        select(*columns)
+        .join_from(changes, properties)
+        .where(or_(changes.c.value.is_(None), changes.c.value == "false"))
+    )
+    chunks = (users[start : start + _CHUNK] for start in range(0, len(users), _CHUNK))
+    rows = (batch for chunk in chunks for batch in _batches(connection, lost.where(changes.c.user_id.in_(chunk))))
+    table = workspace.load(_COLUMNS, rows)
+    return workspace.table(
+        "lost", f"from {table} qualify row_number() over (partition by user_id, key order by run_id desc) = 1"
+    )
+
+
 def _shares(state: DestinationState) -> list[tuple[DeliveryCursor, list[Subscription]]]:
     """Every cursor of a destination with its subscriptions."""
     seeds = [(cursor, [state.subscriptions[key]]) for key, cursor in state.seeds.items() if key in state.subscriptions]
@@ -109,9 +154,15 @@ def _shares(state: DestinationState) -> list[tuple[DeliveryCursor, list[Subscrip
 def _read_undelivered(connection: Connection, workspace: Workspace, table: Table) -> TableName:
     """A workspace table of the refused or withheld values, by destination."""
     query = select(
-        delivery_destinations.c.name, table.c.user_id, properties.c.key, table.c.value, table.c.run_id
+        delivery_destinations.c.name,
+        table.c.user_id,
+        properties.c.key,
+        table.c.value,
+        table.c.run_id,
+        table.c.former_names,
     ).select_from(table.join(delivery_destinations).join(properties))
-    return workspace.load({"destination": "varchar", **_COLUMNS}, _batches(connection, query))
+    columns = {"destination": "varchar", **_COLUMNS, "former_names": "varchar"}
+    return workspace.load(columns, _batches(connection, query))
 
 
 def _batches(connection: Connection, query: Any) -> Iterator[Sequence[Sequence[Any]]]:
@@ -128,12 +179,14 @@ def _pending_delivery(
     cursor: DeliveryCursor,
     only_reached: bool = False,
     retry: bool = False,
+    baselines: Collection[str] = (),
 ) -> PendingDelivery:
-    """The pending calls of one cursor of a destination."""
+    """The pending calls of one cursor of a destination. ``baselines``: see ``MappedValues``."""
     refused, withheld = (_of(workspace, table, state) for table in (inputs.refused, inputs.withheld or ""))
     kept_back = workspace.name("kept_back")
     subscriptions = state.active() if cursor.seeding is None else [state.subscriptions[cursor.seeding]]
-    table = pending_calls(
+    mapping = mapping_of(destination, state.subscriptions.values())
+    calls = pending_calls(
         workspace,
         DeliveryInputs(
             log=inputs.log,
@@ -149,9 +202,16 @@ def _pending_delivery(
         retry_refused=retry,
         only_sent=only_reached,
         withheld_table=kept_back,
+        mapped=MappedValues(
+            identifiers=mapping.current_traits,
+            user_id=mapping.user_id,
+            lost=inputs.lost,
+            baselines=baselines,
+            former=_former_names(workspace, refused, withheld),
+            names={each.key: mapping.name_of(each.key) for each in subscriptions},
+        ),
     )
-    if current := mapping_of(destination).current_traits:
-        table = add_identifiers(workspace, table, inputs.chains, current)
+    table = calls.name
     return PendingDelivery(
         state=state,
         cursor=cursor,
@@ -162,7 +222,18 @@ def _pending_delivery(
         withheld_users=workspace.one(f"select count(distinct user_id) from {kept_back}")[0],
         releases=bool(workspace.one(f"select count(*) from {withheld} semi join {table} using (user_id)")[0]),
         retries=retry,
+        is_mapped=calls.is_mapped,
     )
+
+
+def _former_names(workspace: Workspace, *tables: TableName) -> TableName | None:
+    """A table of the former names that these values have still to end; None without any."""
+    names = "unnest(from_json(former_names, '[\"VARCHAR\"]')) as name"
+    query = " union ".join(
+        f"select user_id, key, {names} from {table} where former_names is not null" for table in tables
+    )
+    found = workspace.table("former", query)
+    return found if workspace.one(f"select count(*) from {found}")[0] else None
 
 
 def _of(workspace: Workspace, table: str, state: DestinationState) -> TableName:

@@ -6,11 +6,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from audience_sync.config.models import AudienceConfig, Settings
-from audience_sync.delivery.mapping import sent_form
-from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState
+from audience_sync.config.sections.base import USER_ID, DestinationOptions
+from audience_sync.config.sections.guard import Guard
+from audience_sync.delivery.mapping import known_by, sent_form
+from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, SentForm
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
-from audience_sync.delivery.state.subscriptions import keep_retired, resync, send_in_form, subscribe, undo_baseline
-from audience_sync.model import ALIAS_KEY, InitialSync
+from audience_sync.delivery.state.subscriptions import (
+    forget_ended_names,
+    keep_retired,
+    resync,
+    send_in_form,
+    subscribe,
+    undo_baseline,
+)
+from audience_sync.model import ALIAS_KEY, NO_RUN, InitialSync
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, origin
 from audience_sync.sync.values.change_set import ChangeSet, NewProperty
 from audience_sync.sync.values.request import Resync, RunRequest, Seed, Undo
@@ -25,8 +34,10 @@ def states_after_run(
     *,
     first: Mapping[str, Mapping[str, SubscriptionVersion]],
     joining: Collection[str] = (),
+    held: Collection[str] = (),
 ) -> dict[str, DestinationState]:
-    """The destination states after the run, by name. ``before``: the stored ones.
+    """The destination states after the run, by name. ``before``: the stored ones. ``held``: those that keep the names
+    and the id under which they are sent properties.
 
     ``first``: by destination and key, the first version of a subscription. ``joining``: destinations that merge users;
     a new one gets no previous ids.
@@ -38,7 +49,7 @@ def states_after_run(
     configs = _configs_by_key(context, created, targets)
     after = {}
     for name, state_before in before.items():
-        state = keep_retired(state_before, closed, run)
+        state = keep_retired(forget_ended_names(state_before), closed, run)
         everything = {
             key: config.initial is not InitialSync.NONE
             for key, config in configs.items()
@@ -69,22 +80,55 @@ def states_after_run(
                 ]
                 since = {key: terms[key].subscription.since_run if key in terms else run for key in again}
                 updated = resync(updated, since, run)
-        forms = {key: sent_form(options, key) for key in keys if key not in {*known.frozen, ALIAS_KEY}}
+        traits = set(context.settings.traits_of(name))
+        forms = {
+            key: sent_form(options, key, run, is_trait=key in traits)
+            for key in keys
+            if key not in {*known.frozen, *closed, ALIAS_KEY}
+        }
+        if name in held:
+            forms = _former_forms(forms, state_before, context.settings.destinations[name])
         updated = send_in_form(updated, forms, {key: each.subscription.since_run for key, each in terms.items()}, run)
         unmade = [key for key in changes.reverted_creations if key in terms and terms[key].is_baseline]
         after[name] = undo_baseline(updated, unmade, run)
     return after
 
 
+def _former_forms(
+    forms: Mapping[str, SentForm], before: DestinationState, options: DestinationOptions
+) -> dict[str, SentForm]:
+    """The forms with the names and the id that the destination has now."""
+    now = {key: each.form for key, each in before.subscriptions.items() if each.ended_run is None}
+    trait, hashed = known_by(options, now.values())
+    names = {key: now[key].name if key in now else form.name for key, form in forms.items()}
+    return {key: replace(form, name=names[key], user_id=trait, hashed_id=hashed) for key, form in forms.items()}
+
+
+def guards_by_key(context: RunContext, changes: ChangeSet, targets: Sequence[ResolvedAudience]) -> Mapping[str, Guard]:
+    """The limits of every audience and computed trait of the config."""
+    settings = context.settings
+    audiences = _configs_by_key(context, changes.created, targets)
+    traits = {key: settings.guard_of(entry) for entry in settings.computed_traits for key in entry.columns}
+    return traits | {key: settings.guard_of(config) for key, config in audiences.items()}
+
+
 def needs_first_runs(settings: Settings, request: RunRequest, before: Mapping[str, DestinationState]) -> bool:
-    """Return whether the run may send again what was sent before: by request, or because its form has changed."""
+    """Return whether the run may send again what was sent before.
+
+    It does so by request, because the form of a property has changed, or because a user has another id.
+    """
     options = settings.destinations
     return isinstance(request, Resync | Undo) or any(
-        not each.form.is_same(sent_form(options[name], key))
+        options[name].known_by != USER_ID or not each.form.is_same(_form(settings, name, key))
         for name, state in before.items()
         for key, each in state.subscriptions.items()
         if key != ALIAS_KEY
     )
+
+
+def _form(settings: Settings, destination: str, key: str) -> SentForm:
+    is_trait = key in settings.traits_of(destination)
+    return sent_form(settings.destinations[destination], key, NO_RUN, is_trait=is_trait)
 
 
 def _configs_by_key(

@@ -49,6 +49,17 @@ def _too_many_lose(traits: str, values: str, counts: ChangeCounts, guard: Guard)
     return None
 
 
+def ends_too_many(users: int, guard: Guard) -> bool:
+    """Whether too many users have a value of a property that ends under its former name or id."""
+    return exceeds(users, users, guard.max_removed, guard.at_least)
+
+
+def mapping_reason(destination: str, changes: str, users: int, limit: Threshold) -> str:
+    """The reason to hold a destination's mapping. ``changes``: what changes, in parentheses."""
+    ends = f"ends values of {pluralize(users, 'user')} under their former name or id {changes}"
+    return f"destination '{destination}' is held: its new mapping {ends}, and the limit is {limit}"
+
+
 def removes_everyone(counts: ChangeCounts) -> bool:
     """Whether all members leave and none enters."""
     return counts.before > 0 and counts.left == counts.before and counts.entered == 0

@@ -13,12 +13,16 @@ _NAMES = {
     HoldKind.AUDIENCE: "audience '{key}'",
     HoldKind.COMPUTED_TRAIT: "computed trait '{key}'",
     HoldKind.SUPPRESSED: "the lists of suppressed users",
+    HoldKind.MAPPING: "destination '{key}'",
 }
 #: How a reason begins that names what is held; stores of earlier versions have it without ``is held``.
-_SUBJECT = re.compile(r"\A(?:audience|computed traits?|the lists of suppressed users)[^:]*: ")
+_SUBJECT = re.compile(r"\A(?:audience|computed traits?|the lists of suppressed users|destination)[^:]*: ")
 #: The end of a reason that a limit alone gives.
 _LIMIT = re.compile(r" is held: the new snapshot (?P<way>removes|adds) .*, and the limit is (?P<limit>\S+)\Z")
-_NOTHING_DONE = {HoldKind.SUPPRESSED: "No user was removed from them."}
+_NOTHING_DONE = {
+    HoldKind.SUPPRESSED: "No user was removed from them.",
+    HoldKind.MAPPING: "Changes are sent under the former mapping.",
+}
 
 
 def subject_name(kind: HoldKind, key: str) -> str:
@@ -64,6 +68,8 @@ def effect(kind: HoldKind, counts: ChangeCounts) -> str:
             return f"{pluralize(counts.left, 'user')} would lose their value"
         case HoldKind.SUPPRESSED:
             return f"{pluralize(counts.left, 'user')} would be removed from the lists"
+        case HoldKind.MAPPING:
+            return f"{pluralize(counts.left, 'user')} would be sent values under other names or ids"
 
 
 def changes(kind: HoldKind, counts: ChangeCounts) -> str:
@@ -75,6 +81,8 @@ def changes(kind: HoldKind, counts: ChangeCounts) -> str:
             return f"{pluralize(counts.left, 'user')} losing their value"
         case HoldKind.SUPPRESSED:
             return f"{pluralize(counts.left, 'user')} removed from the lists"
+        case HoldKind.MAPPING:
+            return f"{pluralize(counts.left, 'user')} with values under other names or ids"
 
 
 def nothing_done(kind: HoldKind) -> str:
@@ -86,8 +94,10 @@ def decision_commands(hold: Hold | NewHold, run: RunId) -> str:
     right, which = ("this", f"{run} {hold.key}")
     if hold.together:
         right, which = (f"all that run {run} held", f"{run}")
-    decide = "audience-sync {} " + which
-    return f"If {right} is right: {decide.format('approve')}. If not, correct the source, or: {decide.format('reject')}"
+    decide, place = "audience-sync {} " + which, "config" if hold.kind is HoldKind.MAPPING else "source"
+    return (
+        f"If {right} is right: {decide.format('approve')}. If not, correct the {place}, or: {decide.format('reject')}"
+    )
 
 
 def retired(*keys: str) -> str:

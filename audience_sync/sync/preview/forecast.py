@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from audience_sync.delivery.fields import missing_fields
-from audience_sync.delivery.mapping import mapping_of
+from audience_sync.delivery.mapping import DestinationMapping, mapping_of
 from audience_sync.delivery.send.batches import Batch, batches, limit_calls, partial_refusal_reason, request_messages
 from audience_sync.delivery.send.calls import CallReader
 from audience_sync.delivery.send.encode import EncodedCall
@@ -94,10 +94,12 @@ class Forecast:
         if sendable and len(self.samples) < SAMPLES:
             self._show(sendable[: SAMPLES - len(self.samples)], destination, calls)
 
-    def find_missing_fields(self, workspace: Workspace, table: str, destination: Destination) -> None:
+    def find_missing_fields(
+        self, workspace: Workspace, table: str, destination: Destination, mapping: DestinationMapping
+    ) -> None:
         """Find the properties of the calls that the destination has no field for."""
         try:
-            missing = missing_fields(workspace, table, destination)
+            missing = missing_fields(workspace, table, destination, mapping)
         except FieldError as error:
             self.fields_problem = name_destination(str(error), self.name)
             return
@@ -164,6 +166,7 @@ def forecast(
     )
     sizes = [each for each in (most, max_batch_users(rate)) if each is not None]
     for share in shares:
+        mapping = mapping_of(destination, share.state.subscriptions.values())
         calls = CallReader(
             workspace=workspace,
             table=share.table,
@@ -172,9 +175,10 @@ def forecast(
             times=times,
             event_start_runs=share.event_start_runs(destination),
             nonces=nonces,
-            mapping=mapping_of(destination, share.state.active(), share.cursor.position),
+            mapping=mapping,
+            is_mapped=share.is_mapped,
         )
-        found.find_missing_fields(workspace, share.table, destination)
+        found.find_missing_fields(workspace, share.table, destination, mapping)
         filled = batches(calls.encoded(destination), destination, max_calls=min(sizes, default=None))
         for batch in limit_calls(found.until_broken(filled), most):
             found.add(batch, destination, calls)

@@ -21,6 +21,7 @@ from audience_sync.sync.values.report import (
     audience_json,
     build_report,
     left_alone_json,
+    mappings_json,
     traits_json,
 )
 from audience_sync.sync.values.request import (
@@ -121,6 +122,7 @@ class RunPreview:
         """Commands for held snapshots: approve what a run holds already, accept what would be held."""
         found = [(each.key, each.held) for each in self.findings.audiences if each.held]
         found += self.findings.traits.held
+        found += [(each.destination, each.held) for each in self.findings.mappings if each.held]
         by_run: dict[int | None, list[str]] = {}
         for key, held in found:
             by_run.setdefault(held.last, []).append(key)
@@ -151,6 +153,7 @@ class RunPreview:
             "warnings": list(found.warnings),
             "errors": list(found.errors),
             "held": list(found.held),
+            "mapping_changes": mappings_json(found.mappings),
             **left_alone_json(found.skipped_users),
             "command": self.command,
         }

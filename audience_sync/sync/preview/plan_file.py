@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from audience_sync.delivery.mapping import mapping_of
 from audience_sync.errors import PlanError
 from audience_sync.model import AudienceStatus
 from audience_sync.sync.deliver.pending import PendingDelivery, pending_deliveries
@@ -113,6 +114,8 @@ def changes_of(workspace: Workspace, plan: RunPlan, pending: Sequence[PendingDel
         number = pluralize(sum(each.calls for each in shares), "call")
         parts[f"destination {name}"] = PlanEntry(number, _digest(workspace, *calls))
         parts[f"address of {name}"] = PlanEntry(plan.destinations[name].address, "")
+        mapping = mapping_of(plan.destinations[name], state.subscriptions.values())
+        parts[f"mapping of {name}"] = PlanEntry(mapping.text, "")
     return parts
 
 

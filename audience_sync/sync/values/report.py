@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from audience_sync.delivery.deliver import DeliveryStats
@@ -85,11 +86,57 @@ class TraitsResult(Addable):
     held: tuple[tuple[str, HeldDifference], ...] = ()  # by key
 
 
+class MappingKind(StrEnum):
+    """The kinds of changes of a destination's mapping."""
+
+    NEW = "new"  # it gets the property from now on
+    DROPPED = "dropped"  # it no longer gets the property
+    RENAMED = "renamed"
+    HASHED = "hashed"
+    USER_ID = "user_id"
+    ON_NULL = "on_null"
+
+
+_MAPPING_TEXTS = {
+    MappingKind.NEW: "{key} is new",
+    MappingKind.DROPPED: "{key} is no longer sent",
+    MappingKind.RENAMED: "{before} becomes {after}",
+    MappingKind.HASHED: "{key} is sent {after}, no longer {before}",
+    MappingKind.USER_ID: "users are known by {after}, no longer by {before}",
+    MappingKind.ON_NULL: "on_null of {key} is {after}, no longer {before}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappingChange:
+    """A change of a destination's mapping. ``key``: None if it is of all properties. ``users``: those with a value."""
+
+    kind: MappingKind
+    key: str | None
+    before: str | None
+    after: str | None
+    users: int
+
+    @property
+    def text(self) -> str:
+        return _MAPPING_TEXTS[self.kind].format(key=self.key, before=self.before, after=self.after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappingResult:
+    """The changes of a destination's mapping. If it is held, changes are still sent under the former one."""
+
+    destination: str
+    changes: tuple[MappingChange, ...]
+    held: HeldDifference | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFindings(Addable):
     """Everything that a run reports, in order.
 
-    ``errors`` stop all sending. ``held``: messages of held suppression lists. ``skipped_users``: of an undo.
+    ``errors`` stop all sending. ``held``: messages of held suppression lists and mappings. ``skipped_users``: of an
+    undo.
     """
 
     audiences: tuple[AudienceResult, ...] = ()
@@ -98,6 +145,7 @@ class RunFindings(Addable):
     warnings: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
+    mappings: tuple[MappingResult, ...] = ()
     skipped_users: tuple[SkippedUser, ...] | None = None
 
 
@@ -143,6 +191,7 @@ class Report:
     store_is_new: bool = False
     errors: Sequence[str] = ()
     held: Sequence[str] = ()
+    mappings: Sequence[MappingResult] = ()
     skipped_users: Sequence[SkippedUser] | None = None  # of an undo
     invalid_rows: Sequence[InvalidRow] = ()
 
@@ -184,6 +233,7 @@ class Report:
             "warnings": list(self.warnings),
             "errors": list(self.errors),
             "held": list(self.held),
+            "mapping_changes": mappings_json(self.mappings),
             **left_alone_json(self.skipped_users),
         }
 
@@ -198,6 +248,22 @@ def failures(audiences: Sequence[AudienceResult]) -> Iterator[str]:
     for reason, keys in by_reason.items():
         who = f"audience '{keys[0]}'" if len(keys) == 1 else f"{len(keys):,} audiences ({', '.join(keys)})"
         yield f"{who}: {reason}"
+
+
+def mappings_json(mappings: Sequence[MappingResult]) -> list[dict[str, Any]]:
+    return [
+        {
+            "destination": each.destination,
+            "key": change.key,
+            "change": change.kind.value,
+            "from": change.before,
+            "to": change.after,
+            "users": change.users,
+            "held": each.held is not None,
+        }
+        for each in mappings
+        for change in each.changes
+    ]
 
 
 def left_alone_json(left_alone: Sequence[SkippedUser] | None) -> dict[str, Any]:
@@ -282,6 +348,7 @@ def build_report(run: RunId, found: RunFindings, destinations: Sequence[Destinat
         warnings=found.warnings,
         errors=found.errors,
         held=found.held,
+        mappings=found.mappings,
         skipped_users=found.skipped_users,
         invalid_rows=found.invalid_rows,
     )

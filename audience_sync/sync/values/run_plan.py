@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from audience_sync.delivery.pending.pending import DeliveryInputs
 from audience_sync.delivery.state.cursors import DestinationState
@@ -17,7 +17,10 @@ from audience_sync.sync.values.request import RunRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:
-    """Everything a run would commit, send and report. ``states``: the destination states after the run."""
+    """Everything a run would commit, send and report. ``states``: the destination states after the run.
+
+    ``baselines``: by destination, the properties whose first members were recorded without sending.
+    """
 
     run: RunId
     request: RunRequest
@@ -29,3 +32,4 @@ class RunPlan:
     destinations: Mapping[str, Destination]
     states: Mapping[str, DestinationState]
     inputs: DeliveryInputs
+    baselines: Mapping[str, Collection[str]] = field(default_factory=dict)

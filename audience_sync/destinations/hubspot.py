@@ -102,6 +102,13 @@ class HubSpotDestination(FieldsDestination):
     body_rules = (
         BodyRule(
             status=400,
+            pointer="/category",
+            pattern="^(INVALID_AUTHENTICATION|EXPIRED_AUTHENTICATION|MISSING_SCOPES)$",
+            meaning=Meaning.STOP,
+            hint="the token is not accepted, or lacks a scope. Correct `destinations.NAME.token`",
+        ),
+        BodyRule(
+            status=400,
             pointer="",
             pattern="PROPERTY_DOESNT_EXIST|[Pp]roperty .* does not exist",
             meaning=Meaning.STOP,

@@ -39,6 +39,7 @@ FAILURES = {
     "conflict": "the user id or e-mail belongs to another user of Iterable",
     "forgotten": "the user was forgotten in Iterable (GDPR) and can't be updated",
 }
+WRONG_KEY = "the key is not accepted: is it a server-side key, and `destinations.NAME.region` right?"
 #: Codes of a merge whose source does not exist.
 NO_SUCH_SOURCE = ("UnknownUserIdError", "UnknownEmailError")
 NOT_STORED = "Iterable has no such field and creates none. Allow new fields in the project, or create it there"
@@ -96,11 +97,18 @@ class IterableDestination(JsonApiDestination):
     statuses = StatusTable(
         hints={
             **HINTS,
-            401: "the key is not accepted: is it a server-side key, and `destinations.NAME.region` right?",
+            401: WRONG_KEY,
             403: "the key is not allowed to do this: it has to be a server-side key",
         }
     )
     body_rules = (
+        BodyRule(
+            status=400,
+            pointer="/code",
+            pattern="^(BadApiKey|BadAuthorizationHeader|Unauthorized|Forbidden|InvalidJwtPayload|JwtUser.*)$",
+            meaning=Meaning.STOP,
+            hint=WRONG_KEY,
+        ),
         BodyRule(
             status=400,
             pointer="/code",

@@ -20,8 +20,11 @@ from audience_sync.destinations.json_api.item import Item, Part
 from audience_sync.destinations.json_api.limits import ItemLimits
 from audience_sync.destinations.json_api.values import ValueTypes
 from audience_sync.destinations.messages.identify import json_text
+from audience_sync.errors import UnsendableError
 from audience_sync.model import AudienceEvent
 
+#: Ids that an address can't have: they mean the folder itself, and the one above.
+NO_ADDRESSES = (".", "..")
 #: Labels of the ids by which an event may name its user.
 EVENT_LABELS = ("external_id", "onesignal_id")
 
@@ -107,6 +110,14 @@ class OneSignalDestination(JsonApiDestination):
     def item(self) -> Item:
         begin = f'{{"identity":{{{json_text(self.options.alias_label)}:'
         return (begin, Part.USER, '},"properties":{"tags":', Part.TRAITS, "}}")
+
+    def check_user(self, user_id: str) -> None:
+        super().check_user(user_id)
+        if self.options.update_only and user_id in NO_ADDRESSES:
+            raise UnsendableError(f"the user id '{user_id}' can't be a part of an address, which `update_only` needs")
+
+    def user_conditions(self) -> Sequence[str]:
+        return ("user_id not in ('.', '..')",) if self.options.update_only else ()
 
     def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
         body = {

@@ -90,7 +90,13 @@ def test_an_id_property_without_unique_values_stops_the_destination() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "category"), [(401, "INVALID_AUTHENTICATION"), (401, "EXPIRED_AUTHENTICATION"), (403, "MISSING_SCOPES")]
+    ("status", "category"),
+    [
+        (401, "INVALID_AUTHENTICATION"),
+        (401, "EXPIRED_AUTHENTICATION"),
+        (403, "MISSING_SCOPES"),
+        (400, "INVALID_AUTHENTICATION"),
+    ],
 )
 def test_a_wrong_token_or_a_missing_scope_stops_the_destination(status: int, category: str) -> None:
     judgement = judged_two(status, {"status": "error", "category": category, "message": "..."})

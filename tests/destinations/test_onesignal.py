@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from audience_sync.destinations.base import Meaning
+from audience_sync.errors import UnsendableError
 
+from .receiver import Receiver, Reply
 from .vendors import call, entered, judged, sent, users, vendor
 
 
@@ -108,3 +110,22 @@ def test_options_that_onesignal_could_not_serve_are_errors_of_the_config(options
 def test_every_tag_is_a_text(value: Any, text: str) -> None:
     [message] = vendor("onesignal").encode(call(x=value))
     assert sent(vendor("onesignal"), message)["properties"]["tags"] == {"x": text}
+
+
+@pytest.mark.parametrize("user", [".", ".."])
+def test_an_id_that_an_address_can_not_have_is_refused_where_the_id_is_in_the_address(user: str) -> None:
+    with pytest.raises(UnsendableError, match="can't be a part of an address"):
+        vendor("onesignal", update_only=True).encode(call(user))
+    assert sent(vendor("onesignal"), *users(vendor("onesignal"), user))["identity"] == {"external_id": user}
+
+
+@pytest.mark.parametrize(
+    ("user", "path"), [("a.b", "a.b"), ("50%", "50%25"), ("a/../b", "a%2F..%2Fb"), ("ü ?#", "%C3%BC%20%3F%23")]
+)
+def test_an_id_in_an_address_arrives_as_it_was_written(user: str, path: str, receiver: Receiver) -> None:
+    receiver.will_answer(Reply(202, b"{}"))
+    onesignal = vendor("onesignal", update_only=True, url=receiver.url)
+    transport = onesignal.open()
+    transport.send(users(onesignal, user))
+    transport.close()
+    assert receiver.requests[0].path == f"/apps/app-1/users/by/external_id/{path}"

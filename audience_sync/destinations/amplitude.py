@@ -19,10 +19,9 @@ from audience_sync.destinations.json_api.values import ValueTypes
 from audience_sync.destinations.messages.identify import json_bytes
 from audience_sync.errors import UnsendableError
 from audience_sync.model import Alias, AudienceEvent
-from audience_sync.workspace import quote_literal
 
 #: Words that Amplitude drops as user ids.
-NO_USER_IDS = frozenset(
+NO_USERS = frozenset(
     {"anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", "0", "-1", "true", "false", "[]", "{}"}
     | {"lmy47d", "00000000-0000-0000-0000-000000000000"}
 )
@@ -55,7 +54,9 @@ class AmplitudeDestination(JsonApiDestination):
     options: AmplitudeOptions
     deletion = "delete the user by Amplitude's User Privacy API"
     hosts: ClassVar[Mapping[str, str]] = {"us": "https://api2.amplitude.com", "eu": "https://api.eu.amplitude.com"}
-    bounds = ItemLimits(service="Amplitude", item_bytes=500_000, properties=1_024, text_characters=1_024)
+    bounds = ItemLimits(
+        service="Amplitude", item_bytes=500_000, properties=1_024, text_characters=1_024, no_users=NO_USERS
+    )
     types = ValueTypes(null="unset")
     batch_messages = 1_000
     batch_bytes = 1_000_000
@@ -110,12 +111,9 @@ class AmplitudeDestination(JsonApiDestination):
                 f"the user id has {len(user_id)} characters and Amplitude drops ids of fewer than "
                 f"{self.options.min_id_length}: lower `min_id_length`"
             )
-        if user_id.lower() in NO_USER_IDS:
-            raise UnsendableError(f"Amplitude drops the user id '{user_id}', which means no user there")
 
     def user_conditions(self) -> Sequence[str]:
-        words = ", ".join(map(quote_literal, sorted(NO_USER_IDS)))
-        return (f"length(user_id) >= {self.options.min_id_length}", f"lower(user_id) not in ({words})")
+        return (f"length(user_id) >= {self.options.min_id_length}",)
 
     def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
         body = {

@@ -170,10 +170,15 @@ class HubSpotDestination(FieldsDestination):
 
     def check_user(self, user_id: str) -> None:
         super().check_user(user_id)
-        if self.options.id_property == "email" and not re.fullmatch(ADDRESS, user_id):
+        if self.options.id_property != "email" or re.fullmatch(ADDRESS, user_id):
+            return
+        if self.options.known_by == USER_ID:
             raise UnsendableError(
                 "the user id is not an e-mail address: set `id_property` to the property that has the user ids"
             )
+        raise UnsendableError(
+            f"the user's {self.options.known_by} is not an e-mail address, by which HubSpot knows contacts"
+        )
 
     def user_conditions(self) -> Sequence[str]:
         return (f"regexp_full_match(user_id, '{ADDRESS}')",) if self.options.id_property == "email" else ()

@@ -19,11 +19,11 @@ FOLDER = Path(__file__).parents[1] / "cases" / "destinations"
 TIMESTAMP = "2026-11-23T20:51:29.084Z"
 #: Fields with the time of a run or an id made from it, which no recording shares with a test.
 OF_THE_MOMENT = ("timestamp", "time", "uuid", "insert_id")
-#: Cases of another way to send, which a later issue brings (lists, cohorts) or which is not used (with its reason).
+#: Cases of another way to send, with the reason why the program does not send so.
 NOT_USED = {
-    ("iterable", "list subscribe"),
-    ("iterable", "list unsubscribe"),
-    ("amplitude", "identify API"),  # it drops no repeats: `$identify` events do
+    ("iterable", "list subscribe"): "lists of users come with list-type destinations; the property `vip` does the same",
+    ("iterable", "list unsubscribe"): "as above",
+    ("amplitude", "identify API"): "it drops no repeats and names no single event; `$identify` events do both",
 }
 #: Options that a case needs and does not name.
 OPTIONS = {("onesignal", "tags"): {"update_only": True}}

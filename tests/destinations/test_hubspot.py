@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from audience_sync.destinations.base import FieldKind, HttpDestination, Judgement, Meaning
+from audience_sync.destinations.base import FieldKind, Judgement, Meaning
 from audience_sync.destinations.json_api.fields import FieldsDestination
 from audience_sync.errors import FieldError, UnsendableError
 
@@ -138,9 +138,10 @@ def test_a_name_that_is_no_event_of_hubspot_is_an_error_of_the_config(names: Any
 
 @pytest.mark.parametrize("user", ["C-00001", "ann@localhost", "a n@example.com", "a@b@example.com", " "])
 def test_a_user_without_an_address_is_refused_where_the_address_is_the_id(user: str) -> None:
-    hubspot: HttpDestination = vendor("hubspot")
-    with pytest.raises(UnsendableError, match="not an e-mail address"):
-        hubspot.encode(call(user))
+    with pytest.raises(UnsendableError, match="the user's email is not an e-mail address, by which HubSpot knows"):
+        vendor("hubspot").encode(call(user))
+    with pytest.raises(UnsendableError, match="the user id is not an e-mail address: set `id_property`"):
+        vendor("hubspot", user_id="user_id").encode(call(user))
 
 
 @pytest.mark.parametrize(

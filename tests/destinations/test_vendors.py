@@ -282,11 +282,6 @@ def test_a_name_that_hubspot_can_not_have_is_refused_alone() -> None:
     ).keys() == {"Lifetime Value"}
 
 
-def test_a_user_id_that_is_no_address_is_refused_where_contacts_are_named_by_e_mail() -> None:
-    with pytest.raises(UnsendableError, match="the user id is not an e-mail address: set `id_property`"):
-        vendor("hubspot").encode(call("C-00001"))
-
-
 def test_events_of_hubspot_need_the_e_mail() -> None:
     with pytest.raises(ValueError, match="`events` needs `id_property: email`"):
         vendor("hubspot", id_property="customer_id", events=True)

@@ -21,6 +21,7 @@ from audience_sync.model import Alias, AudienceEvent
 
 #: The end of each event: without it PostHog would store the place of this server for the person.
 SERVER = '"$geoip_disable":true,"$is_server":true}}'
+GEOIP = "audience events store the place of this server for the person, unless GeoIP is off in the project"
 #: Ids that mean no user: PostHog merges no such person and may drop the event.
 NO_USERS = frozenset(
     {
@@ -88,7 +89,7 @@ class PostHogDestination(JsonApiDestination):
     )
     profile_fields = frozenset({"email", "name", "phone", "distinctid", "id", "groups"})
     has_alias = True
-    remarks = (
+    remarks: tuple[str, ...] = (
         "persons are always created: PostHog drops properties that may not create a profile",
         "over the billing limit PostHog answers 200 and drops everything: watch its usage page",
         "older servers answer 200 to a wrong project token: look for the first call in PostHog's activity",
@@ -100,6 +101,8 @@ class PostHogDestination(JsonApiDestination):
         key = options.api_key.get_secret_value()
         self._begin = b'{"api_key":' + json_bytes(key) + b',"historical_migration":false,"batch":['
         self._secrets = (*about.secrets, key)
+        if options.events:
+            self.remarks = (*self.remarks, GEOIP)
 
     @property
     def own_values(self) -> frozenset[str]:

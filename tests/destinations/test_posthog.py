@@ -94,6 +94,11 @@ def test_a_value_is_set_and_a_lost_one_unset(traits: dict[str, Any], properties:
     assert json.loads(message.body)["properties"] == {**properties, "$geoip_disable": True, "$is_server": True}
 
 
+def test_the_place_of_this_server_is_a_remark_where_events_are_sent() -> None:
+    assert vendor("posthog", events=True).remarks[-1].startswith("audience events store the place of this server")
+    assert [each for each in vendor("posthog").remarks if "place" in each] == []
+
+
 def test_update_only_is_no_option_because_posthog_would_drop_every_property() -> None:
     with pytest.raises(ValueError, match="update_only"):
         vendor("posthog", update_only=True)

@@ -20,8 +20,8 @@ from .fakes.state import StoredEvent
 NewShop = Callable[..., Shop]
 #: Those that name single users in an answer.
 NAMING = ("amplitude", "braze", "customerio", "hubspot", "iterable", "onesignal")
-MERGING = ("braze", "customerio", "iterable", "posthog")
-NOT_MERGING = ("amplitude", "hubspot", "mixpanel", "onesignal")
+MERGING = ("braze", "customerio", "iterable", "mixpanel", "posthog")
+NOT_MERGING = ("amplitude", "hubspot", "onesignal")
 WITH_EVENTS = ("amplitude", "braze", "customerio", "iterable", "mixpanel", "onesignal", "posthog")
 #: The bytes of a request that a proxy allows: with some of four users, but not with all.
 SMALL = {
@@ -190,6 +190,24 @@ def test_the_merge_of_an_id_that_the_vendor_never_had_is_no_refusal(new_shop: Ne
     assert shop.users() == dict.fromkeys(MERGING, FIRST)
 
 
+# Mappings
+
+
+def test_an_exit_reaches_every_vendor_that_knows_users_by_their_address(new_shop: NewShop) -> None:
+    shop = new_shop(*FAKES)
+    shop.customers("user_id,email,plan", "ann,ann@example.com,gold", "bob,bob@example.com,blue", "cyd,,gold")
+    shop.connect("email", "plan", user_id="email", traits=["plan"], rename={"plan": "tier"})
+    shop.write_members("vip.csv", "ann", "bob", "cyd")
+    assert shop.calls("sync") == dict.fromkeys(FAKES, (2, 1, 0))
+    shop.write_members("vip.csv", "ann", "cyd")
+    assert shop.calls("sync") == dict.fromkeys(FAKES, (1, 0, 0))
+    stored = {
+        "ann@example.com": {"vip": True, "tier": "gold"},
+        "bob@example.com": {"vip": False, "tier": "blue"},
+    }
+    assert shop.users() == dict.fromkeys(FAKES, stored)
+
+
 # Keys, limits and quotas
 
 
@@ -312,7 +330,7 @@ def test_ids_under_five_characters_arrive_at_amplitude(new_shop: NewShop) -> Non
     shop.write_members("vip.csv", "a", "b1", "null", "long-enough")
     assert shop.calls("sync") == {"amplitude": (3, 1, 0)}
     assert shop.users()["amplitude"] == {"a": {"vip": True}, "b1": {"vip": True}, "long-enough": {"vip": True}}
-    assert "Amplitude drops the user id 'null'" in shop.refusals("amplitude")["null"]
+    assert "the user id 'null' means no user at Amplitude" in shop.refusals("amplitude")["null"]
 
 
 def test_a_value_over_the_vendors_limit_is_refused_and_the_other_values_arrive(new_shop: NewShop) -> None:

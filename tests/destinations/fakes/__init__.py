@@ -62,7 +62,12 @@ FAKES: Mapping[str, Fake] = {
         value=from_text,
     ),
     "iterable": Fake(answer=iterable.answer, key="key-1a2b3c", options={"api_key": "key-1a2b3c"}),
-    "mixpanel": Fake(answer=mixpanel.answer, key=TOKEN, options={"token": TOKEN}, names={"$email": "email"}),
+    "mixpanel": Fake(
+        answer=mixpanel.answer,
+        key=TOKEN,
+        options={"token": TOKEN, "api_secret": mixpanel.SECRET},
+        names={"$email": "email"},
+    ),
     "onesignal": Fake(
         answer=onesignal.answer, key="key-1a2b3c", options={"app_id": "app-1", "api_key": "key-1a2b3c"}, value=from_text
     ),

@@ -70,8 +70,8 @@ def _set(draft: Draft, item: dict[str, Any]) -> None:
     only_existing = item.get("_update_existing_only", "user_alias" in item)
     if only_existing and user not in draft.users:
         return
-    own = {*IDENTIFIERS, "_update_existing_only"}
-    attributes = {name: value for name, value in item.items() if name not in own or name in ("email", "phone")}
+    named_by = next(name for name in IDENTIFIERS if name in item)
+    attributes = {name: value for name, value in item.items() if name not in (named_by, "_update_existing_only")}
     draft.set(user, {})
     for name, value in attributes.items():
         if isinstance(value, dict) and (OPERATORS & value.keys() or None in value.values()):

@@ -16,6 +16,8 @@ UPDATES, BATCH_BYTES, TEXT_BYTES, NAME_CHARACTERS, ID_CHARACTERS = 2_000, 2_097_
 OPERATIONS = ("$set", "$unset")
 #: The form of a token; one of another form is refused, with a 200.
 TOKEN = re.compile("[0-9a-f]{32}")
+#: The secret of the project.
+SECRET = "secret-1a2b3c"
 INSERT_ID = re.compile("[A-Za-z0-9-]{1,36}")
 LIMITED = "Project exceeded rate limits. Please retry the request with exponential backoff."
 
@@ -60,10 +62,15 @@ def _cut(value: Any) -> Any:
 
 
 def _import(state: State, request: Received, events: list[dict[str, Any]]) -> Outcome:
-    if request.headers.get("authorization") != f"Basic {b64encode(f'{state.key}:'.encode()).decode()}":
+    """Store events, each once by its insert id. A merge needs the secret of the project instead of its token."""
+    merges = [each for each in events if each["event"] == "$merge"]
+    if request.headers.get("authorization") != _basic(SECRET if merges else state.key):
         return state, said(401, {"error": "Invalid credentials", "status": 0})
-    draft, failed = Draft(state), []
-    for index, event in enumerate(events):
+    draft, failed = Draft(state), list[dict[str, Any]]()
+    for each in merges:
+        user, previous = each["properties"]["$distinct_ids"]
+        draft.merge(previous, user)
+    for index, event in enumerate(events if not merges else ()):
         properties = event["properties"]
         user, key = properties["distinct_id"], properties["audience_key"]
         if user in state.blocked or not INSERT_ID.fullmatch(properties["$insert_id"]):
@@ -75,3 +82,7 @@ def _import(state: State, request: Received, events: list[dict[str, Any]]) -> Ou
         body = {"code": 400, "num_records_imported": imported, "status": "Bad Request", "failed_records": failed}
         return draft.finished(), said(400, body)
     return draft.finished(), said(200, {"code": 200, "num_records_imported": imported, "status": "OK"})
+
+
+def _basic(user: str) -> str:
+    return f"Basic {b64encode(f'{user}:'.encode()).decode()}"

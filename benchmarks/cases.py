@@ -13,7 +13,10 @@ STEPS = ("first", "unchanged", "rewritten", "1%")
 
 @dataclass(frozen=True)
 class Case:
-    """``kind`` is one of ``data.KINDS``; ``steps`` of ours, the others do without ``rewritten``."""
+    """``kind`` is one of ``data.KINDS``; ``steps`` of ours, the others do without ``rewritten``.
+
+    ``options``: further options of our destination, as the inside of a YAML mapping.
+    """
 
     name: str
     users: int
@@ -24,6 +27,7 @@ class Case:
     members_table: bool = True
     delay_ms: int = 0
     destination: bool = True
+    options: str = ""
     contenders: tuple[str, ...] = ("ours",)
     steps: tuple[str, ...] = STEPS
     max_rounds: int = 99
@@ -32,7 +36,7 @@ class Case:
         """The folder of its data, generated when it is asked for first."""
         folder = work / "data" / f"{self.kind}-{self.users}-{self.ids}"
         if not (folder / "told.json").exists():
-            formats = "csv,parquet" if self.kind == "shop" else "parquet"
+            formats = "csv,parquet" if self.kind in ("shop", "people") else "parquet"
             options = ["--kind", self.kind, "--users", str(self.users), "--ids", self.ids, "--formats", formats]
             script = Path(__file__).with_name("data.py")
             subprocess.run([sys.executable, str(script), str(folder), *options], check=True)

@@ -74,10 +74,16 @@ def _configure(place: Place) -> None:
             f"{{name: Buyers, source: exports, file: buyers.{form}}}]",
             f"[{{source: exports, file: traits.{form}, traits: [score, city]}}]",
         ),
+        "people": (
+            f"[{{name: Newsletter, source: exports, file: newsletter.{form}}}, "
+            f"{{name: Buyers, source: exports, file: buyers.{form}}}]",
+            f"[{{source: exports, file: traits.{form}, traits: [score, city, email]}}]",
+        ),
         "members": (f"[{{name: Members, source: exports, file: members.{form}}}]", "[]"),
         "many": (f"[{{names_from: audience, source: exports, file: audiences.{form}}}]", "[]"),
     }[place.case.kind]
-    segment = f'{{segment: {{type: segment, write_key: key, url: "{place.url}"}}}}' if place.case.destination else "{}"
+    options = f'type: segment, write_key: key, url: "{place.url}", {place.case.options}'
+    segment = f"{{segment: {{{options}}}}}" if place.case.destination else "{}"
     config = CONFIG.format(
         store=place.store,
         members_table=str(place.case.members_table).lower(),

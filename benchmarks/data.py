@@ -43,6 +43,14 @@ SHOP_TOLD = {
         count(change) filter (buyers1 and not buyers0), count(change) from users""",
 }
 
+#: The same users, each with an e-mail address, which does not change.
+PEOPLE_FILES = {
+    **SHOP_FILES,
+    "traits": "select user_id, score{day} as score, city{day} as city, place[:12] || '@example.com' as email "
+    "from users order by place",
+}
+PEOPLE_TOLD = {**SHOP_TOLD, "first": SHOP_TOLD["first"].replace("2 * count(*)", "3 * count(*)")}
+
 #: One audience; half a percent of its members leave and as many enter.
 MEMBERS = """
 create table users as
@@ -68,10 +76,16 @@ MANY_FILES = {
 
 KINDS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "shop": (SHOP, SHOP_FILES, SHOP_TOLD),
+    "people": (SHOP, PEOPLE_FILES, PEOPLE_TOLD),
     "members": (MEMBERS, MEMBERS_FILES, MEMBERS_TOLD),
     "many": (MANY, MANY_FILES, {}),
 }
-AUDIENCES = {"shop": ("newsletter", "buyers"), "members": ("members", ""), "many": ("", "")}
+AUDIENCES = {
+    "shop": ("newsletter", "buyers"),
+    "people": ("newsletter", "buyers"),
+    "members": ("members", ""),
+    "many": ("", ""),
+}
 
 
 def generate(folder: Path, kind: str, users: int, ids: str, formats: tuple[str, ...]) -> None:

@@ -1,29 +1,38 @@
-"""How many calls a second does each destination encode? By DuckDB, as in a run, in CPU seconds of one process.
+"""How many calls a second does each destination encode? As in a run, in CPU seconds of one process.
 
     python benchmarks/encoding.py --calls 200000
+    python benchmarks/encoding.py --out docs/benchmarks.md
 
-Prints a row for each type and kind of call, with the share of calls that DuckDB leaves to Python, and the pace there.
+Prints a row for each type and kind of call: the pace without and with a mapping, the share of calls that DuckDB leaves
+to Python, and the pace of Python alone. Message ids and the sort by user are included.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from audience_sync.delivery.mapping import mapping_of
+from audience_sync.delivery.send.calls import CallReader
+from audience_sync.delivery.send.encode import encode
 from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.destinations.registry import destination_types
-from audience_sync.errors import UnsendableError
-from audience_sync.model import IdentifyCall
-from audience_sync.workspace import Workspace
+from audience_sync.model import RunId
+from audience_sync.workspace import TableName, Workspace
+from benchmarks.facts import machine
+from benchmarks.table import markdown, replace_between
 
-ABOUT = Audiencing(
-    "here", frozenset({"vip", "churn_risk"}), frozenset({"email", "plan", "total_revenue", "last_order"})
-)
+TRAITS = frozenset({"email", "first_name", "interests", "last_order", "plan", "total_revenue"})
+ABOUT = Audiencing("here", frozenset({"vip", "churn_risk"}), TRAITS)
 TYPES: Mapping[str, Mapping[str, Any]] = {
     "segment": {"write_key": "k"},
     "amplitude": {"api_key": "k"},
@@ -35,53 +44,109 @@ TYPES: Mapping[str, Mapping[str, Any]] = {
     "onesignal": {"app_id": "a", "api_key": "k"},
     "posthog": {"api_key": "k"},
 }
-#: SQL for the traits of user ``i``.
-CALLS = {
-    "two memberships": """'{"vip":true,"churn_risk":false}'""",
-    "five properties, a date": """'{"churn_risk":false,"email":"user' || i || '@example.com",'
-        || '"last_order":"2026-11-23T20:51:29Z","plan":"premium","total_revenue":' || (i * 1.5) || ',"vip":true}'""",
+#: What destinations with a mapping are sent: another name, and the hash of the e-mail address in every call.
+MAPPING = {"rename": {"vip": "is_vip"}, "identifiers": ["email"], "hash": ["email"]}
+#: SQL for each property of user ``i``. One name in a hundred has a quote, every tenth is not in ASCII.
+_EMAIL = """'"user' || i || '@example.com"'"""
+_DATE = """'"2026-11-' || 10 + i % 20 || 'T20:51:29Z"'"""
+_NAME = """case when i % 100 = 0 then '"Jo \\"JJ\\" Li"' when i % 10 = 0 then '"Zoë"' else '"Ada"' end"""
+_INTERESTS = """case when i % 20 = 0 then '["golf","chess"]' end"""
+CALLS: Mapping[str, Mapping[str, str]] = {
+    "1 to 3 properties": {
+        "email": f"case when i % 3 > 0 then {_EMAIL} end",
+        "last_order": f"case when i % 3 > 1 then {_DATE} end",
+        "vip": "'true'",
+    },
+    "6 properties": {
+        "churn_risk": "'false'",
+        "email": _EMAIL,
+        "last_order": _DATE,
+        "plan": "'\"premium\"'",
+        "total_revenue": "(i * 1.5)::varchar",
+        "vip": "'true'",
+    },
+    "5 properties, with odd values": {
+        "email": _EMAIL,
+        "first_name": _NAME,
+        "interests": _INTERESTS,
+        "last_order": _DATE,
+        "vip": "'true'",
+    },
 }
 PYTHON_CALLS = 10_000
+HEADS = ("calls", "type", "calls a second", "with mapping", "left to Python", "with mapping", "Python alone")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=200_000)
-    calls = parser.parse_args().calls
-    table = Table("type", "calls", "DuckDB: calls a second", "left to Python", "Python: calls a second", box=None)
+    parser.add_argument("--only", default="", help="types whose name has this text")
+    parser.add_argument("--out", type=Path, help="a Markdown page whose part between the markers is replaced")
+    chosen = parser.parse_args()
+    body = []
     with Workspace(1_000_000_000, ["/"]) as workspace:
-        for kind, traits in CALLS.items():
-            workspace.connection.execute(
-                f"create or replace table calls as select 'C-' || i as user_id, {traits} as traits, "
-                f"sha1(i::varchar)[:32] as message_id, '2026-11-23T20:51:29.084Z' as timestamp from range({calls}) t(i)"
-            )
+        for kind, properties in CALLS.items():
+            table = calls_table(workspace, properties, chosen.calls)
             for name, options in TYPES.items():
-                destination_type = destination_types()[name]
-                destination = destination_type(destination_type.Options(**{"type": name, **options}), ABOUT)
-                pace, left = duckdb_pace(workspace, destination, calls)
-                table.add_row(name, kind, f"{pace:,.0f}", f"{left:.0%}", f"{python_pace(workspace, destination):,.0f}")
-    Console().print(table)
+                if chosen.only in name:
+                    body.append((kind, *row(workspace, table, name, options)))
+    shown = Table(*HEADS, box=None)
+    for cells in body:
+        shown.add_row(*cells)
+    Console(width=140).print(shown)
+    if chosen.out:
+        replace_between(chosen.out, "encoding", [f"Machine: {machine()}.", markdown(HEADS, body, names=2)])
 
 
-def duckdb_pace(workspace: Workspace, destination: Destination, calls: int) -> tuple[float, float]:
+def calls_table(workspace: Workspace, properties: Mapping[str, str], calls: int) -> TableName:
+    """Return a table of pending calls with the properties of each user that are not NULL."""
+    pairs = ", ".join(f"""'"{key}":' || {value}""" for key, value in properties.items())
+    versions = ", ".join(f"case when ({value}) is not null then '{key}@1' end" for key, value in properties.items())
+    return workspace.table(
+        "calls",
+        f"select 'C-' || i as user_id, '{{' || concat_ws(',', {pairs}) || '}}' as traits, "
+        f"concat_ws(',', {versions}) as versions, 1::integer as run_id from range({calls}) t(i)",
+    )
+
+
+def row(workspace: Workspace, table: TableName, name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
+    plain, mapped = (_destination(name, {**options, **more}) for more in ({}, MAPPING))
+    found = [pace(reader(workspace, table, each), each) for each in (plain, mapped)]
+    python = python_pace(reader(workspace, f"(from {table} limit {PYTHON_CALLS})", mapped), mapped)
+    return (name, *(f"{each:,.0f}" for each, _ in found), *(f"{left:.1%}" for _, left in found), f"{python:,.0f}")
+
+
+def _destination(name: str, options: Mapping[str, Any]) -> Destination:
+    destination_type = destination_types()[name]
+    return destination_type(destination_type.Options(**{"type": name, **options}), ABOUT)
+
+
+def reader(workspace: Workspace, table: str, destination: Destination) -> CallReader:
+    return CallReader(
+        workspace=workspace,
+        table=TableName(table),
+        installation="here",
+        destination="crm",
+        times={RunId(1): "2026-11-23T20:51:29.084Z"},
+        mapping=mapping_of(destination),
+    )
+
+
+def pace(calls: CallReader, destination: Destination) -> tuple[float, float]:
     """Return the calls a second, and the share that is left to Python."""
-    started, left = time.process_time(), 0
-    query = f"select message_id, encode({destination.encode_sql()}), user_id, null from calls"
-    for rows in workspace.stream(query):
-        left += sum(row[1] is None for row in rows)
-    return calls / (time.process_time() - started), left / calls
+    started, left, count = time.process_time(), 0, 0
+    for batch in calls.encoded(destination):
+        count += len(batch)
+        left += sum(call.details is not None for call in batch)
+    return count / (time.process_time() - started), left / count
 
 
-def python_pace(workspace: Workspace, destination: Destination) -> float:
-    rows = workspace.all(f"select user_id, traits, message_id, timestamp from calls limit {PYTHON_CALLS}")
-    calls = [IdentifyCall(*row) for row in rows]
+def python_pace(calls: CallReader, destination: Destination) -> float:
+    found = list(calls)
     started = time.process_time()
-    for call in calls:
-        try:
-            destination.encode(call)
-        except UnsendableError:
-            continue
-    return len(calls) / (time.process_time() - started)
+    for call in found:
+        encode(call, destination, calls.mapping)
+    return len(found) / (time.process_time() - started)
 
 
 if __name__ == "__main__":

@@ -19,12 +19,16 @@ def facts(program: Path) -> dict[str, str]:
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "commit": _say(["git", "-C", str(Path(__file__).parent), "describe", "--always"]),
-        "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory_gib():.0f} GiB",
+        "machine": machine(),
         "load before the start": f"{os.getloadavg()[0]:.1f} processes",
         "system": f"{platform.system()}, Python {platform.python_version()}",
         "ours": f"DuckDB {duckdb}, SQLite {sqlite}, SQLAlchemy {sqlalchemy}",
         "peers": ", ".join(package.replace("==", " ") for package in packages),
     }
+
+
+def machine() -> str:
+    return f"{_processor()}, {os.cpu_count()} cores, {_memory_gib():.0f} GiB"
 
 
 def _say(command: list[str]) -> str:

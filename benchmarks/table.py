@@ -15,7 +15,6 @@ from benchmarks.goals import Goal, goals, over
 from benchmarks.measure import Summary
 from benchmarks.results import Results
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 HEADS = ("case", "step", "who", "seconds", "±", "CPU s", "peak MB", "calls", "lost", "times ours", "inside s")
 GOALS = ("what", "against", "to reach", "measured", "inside", "reached")
 
@@ -101,9 +100,15 @@ def write(results: Results, cases: Sequence[Case], users: int, page: Path) -> No
 
 def replace_measured(page: Path, parts: Iterable[str]) -> None:
     """Replace what stands between the page's markers; the prose around it stays."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n\n" + "\n\n".join(parts) + f"\n\n{END}{after}")
+    replace_between(page, "measured", parts)
+
+
+def replace_between(page: Path, name: str, parts: Iterable[str]) -> None:
+    """Replace what stands between the page's markers of this name."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, _, rest = page.read_text().partition(begin)
+    after = rest.partition(end)[2]
+    page.write_text(f"{before}{begin}\n\n" + "\n\n".join(parts) + f"\n\n{end}{after}")
 
 
 def known_facts(results: Results) -> list[str]:

@@ -11,10 +11,9 @@ from hashlib import sha256
 from audience_sync.config.sections.base import USER_ID, DestinationOptions
 from audience_sync.delivery.state.cursors import SentForm, SentId, Subscription
 from audience_sync.destinations.base import Destination
-from audience_sync.destinations.messages.identify import json_text, object_json, split_traits
+from audience_sync.destinations.messages.identify import object_json, split_traits
 from audience_sync.errors import UnsendableError
 from audience_sync.model import AudienceEvent, IdentifyCall, RunId, UserId
-from audience_sync.workspace import quote_literal
 
 #: A value that is a SHA-256 already.
 _HASHED = re.compile(r"[0-9a-fA-F]{64}")
@@ -98,46 +97,6 @@ class DestinationMapping:
         own = {name: key for key, name in self.rename.items()}
         return type(error)(str(error), {own.get(name, name): why for name, why in error.properties.items()})
 
-    def columns_sql(self) -> dict[str, str]:
-        """Return the columns of a call for the destination, in SQL. NULL where only ``apply`` can write it."""
-        columns: dict[str, str] = {}
-        if self.user_id is not None:
-            columns["user_id"] = self._user_id_sql(self.user_id)
-        if not (self.rename or self.hashed or self.skips_null or self.identifiers):
-            return columns
-        conditions = ["not contains(identifiers, '\\')"] if self.identifiers else []
-        conditions += [f"not contains(traits, '{each}')" for each in ("\\", ':":', ',":', '{":', '": ')]
-        conditions += [f"not contains(traits, '\"{key}\":')" for key in sorted(self.hashed)]
-        conditions += ["not contains(traits[2:], '{')"] if self.rename else []
-        conditions += ["not contains(traits, '\":null')"] if self.skips_null else []
-        traits = "traits"
-        if self.identifiers and not self.places_identifiers:
-            if self.hashed.isdisjoint(self.identifiers):
-                pairs = ", ".join(self._identifier_sql(key) for key in self.identifiers)
-                traits = f"concat('{{', concat_ws(',', {pairs}, nullif(traits[2:-2], '')), '}}')"
-            else:
-                conditions.append("false")
-        for key, name in self.rename.items():
-            old, new = quote_literal(f"{json_text(key)}:"), quote_literal(f"{json_text(name)}:")
-            traits = f"replace({traits}, {old}, {new})"
-        columns["traits"] = f"case when {' and '.join(conditions)} then {traits} end"
-        return columns
-
-    def _identifier_sql(self, key: str) -> str:
-        """Return the pair of an identifier that the call does not carry; NULL if it does, or if there is no value."""
-        name = quote_literal(f"{json_text(key)}:")
-        value = f"cast(json_extract(identifiers, {quote_literal(_pointer(key))}) as varchar)"
-        missing = ", ".join(map(quote_literal, _MISSING))
-        return f"case when not contains(traits, {name}) and {value} not in ({missing}) then {name} || {value} end"
-
-    def _user_id_sql(self, key: str) -> str:
-        """Return the user's id there; NULL for a value that is not a plain text or a whole number."""
-        if self.hashes_id:
-            return "cast(null as varchar)"
-        at = f"identifiers, {quote_literal(_pointer(key))}"
-        plain = f"json_type({at}) in ('VARCHAR', 'BIGINT', 'UBIGINT') and trim(json_extract_string({at})) != ''"
-        return f"case when {plain} then json_extract_string({at}) end"
-
     def _user_id(self, own: str, current: Mapping[str, str]) -> str:
         if self.user_id is None:
             return own
@@ -206,10 +165,6 @@ def known_by(options: DestinationOptions, forms: Iterable[SentForm]) -> SentId:
 def _wanted_id(options: DestinationOptions) -> SentId:
     trait = options.known_by
     return SentId() if trait == USER_ID else SentId(trait, trait in options.hash)
-
-
-def _pointer(key: str) -> str:
-    return "/" + key.replace("~", "~0").replace("/", "~1")
 
 
 def _hash(key: str, value: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -12,12 +11,10 @@ from destinations.examples import segment
 
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.delivery.mapping import DestinationMapping, mapping_of
-from audience_sync.delivery.send.calls import CallReader
 from audience_sync.delivery.send.encode import encode
 from audience_sync.destinations.base import Audiencing
 from audience_sync.errors import UnsendableError
-from audience_sync.model import AudienceEvent, IdentifyCall, RunId, UserId
-from audience_sync.workspace import Workspace
+from audience_sync.model import AudienceEvent, IdentifyCall, UserId
 
 from .scripted_destination import ScriptedDestination
 
@@ -136,53 +133,6 @@ def test_identifiers_are_where_engage_puts_them_in_each_message() -> None:
     ]
     assert [each["context"]["traits"] for each in found] == [{"email": "ada@example.com"}] * 3
     assert [each["context"]["personas"].get("external_audience_id") for each in found] == [None, "aud-7", "aud-7"]
-
-
-OPTIONS: Sequence[dict[str, Any]] = [
-    {"identifiers": ["email", "phone"]},
-    {"identifiers": ["email"], "rename": {"email": "mail", "vip": "is_vip"}},
-    {"user_id": "email"},
-    {"rename": {"vip": "is_vip"}, "on_null": "skip"},
-]
-CALLS: Sequence[tuple[dict[str, Any], dict[str, Any]]] = [
-    ({"vip": True}, ADA),
-    ({"vip": False, "email": "new@example.com"}, {**ADA, "email": "new@example.com"}),
-    ({"plan": None, "vip": True}, {"phone": "+49 30 901820"}),
-    ({"plan": ":null", "vip": True}, {}),
-    ({"plan": 'a "quoted" plan', "vip": True}, {"email": "é@example.com"}),
-    ({"plan": {"vip": 1}, "vip": True}, ADA),
-]
-
-
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_duckdb_and_python_map_alike(workspace: Workspace, options: dict[str, Any]) -> None:
-    destination = segment(**options)
-    rows = [
-        (f"u-{number}", _compact(traits), ",".join(f"{key}@1" for key in traits), 1, _compact(identifiers))
-        for number, (traits, identifiers) in enumerate(CALLS)
-    ]
-    columns = dict.fromkeys(("user_id", "traits", "versions"), "varchar") | {"run_id": "integer"}
-    plain = workspace.load({**columns, "identifiers": "varchar"}, [rows])
-    table = workspace.table("calls", f"select *, null::varchar as former, null::varchar as repeated from {plain}")
-    reader = CallReader(
-        workspace=workspace,
-        table=table,
-        installation="here",
-        destination="crm",
-        times={RunId(1): AT},
-        mapping=mapping_of(destination),
-        is_mapped=True,
-    )
-    by_duckdb = [each for batch in reader.encoded(destination) for each in batch]
-    by_python = [encode(each, destination) for each in reader]
-    assert [(each.user_id, [m.body for m in each.messages], each.unsendable) for each in by_duckdb] == [
-        (each.user_id, [m.body for m in each.messages], each.unsendable) for each in by_python
-    ]
-    assert by_duckdb[0].details is None  # DuckDB wrote it
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def test_the_user_id_of_the_sources_can_be_named() -> None:

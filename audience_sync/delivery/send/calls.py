@@ -11,6 +11,7 @@ from hashlib import sha1
 from typing import Any, TypeVar, cast
 
 from audience_sync.delivery.mapping import DestinationMapping
+from audience_sync.delivery.mapping_sql import MOST_FORMER, mapped_calls
 from audience_sync.delivery.send.encode import CallDetails, EncodedCall, companion_units, encode, part_of
 from audience_sync.destinations.base import Destination
 from audience_sync.destinations.messages.identify import split_traits
@@ -27,6 +28,9 @@ FEW_CALLS = 100
 
 T = TypeVar("T")
 _END = object()
+
+#: The columns of a call, in the order of ``CallReader._call``.
+CALL_COLUMNS = ("user_id", "traits", "message_id", "timestamp", "versions", "identifiers", "former", "repeated")
 
 #: ``EncodedCall._make`` without a Python function call for each of a million rows.
 _encoded_call: Callable[[Iterable[Any]], EncodedCall] = partial(tuple.__new__, EncodedCall)
@@ -109,21 +113,21 @@ class CallReader:
             body = f"case when not contains(versions, {quote_literal(ALIAS_KEY + '@')}) then {body} end"
         if self.event_start_runs:  # ``encode`` handles a call that may have events
             body = f"case when run_id <= {min(self.event_start_runs.values())} then {body} end"
-        if self.is_mapped:  # ``encode`` handles a call that ends a former name
-            body = f"case when former is null then {body} end"
-        ordered = f"{self._rows} order by user_id"
-        if mapped := self.mapping.columns_sql():
-            columns = ", ".join(f'{sql} as "{name}"' for name, sql in mapped.items())
-            ordered = f"select * replace ({columns}), user_id as own_id from ({ordered})"
-        user = "own_id" if mapped else "user_id"
-        query = f"select message_id, encode({body}), {user}, null from ({ordered})"
+        former = self._former_texts() if self.is_mapped and own else ()
+        mapping = self.mapping if own else DestinationMapping()
+        query = mapped_calls(mapping, Query(f"{self._rows} order by user_id"), former)
+        # A call without a body has what ``encode`` needs in the place of its details.
+        call = ", ".join({"user_id": "own_id", "traits": "own_traits"}.get(each, f'"{each}"') for each in CALL_COLUMNS)
+        query = Query(
+            f"select message_id, body, own_id, case when body is null then [{call}] end "
+            f"from (select *, encode({body}) as body from ({query}))"
+        )
         stream = self.workspace.stream(query)
         for rows in stream if own is None else _check_encode_sql(stream):
             calls = list(map(_encoded_call, rows))
             if unwritten := [place for place, (_, written, *_) in enumerate(rows) if written is None]:
-                found = self.for_users([calls[place].user_id for place in unwritten])
                 for place in unwritten:
-                    calls[place] = encode(found[calls[place].user_id], destination, self.mapping)
+                    calls[place] = encode(self._call(rows[place][-1]), destination, self.mapping)
                 if len(unwritten) == len(calls) and not (works and len(calls) < FEW_CALLS):
                     _raise_if_broken(calls)
             works = True
@@ -150,8 +154,13 @@ class CallReader:
     @property
     def _sql(self) -> Query:
         """A query for the fields of IdentifyCall."""
-        columns = 'user_id, traits, message_id, "timestamp", versions, identifiers, former, repeated'
+        columns = ", ".join(f'"{each}"' for each in CALL_COLUMNS)
         return Query(f"select {columns} from ({self._rows})")
+
+    def _former_texts(self) -> list[str]:
+        """Return the different texts in the column ``former``, the most frequent first."""
+        query = f"select former from {self.table} where former is not null group by former order by count(*) desc"
+        return [text for (text,) in self.workspace.all(f"{query} limit {MOST_FORMER}")]
 
     @property
     def _rows(self) -> Query:
@@ -171,7 +180,7 @@ class CallReader:
         started = f"coalesce(started, error('{NO_RUN_TIME}' || run_id))"
         mapped = "identifiers, former, repeated"
         if not self.is_mapped:
-            mapped = "'{}' as identifiers, null as former, null as repeated"
+            mapped = "'{}' as identifiers, null::varchar as former, null::varchar as repeated"
         return Query(
             f"select user_id, traits, sha1(concat_ws(chr(0), {change}))[:32] as message_id, "
             f'{started} as "timestamp", versions, run_id, {mapped} from {self.table} '

@@ -201,15 +201,15 @@ class JsonApiDestination(HttpDestination):
         if others:
             return None
         traits, conditions = value_types_sql(self.types, "traits")
-        renamed = {name: own for name, own in self.names.items() if name in self.about.trait_keys}
+        sent = self.about.trait_keys.union(self.options.rename.values())
+        renamed = {name: own for name, own in self.names.items() if name in sent}
         for name, own in renamed.items():
             traits = f"""replace({traits}, '"{name}":', '"{own}":')"""
         if self.user_field:
             value = f'"{re.escape(self.user_field)}":(?:"[^"]*"|[a-zA-Z0-9.+-]+)'
             for pattern, rest in ((f",{value}", ""), (f"\\{{{value},?", "{")):
                 traits = f"regexp_replace({traits}, {quote_literal(pattern)}, '{rest}')"
-            name = quote_literal(f'"{self.user_field}":')
-            conditions = [*conditions, f"not contains({traits}, {name})"]  # it had a list
+            conditions = [*conditions, f"not contains(traits, '\"{self.user_field}\":[')"]
         if renamed or self.checks_nested or self.user_field:
             conditions = [*conditions, "not contains(traits[2:], '{')", *plain_object_sql("traits")]
         if odd := sorted(self.bounds.reserved | self.names.keys() - renamed.keys()):  # ``encode`` handles these

@@ -154,11 +154,16 @@ class ItemLimits:
         if self.properties < sys.maxsize:
             commas = "length(traits) - length(replace(traits, ',', ''))"
             found.append(f"(strlen(traits) <= {self.properties} or {commas} < {self.properties})")
+        in_ascii = min(self.text_characters, self.text_bytes, self.value_bytes)
         if self.short < sys.maxsize // 4:
-            found.append(_no_run_sql(self.short, self.short))
+            ascii_only = f"strlen(traits) = length(traits) and {_no_run_sql(in_ascii, in_ascii)}"
+            found.append(f"({_no_run_sql(self.short, self.short)} or ({ascii_only}))")
         short_name = min(self.name_characters, self.name_bytes // 4)
-        if short_name < self.short:
+        if short_name < min(in_ascii, sys.maxsize // 4):
             found.append(_no_run_sql(min(self.name_characters, self.name_bytes), short_name, '":'))
+        if self.value_bytes < sys.maxsize:  # a list may be long without a long text
+            nested = "contains(traits, ':[') or contains(traits[2:], '{')"
+            found.append(f"(strlen(traits) <= {self.value_bytes} or not ({nested}))")
         if self.list_items < sys.maxsize:
             found.append(f"(strlen(traits) <= {self.list_items * 2} or not contains(traits, ':['))")
         if self.reserved_prefix:

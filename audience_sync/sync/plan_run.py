@@ -9,19 +9,23 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from audience_sync.delivery.state.cursors import DestinationState, read_destination_states
+from audience_sync.delivery.state.cursors import DestinationState, SentForm, read_destination_states
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, first_subscriptions
 from audience_sync.destinations.base import Audiencing
 from audience_sync.destinations.boundary import contained
 from audience_sync.errors import FrozenError, RetiredError, StoreUnavailableError
-from audience_sync.model import ALIAS_KEY, PropertyKind, RunId
+from audience_sync.model import ALIAS_KEY, NO_RUN, HoldKind, PropertyKind, RunId
 from audience_sync.sources.boundary import ExcludedEntry, WorkspaceBrokenError, bound_sources, exclude_entries
 from audience_sync.store.connection.lease import MAX_ATTEMPTS
 from audience_sync.store.runs.clock import read_run_clock
 from audience_sync.store.snapshots.chain import Chain
 from audience_sync.sync.deliver.mapping_changes import MappingGuard
 from audience_sync.sync.deliver.pending import read_lost_values, read_pending
-from audience_sync.sync.deliver.subscriptions import guards_by_key, needs_first_runs, states_after_run
+from audience_sync.sync.deliver.subscriptions import (
+    guards_by_key,
+    needs_first_runs,
+    states_after_run,
+)
 from audience_sync.sync.detect.aliases import with_aliases
 from audience_sync.sync.detect.suppression_lists import read_suppressed
 from audience_sync.sync.detect_changes import detect_changes
@@ -135,7 +139,7 @@ def plan_run(
     destinations = contained(dependencies.destinations(_about(stored, changes, settings.secrets)))
     joining = {name for name, each in destinations.items() if each.has_alias}
     states, mappings = _guarded_states(context, changes, resolved.audiences, before, first=first, joining=joining)
-    detected += mappings
+    detected = detected if mappings is None else detected + mappings
     with dependencies.store.reading() as connection:
         suppressed, found = read_suppressed(context, connection)
         inputs = read_pending(context, connection, states, ChainsAfterRun(context, changes))
@@ -144,8 +148,10 @@ def plan_run(
         detected = replace(detected, changes=carry_over(context, detected.changes, inputs, joining))
     for table in detected.changes.logs:
         workspace.run(f"insert into {inputs.log} select user_id, key, value, {context.run} as run_id from {table}")
-    with dependencies.store.reading() as connection:
-        lost = read_lost_values(context, connection, states, inputs.log)
+    lost = None
+    if any(each.form.user_id for state in states.values() for each in state.subscriptions.values()):
+        with dependencies.store.reading() as connection:
+            lost = read_lost_values(context, connection, states, inputs.log)
     return RunPlan(
         run=context.run,
         request=request,
@@ -169,14 +175,29 @@ def _guarded_states(
     *,
     first: Mapping[str, Mapping[str, SubscriptionVersion]],
     joining: Collection[str],
-) -> tuple[dict[str, DestinationState], Detection]:
+) -> tuple[dict[str, DestinationState], Detection | None]:
     """The destination states after the run, and the changes of their mappings. A held one keeps its former mapping."""
     after = partial(states_after_run, context, changes, targets, before, first=first, joining=joining)
     states = after()
+    is_held = any(kind is HoldKind.MAPPING for kind, _ in context.stored.last_holds)
+    if not (is_held or _mappings_differ(before, states)):
+        return states, None
     guards = guards_by_key(context, changes, targets)
     found = MappingGuard(context, ChainsAfterRun(context, changes), guards).detect(before, states)
     held = {each.destination for each in found.findings.mappings if each.held}
     return after(held=held) if held else states, found
+
+
+def _mappings_differ(before: Mapping[str, DestinationState], after: Mapping[str, DestinationState]) -> bool:
+    """Return whether a stored destination gets other properties after the run, or gets them in another form."""
+    return any(_forms(state) != _forms(after[name]) for name, state in before.items() if state.id is not None)
+
+
+def _forms(state: DestinationState) -> dict[str, SentForm]:
+    """How each property is sent that the destination gets."""
+    active = {key: each.form for key, each in state.subscriptions.items() if each.ended_run is None}
+    skipping = {key: NO_RUN if form.skips_null else None for key, form in active.items()}
+    return {key: replace(form, former=(), skips_null_since=skipping[key]) for key, form in active.items()}
 
 
 def _erased(workspace: Workspace, stored: StoredState) -> Condition:

@@ -311,7 +311,7 @@ NOT_RECORDED = (
     "update delivery_requests set seeded_property_id = null, position = null, attempted_run = null, retried = null",
     "delete from subscription_history",
     "insert into subscription_history select destination_id, property_id, since_run, since_run, backfill, "
-    "null, null, 0 from subscriptions",
+    "null, null, 0, null from subscriptions",
 )
 
 

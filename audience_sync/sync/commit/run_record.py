@@ -294,6 +294,10 @@ def start_times(connection: Connection, wanted: Sequence[RunId]) -> dict[RunId, 
     return {row.id: iso_time(row.started_at) for row in connection.execute(query)}
 
 
+def times_and_nonces(connection: Connection, wanted: Sequence[RunId]) -> tuple[dict[RunId, str], dict[RunId, str]]:
+    return start_times(connection, wanted), nonces_of(connection, wanted)
+
+
 def nonces_of(connection: Connection, wanted: Sequence[RunId]) -> dict[RunId, str]:
     """The nonce of each run for its message ids; runs of a version without nonces are missing."""
     query = select(runs.c.id, runs.c.nonce).where(runs.c.id.in_(wanted), runs.c.nonce.is_not(None))

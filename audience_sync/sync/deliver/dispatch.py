@@ -22,7 +22,7 @@ from audience_sync.store.audiences.suppressions import suppressed_since
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import Lease
 from audience_sync.sync.commit.commit import property_ids
-from audience_sync.sync.commit.run_record import nonces_of, start_times
+from audience_sync.sync.commit.run_record import times_and_nonces
 from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.sync.values.report import DestinationReport, destination_report
 from audience_sync.sync.values.request import ProgressListener, RunDependencies
@@ -77,8 +77,7 @@ def _delivery_context(
 ) -> DeliveryContext:
     """The values that all deliveries of the run share."""
     runs = sorted({run for each in pending for run in _sent_runs(workspace, each, plan.destinations[each.state.name])})
-    times = dependencies.store.read_with_retry(partial(start_times, wanted=runs))
-    nonces = dependencies.store.read_with_retry(partial(nonces_of, wanted=runs))
+    times, nonces = dependencies.store.read_with_retry(partial(times_and_nonces, wanted=runs))
     ids = dependencies.store.read_with_retry(property_ids)
     recent = RecentSuppressions(partial(_recently_suppressed, dependencies.store, datetime.now(UTC)))
     return DeliveryContext(

@@ -233,7 +233,7 @@ class Report:
             "warnings": list(self.warnings),
             "errors": list(self.errors),
             "held": list(self.held),
-            "mapping_changes": mappings_json(self.mappings),
+            **({"mapping_changes": mappings_json(self.mappings)} if self.mappings else {}),
             **left_alone_json(self.skipped_users),
         }
 

@@ -84,11 +84,9 @@ class AmplitudeDestination(JsonApiDestination):
 
     def __init__(self, options: AmplitudeOptions, about: Audiencing) -> None:
         super().__init__(options, about)
-        key = options.api_key.get_secret_value()
-        self._begin = b'{"api_key":' + json_bytes(key) + b',"events":['
+        self._key = options.api_key.get_secret_value()
+        self._begin = b'{"api_key":' + json_bytes(self._key) + b',"events":['
         self._end = b'],"options":{"min_id_length":%d}}' % options.min_id_length
-        self._secrets = (*about.secrets, key)
-        self._key = key
         self.has_alias = options.user_mapping
         if not options.user_mapping:
             self.remarks = (*self.remarks, NO_MAPPING)
@@ -135,7 +133,7 @@ class AmplitudeDestination(JsonApiDestination):
         if isinstance(messages[0], Merge):
             return self._mapping_request(messages)
         body = self._begin + b",".join(message.body for message in messages) + self._end
-        return self.post("/2/httpapi", body, {})
+        return self.post("/2/httpapi", body)
 
     def _mapping_request(self, messages: Sequence[Message]) -> HttpRequest:
         """Return the request that maps previous ids, which is a form."""

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from audience_sync.config.sections.base import Rate
 from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Meaning, Merge, Message
+from audience_sync.destinations.http.credentials import bearer
 from audience_sync.destinations.http.option_types import BaseUrl, Key
 from audience_sync.destinations.http.statuses import HINTS, StatusTable
 from audience_sync.destinations.json_api.answers import BodyRule, listed, reasons_by_index
@@ -116,12 +117,13 @@ class BrazeDestination(JsonApiDestination):
 
     def __init__(self, options: BrazeOptions, about: Audiencing) -> None:
         super().__init__(options, about)
-        key = options.api_key.get_secret_value()
-        self._headers = {"Authorization": f"Bearer {key}"}
-        self._secrets = (*about.secrets, key)
         self.user_field = "" if options.identifier == "alias" else options.identifier
         self.has_alias = options.identifier in ("external_id", "alias")
         self.remarks = (BLOCKLIST,) if self.has_alias else (BLOCKLIST, NO_MERGES)
+
+    @property
+    def credentials(self) -> Mapping[str, str]:
+        return bearer(self.options.api_key)
 
     @property
     def address(self) -> str:
@@ -179,11 +181,11 @@ class BrazeDestination(JsonApiDestination):
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         if isinstance(messages[0], Merge):
-            return self.post("/users/merge", _joined({"merge_updates": messages}), self._headers)
+            return self.post("/users/merge", _joined({"merge_updates": messages}))
         users, events = _arrays(messages)
         body = _joined({"attributes": [each for _, each in users], "events": [each for _, each in events]})
         batch = {"X-Braze-Batch": "true"} if len(messages) > 1 else {}
-        return self.post("/users/track", body, {**self._headers, **batch})
+        return self.post("/users/track", body, batch)
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
         users, events = _arrays(messages)

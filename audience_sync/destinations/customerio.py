@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -10,6 +9,7 @@ from pydantic import Field
 
 from audience_sync.config.sections.base import Rate
 from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Merge, Message
+from audience_sync.destinations.http.credentials import basic
 from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import HINTS, StatusTable
 from audience_sync.destinations.json_api.answers import listed, reasons_by_index
@@ -76,16 +76,16 @@ class CustomerIoDestination(JsonApiDestination):
 
     def __init__(self, options: CustomerIoOptions, about: Audiencing) -> None:
         super().__init__(options, about)
-        pair = f"{options.site_id.get_secret_value()}:{options.api_key.get_secret_value()}"
-        basic = b64encode(pair.encode()).decode()
-        self._headers = {"Authorization": f"Basic {basic}"}
-        self._secrets = (*about.secrets, basic, *pair.split(":"))
         self.has_alias = options.identifier != "phone"
         self.remarks = (MERGES if self.has_alias else NO_MERGES,)
 
     @property
     def own_values(self) -> frozenset[str]:
         return super().own_values | {"person", "event", "merge"}
+
+    @property
+    def credentials(self) -> Mapping[str, str]:
+        return basic(self.options.site_id, self.options.api_key)
 
     @property
     def address(self) -> str:
@@ -120,7 +120,7 @@ class CustomerIoDestination(JsonApiDestination):
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         body = b'{"batch":[' + b",".join(message.body for message in messages) + b"]}"
-        return self.post("/api/v2/batch", body, self._headers)
+        return self.post("/api/v2/batch", body)
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
         return reasons_by_index((each.get("batch_index"), _reason(each)) for each in listed(body, "/errors"))

@@ -13,7 +13,6 @@ from pydantic import Field, model_validator
 from audience_sync.config.sections.base import USER_ID, Rate
 from audience_sync.destinations.base import (
     Answer,
-    Audiencing,
     Event,
     FieldKind,
     HttpRequest,
@@ -21,6 +20,7 @@ from audience_sync.destinations.base import (
     Meaning,
     Message,
 )
+from audience_sync.destinations.http.credentials import bearer
 from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import STATUSES, StatusTable, status_reason
 from audience_sync.destinations.json_api.answers import BodyRule, at, listed, members, named_items, parsed_body
@@ -149,15 +149,13 @@ class HubSpotDestination(FieldsDestination):
         "contacts can't be merged by user id: previous ids are not sent",
     )
 
-    def __init__(self, options: HubSpotOptions, about: Audiencing) -> None:
-        super().__init__(options, about)
-        key = options.token.get_secret_value()
-        self._headers = {"Authorization": f"Bearer {key}"}
-        self._secrets = (*about.secrets, key)
-
     @property
     def own_values(self) -> frozenset[str]:
         return super().own_values | {self.options.id_property}
+
+    @property
+    def credentials(self) -> Mapping[str, str]:
+        return bearer(self.options.token)
 
     @property
     def address(self) -> str:
@@ -215,7 +213,7 @@ class HubSpotDestination(FieldsDestination):
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         path = "/events/v3/send/batch" if isinstance(messages[0], Event) else "/crm/v3/objects/contacts/batch/upsert"
         body = b'{"inputs":[' + b",".join(message.body for message in messages) + b"]}"
-        return self.post(path, body, self._headers)
+        return self.post(path, body)
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
         named = [
@@ -240,7 +238,7 @@ class HubSpotDestination(FieldsDestination):
         return replace(judgement, meaning=Meaning.REFUSED, reason=status_reason(answer.status or 0, reason, {}))
 
     def fields_request(self) -> HttpRequest:
-        return self.post(PROPERTIES, b"", self._headers, method="GET")
+        return self.post(PROPERTIES, b"", method="GET")
 
     def field_names(self, body: Any) -> Collection[str] | None:
         found = {str(each.get("name")) for each in listed(body, "/results")}
@@ -263,7 +261,7 @@ class HubSpotDestination(FieldsDestination):
             body["options"] = YES_NO
         if name == self.options.id_property:
             body["hasUniqueValue"] = True
-        return self.post(PROPERTIES, orjson.dumps(body), self._headers)
+        return self.post(PROPERTIES, orjson.dumps(body))
 
 
 def _wait(answer: Answer) -> float | None:

@@ -126,14 +126,15 @@ class IterableDestination(JsonApiDestination):
 
     def __init__(self, options: IterableOptions, about: Audiencing) -> None:
         super().__init__(options, about)
-        key = options.api_key.get_secret_value()
-        self._headers = {"Api-Key": key}
-        self._secrets = (*about.secrets, key)
         self._id = "email" if options.is_by_email else "userId"
         new = {} if options.create_new_fields is None else {"createNewFields": options.create_new_fields}
         switches = {**new, **({"updateOnly": True} if options.update_only else {})}
         self._end = b"".join(b"," + json_bytes({name: on})[1:-1] for name, on in switches.items())
         self._new_event_fields = new
+
+    @property
+    def credentials(self) -> Mapping[str, str]:
+        return {"Api-Key": self.options.api_key.get_secret_value()}
 
     @property
     def address(self) -> str:
@@ -167,11 +168,11 @@ class IterableDestination(JsonApiDestination):
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         if isinstance(messages[0], Merge):
-            return self.post("/api/users/merge", messages[0].body, self._headers)
+            return self.post("/api/users/merge", messages[0].body)
         items = b",".join(message.body for message in messages)
         if isinstance(messages[0], Event):
-            return self.post("/api/events/trackBulk", b'{"events":[' + items + b"]}", self._headers)
-        return self.post("/api/users/bulkUpdate", b'{"users":[' + items + b"]" + self._end + b"}", self._headers)
+            return self.post("/api/events/trackBulk", b'{"events":[' + items + b"]}")
+        return self.post("/api/users/bulkUpdate", b'{"users":[' + items + b"]" + self._end + b"}")
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
         emails = "/email" if self._id == "email" else "/dataFields/email"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
@@ -20,6 +19,7 @@ from audience_sync.destinations.base import (
     Merge,
     Message,
 )
+from audience_sync.destinations.http.credentials import basic
 from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import HINTS, StatusTable
 from audience_sync.destinations.json_api.answers import BodyRule, at, listed, parsed_body, reasons_by_index
@@ -117,18 +117,10 @@ class MixpanelDestination(JsonApiDestination):
     def __init__(self, options: MixpanelOptions, about: Audiencing) -> None:
         super().__init__(options, about)
         key = options.token.get_secret_value()
-        basic = b64encode(f"{key}:".encode()).decode()
         self._who = f'{{"$token":{json_text(key)},"$distinct_id":'
         self._token = key
-        self._headers = {"Authorization": f"Basic {basic}"}
-        self._secrets = (*about.secrets, key, basic)
         self.has_alias = options.api_secret is not None
         self.remarks = (ANY_TOKEN, MERGES if self.has_alias else NO_MERGES)
-        if options.api_secret is not None:
-            secret = options.api_secret.get_secret_value()
-            basic = b64encode(f"{secret}:".encode()).decode()
-            self._merge_headers = {"Authorization": f"Basic {basic}"}
-            self._secrets = (*self._secrets, secret, basic)
 
     @property
     def address(self) -> str:
@@ -171,9 +163,9 @@ class MixpanelDestination(JsonApiDestination):
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         body = b"[" + b",".join(message.body for message in messages) + b"]"
         if isinstance(messages[0], Event | Merge):
-            headers = self._merge_headers if isinstance(messages[0], Merge) else self._headers
-            return self.post("/import?strict=1", body, headers)
-        return self.post("/engage?strict=1&verbose=1&ip=0", body, {})
+            key = self.options.api_secret if isinstance(messages[0], Merge) else self.options.token
+            return self.post("/import?strict=1", body, basic(key or self.options.token))
+        return self.post("/engage?strict=1&verbose=1&ip=0", body)
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
         """Return those of ``failed_records`` by index."""

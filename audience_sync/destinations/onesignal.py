@@ -92,15 +92,16 @@ class OneSignalDestination(JsonApiDestination):
 
     def __init__(self, options: OneSignalOptions, about: Audiencing) -> None:
         super().__init__(options, about)
-        key = options.api_key.get_secret_value()
-        self._headers = {"Authorization": f"Key {key}"}
-        self._secrets = (*about.secrets, key)
         self._app = f"/apps/{options.app_id}"
         self.statuses = (
             StatusTable({**STATUSES, 404: Meaning.REFUSED}, hints={**HINTS, 404: "OneSignal has no such user"})
             if options.update_only
             else StatusTable()
         )
+
+    @property
+    def credentials(self) -> Mapping[str, str]:
+        return {"Authorization": f"Key {self.options.api_key.get_secret_value()}"}
 
     @property
     def address(self) -> str:
@@ -133,10 +134,10 @@ class OneSignalDestination(JsonApiDestination):
         """Return the request for one message. An update moves the user's id from the body into the address."""
         (message,) = messages
         if isinstance(message, Event):
-            return self.post(f"{self._app}/custom_events", message.body, self._headers)
+            return self.post(f"{self._app}/custom_events", message.body)
         if not self.options.update_only:
-            return self.post(f"{self._app}/users", message.body, self._headers)
+            return self.post(f"{self._app}/users", message.body)
         user = orjson.loads(message.body)
         [(label, user_id)] = user.pop("identity").items()
         path = f"{self._app}/users/by/{quote(label, safe='')}/{quote(user_id, safe='')}"
-        return self.post(path, orjson.dumps(user), self._headers, method="PATCH")
+        return self.post(path, orjson.dumps(user), method="PATCH")

@@ -100,7 +100,6 @@ class PostHogDestination(JsonApiDestination):
         super().__init__(options, about)
         key = options.api_key.get_secret_value()
         self._begin = b'{"api_key":' + json_bytes(key) + b',"historical_migration":false,"batch":['
-        self._secrets = (*about.secrets, key)
         if options.events:
             self.remarks = (*self.remarks, GEOIP)
 
@@ -129,7 +128,7 @@ class PostHogDestination(JsonApiDestination):
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         body = self._begin + b",".join(message.body for message in messages) + b"]}"
-        return self.post("/batch/", body, {})
+        return self.post("/batch/", body)
 
 
 def _event(name: str, user_id: str, about: AudienceEvent | Alias, properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import orjson
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.destinations.base import (
@@ -41,6 +41,7 @@ from audience_sync.destinations.json_api.values import ValueTypes, plain_object_
 from audience_sync.destinations.messages.identify import derived_message_id, json_bytes, split_traits
 from audience_sync.errors import UnsendableError
 from audience_sync.model import ALIAS_KEY, Alias, AudienceEvent, IdentifyCall
+from audience_sync.redaction.secrets import collect_secrets
 from audience_sync.workspace import quote_literal
 
 #: Room in a request for what is around its items.
@@ -94,13 +95,19 @@ class JsonApiDestination(HttpDestination):
 
     def __init__(self, options: JsonApiOptions, about: Audiencing) -> None:
         super().__init__(options, about)
-        self._secrets = about.secrets
+        keys = [value.get_secret_value() for _, value in options if isinstance(value, SecretStr)]
+        self._secrets = collect_secrets([*about.secrets, *keys, *self.credentials.values()])
         self._forms: dict[tuple[bool, bool], Sequence[Item]] = {}
         self._good_names: set[str] = set()  # names that are within the limits
 
     def _is_short(self, traits_json: str) -> bool:
         """Return whether the values are surely within the limits."""
         return len(traits_json) <= self.bounds.short and not (self.checks_nested and "{" in traits_json[1:])
+
+    @property
+    def credentials(self) -> Mapping[str, str]:
+        """The headers that prove who sends."""
+        return {}
 
     @property
     def item(self) -> Item:
@@ -240,9 +247,12 @@ class JsonApiDestination(HttpDestination):
             raise UnsendableError(reason, {ALIAS_KEY: reason}) from None
         return Merge(alias.message_id, json_bytes(body))
 
-    def post(self, path: str, body: bytes, headers: Mapping[str, str], *, method: str = "POST") -> HttpRequest:
-        """Return a request with a JSON body to a path of the service."""
-        return HttpRequest(method, self.base_url + path, {"Content-Type": "application/json", **headers}, body)
+    def post(
+        self, path: str, body: bytes, headers: Mapping[str, str] | None = None, *, method: str = "POST"
+    ) -> HttpRequest:
+        """Return a request with a JSON body to a path of the service, with its credentials and further headers."""
+        sent = {"Content-Type": "application/json", **self.credentials, **(headers or {})}
+        return HttpRequest(method, self.base_url + path, sent, body)
 
     def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
         detail = excerpt(answer.body, self._secrets)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -22,6 +21,7 @@ from audience_sync.destinations.base import (
     Meaning,
     Message,
 )
+from audience_sync.destinations.http.credentials import basic
 from audience_sync.destinations.http.option_types import BaseUrl, Key
 from audience_sync.destinations.http.statuses import (
     HTML_PAGE,
@@ -36,6 +36,7 @@ from audience_sync.destinations.messages.identify import alias_bytes, message_ta
 from audience_sync.destinations.messages.split import MessageLimits, encode_within_limits, single_message_sql
 from audience_sync.keys import STANDARD_TRAITS, normalise_key
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
+from audience_sync.redaction.secrets import collect_secrets
 
 #: The traits with a meaning in Segment's identify (docs: spec/identify), and its ids.
 PROFILE_FIELDS = frozenset({*map(normalise_key, STANDARD_TRAITS), "userid", "anonymousid"})
@@ -71,10 +72,9 @@ class TrackingDestination(HttpDestination):
 
     def __init__(self, options: TrackingOptions, about: Audiencing) -> None:
         super().__init__(options, about)
-        key = options.write_key.get_secret_value()
-        basic = b64encode(f"{key}:".encode()).decode()
-        self._secrets = (*about.secrets, key, basic)
-        self._headers = {"Content-Type": "application/json", "Authorization": f"Basic {basic}"}
+        key = basic(options.write_key)
+        self._secrets = collect_secrets([*about.secrets, options.write_key.get_secret_value(), *key.values()])
+        self._headers = {"Content-Type": "application/json", **key}
         self._end = b"]}"
         self._more: Mapping[str, Any] = {} if options.integrations is None else {"integrations": options.integrations}
         self._tail = message_tail({}, self._more)

@@ -118,9 +118,22 @@ def test_a_user_who_enters_or_leaves_after_the_first_run_is_an_event(new_shop: N
         StoredEvent("bob", "Audience Exited", "vip", False),
         StoredEvent("eve", "Audience Entered", "vip", True),
     ]
-    assert {vendor: sorted(shop.state(vendor).events.values()) for vendor in WITH_EVENTS} == dict.fromkeys(
-        WITH_EVENTS, events
-    )
+    assert shop.events() == dict.fromkeys(WITH_EVENTS, events)
+
+
+def test_the_event_of_a_refused_user_comes_with_the_retry(new_shop: NewShop) -> None:
+    vendors = ("amplitude", "braze", "customerio", "iterable", "onesignal")
+    shop = new_shop(*vendors)
+    assert shop.sync().code == 0
+    shop.write_members("vip.csv", "ann", "cyd", "eve")
+    shop.meet(blocked=frozenset({"bob"}))
+    assert shop.calls("sync") == dict.fromkeys(vendors, (2, 1, 0))
+    exits = [StoredEvent("dan", "Audience Exited", "vip", False), StoredEvent("eve", "Audience Entered", "vip", True)]
+    assert shop.events() == dict.fromkeys(vendors, exits)
+    shop.meet(blocked=frozenset())
+    assert shop.calls("retry") == dict.fromkeys(vendors, (1, 0, 0))
+    exits = [StoredEvent("bob", "Audience Exited", "vip", False), *exits]
+    assert shop.events() == dict.fromkeys(vendors, exits)
 
 
 def test_events_of_hubspot_are_of_contacts_with_an_address(new_shop: NewShop) -> None:
@@ -131,7 +144,7 @@ def test_events_of_hubspot_are_of_contacts_with_an_address(new_shop: NewShop) ->
     assert shop.sync().code == 0
     shop.write_members("vip.csv", "ann@example.com", "eve@example.com")
     assert shop.sync().code == 0
-    assert sorted(shop.state("hubspot").events.values()) == [
+    assert shop.events()["hubspot"] == [
         StoredEvent("bob@example.com", "pe1_audience_left", "vip", False),
         StoredEvent("eve@example.com", "pe1_audience_entered", "vip", True),
     ]

@@ -10,7 +10,7 @@ from cli.conftest import Project, Result
 from forks import forks
 
 from .server import FakeServer
-from .state import Properties, State
+from .state import Properties, State, StoredEvent
 
 AUDIENCE = {"name": "VIP", "source": "shop", "file": "vip.csv"}
 #: Options that a fake needs for events; HubSpot has none by user id.
@@ -38,6 +38,10 @@ class Shop(Project):
     def users(self) -> dict[str, dict[str, Properties]]:
         """The users' properties at each vendor, in the snapshots' types."""
         return {vendor: self.server.users(vendor) for vendor in self.vendors}
+
+    def events(self) -> dict[str, list[StoredEvent]]:
+        """The events at each vendor, in the order of their users."""
+        return {vendor: sorted(self.state(vendor).events.values()) for vendor in self.vendors}
 
     def meet(self, **faults: Any) -> None:
         """Give the account at each vendor these faults."""

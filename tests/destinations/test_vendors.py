@@ -14,7 +14,7 @@ from audience_sync.destinations.json_api.fields import FieldsDestination
 from audience_sync.errors import FieldError, UnsendableError
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall, UserId
 
-from .receiver import Receiver, Reply
+from .receiver import NO_ANSWER, Receiver, Reply
 from .vendors import ABOUT, REQUIRED, vendor
 
 TIMESTAMP = "2026-11-23T20:51:29.084Z"
@@ -323,7 +323,7 @@ def test_an_answer_that_lists_no_properties_does_not_mean_that_all_are_missing(
 
 
 def test_nor_does_a_service_that_cannot_be_reached() -> None:
-    hubspot = hubspot_at("http://127.0.0.1:1", create_fields=True)
+    hubspot = hubspot_at("http://127.0.0.1:1", create_fields=True, give_up_after="100ms")
     with pytest.raises(FieldError, match=r"its fields can't be listed: .*refused"):
         hubspot.missing_fields(["vip"])
     with pytest.raises(FieldError, match=r"the field 'vip' can't be created: .*refused"):
@@ -334,6 +334,24 @@ def test_thousands_of_properties_are_listed(receiver: Receiver) -> None:
     properties = [{"name": f"property_{number}", "description": "x" * 500} for number in range(4_000)]
     receiver.will_answer(Reply(200, json.dumps({"results": properties}).encode()))
     assert hubspot_at(receiver.url).missing_fields(["property_3999", "vip"]) == ["vip"]
+
+
+@pytest.mark.parametrize("reply", [Reply(503), Reply(429, headers={"Retry-After": "0"}), NO_ANSWER])
+def test_properties_are_listed_again_after_a_failure_that_passes(receiver: Receiver, reply: Reply) -> None:
+    receiver.will_answer(reply, Reply(200, b'{"results":[{"name":"email"}]}'))
+    assert hubspot_at(receiver.url).missing_fields(["vip"]) == ["vip"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "requests"), [(Reply(503), 2), (Reply(429, headers={"Retry-After": "60"}), 1), (Reply(403), 1)]
+)
+def test_properties_are_listed_again_for_no_longer_than_give_up_after(
+    receiver: Receiver, reply: Reply, requests: int
+) -> None:
+    receiver.will_answer(reply)
+    with pytest.raises(FieldError, match=f"its fields can't be listed: HTTP {reply.status}"):
+        hubspot_at(receiver.url, give_up_after="500ms").missing_fields(["vip"])
+    assert len(receiver.requests) == requests
 
 
 def test_properties_are_created_only_if_the_config_allows_it(receiver: Receiver) -> None:

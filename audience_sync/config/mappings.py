@@ -24,6 +24,8 @@ def find_problems(file: ConfigFile, profile_fields: Mapping[str, Collection[str]
                 if key not in traits | audiences:
                     message = unknown_name_message("audience or trait", key, sorted(traits | audiences))
                     yield ConfigProblem((*path, "rename", key), message)
+        if not has_named:
+            yield from _unknown_external(options, sorted(audiences), path)
         yield from _repeated(options.rename, traits | audiences, path)
         yield from _unusable(options, traits, frozenset(profile_fields.get(options.type, ())), path)
     for index, entry in enumerate(file.computed_traits):
@@ -42,6 +44,15 @@ def _unknown(options: DestinationOptions, traits: Sequence[str], path: ConfigPat
         for index, key in enumerate(keys or ()):
             if key not in traits:
                 yield ConfigProblem((*path, option, index), unknown_name_message("computed trait", key, traits))
+
+
+def _unknown_external(
+    options: DestinationOptions, audiences: Sequence[str], path: ConfigPath
+) -> Iterator[ConfigProblem]:
+    """An id at the service behind a destination, of an audience that the config does not have."""
+    for key in getattr(options, "external_audience_ids", {}):
+        if key not in audiences:
+            yield ConfigProblem((*path, "external_audience_ids", key), unknown_name_message("audience", key, audiences))
 
 
 def _unusable(

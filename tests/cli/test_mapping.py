@@ -456,3 +456,50 @@ def test_a_saved_plan_is_of_one_mapping(vip: Project, receiver: Receiver) -> Non
     refused = vip.run("sync", "--plan", "plan.json")
     assert refused.code == 2
     assert "mapping of crm: planned vip as is_vip, now vip as member" in " ".join(refused.stderr.split())
+
+
+def test_a_frozen_audience_gets_its_new_name_when_it_is_unfrozen(vip: Project, receiver: Receiver) -> None:
+    configured(with_customers(vip), crm=segment(receiver, traits=[]))
+    vip.sync()
+    receiver.requests.clear()
+    vip.run("freeze", "vip")
+    configured(vip, crm=segment(receiver, traits=[], rename={"vip": "is_vip"}))
+    vip.sync()
+    assert receiver.requests == []
+    vip.run("unfreeze", "vip")
+    vip.sync()
+    assert calls(receiver)[0] == ("ada", {"is_vip": True, "vip": False})
+
+
+def test_a_retired_audience_ends_under_the_name_that_it_has(vip: Project, receiver: Receiver) -> None:
+    configured(with_customers(vip), crm=segment(receiver, traits=[], rename={"vip": "is_vip"}))
+    vip.sync()
+    receiver.requests.clear()
+    receiver.will_answer(Reply(401))
+    vip.run("retire", "vip", "--yes")
+    accept(receiver)
+    vip.configure(audiences=[], computed_traits=[TRAITS], destinations={"crm": segment(receiver, traits=[])})
+    vip.sync()
+    assert calls(receiver) == [("ada", {"is_vip": False}), ("bob", {"is_vip": False}), ("cyd", {"is_vip": False})]
+
+
+def test_a_resync_sends_everything_under_the_present_mapping(vip: Project, receiver: Receiver) -> None:
+    configured(with_customers(vip), crm=segment(receiver, traits=["plan"]))
+    vip.sync()
+    mapped = segment(receiver, traits=["plan"], rename={"vip": "is_vip"}, user_id="email")
+    configured(vip, crm=mapped)
+    vip.sync()
+    receiver.requests.clear()
+    vip.run("resync", "--destination", "crm")
+    assert calls(receiver) == [
+        ("ada@example.com", {"plan": "gold", "is_vip": True}),
+        ("bob@example.com", {"plan": "blue", "is_vip": True}),
+    ]
+
+
+def test_an_external_id_of_an_unknown_audience_is_a_problem(vip: Project, receiver: Receiver) -> None:
+    options = {"envelope": "personas", "external_audience_ids": {"vpi": "1"}}
+    configured(with_customers(vip), crm=segment(receiver, **options))
+    failed = vip.run("check")
+    assert failed.code == 2
+    assert "unknown audience `vpi`. Did you mean `vip`?" in " ".join(failed.stdout.split())

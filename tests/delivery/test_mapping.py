@@ -137,3 +137,42 @@ def test_identifiers_are_where_engage_puts_them_in_each_message() -> None:
 
 def test_the_user_id_of_the_sources_can_be_named() -> None:
     assert DestinationOptions(type="file", user_id="user_id").known_by == "user_id"
+
+
+@pytest.mark.parametrize("value", ["  ", True, ["ada@example.com"], {"home": "ada@example.com"}])
+def test_a_value_that_can_not_be_an_id_is_refused(value: Any) -> None:
+    with pytest.raises(UnsendableError):
+        mapping(user_id="email").apply(call({"vip": True}, {"email": value}))
+
+
+def test_a_number_is_an_id_as_it_is_written() -> None:
+    assert sent({"vip": True}, {"crm_id": 12345678901234567890123}, user_id="crm_id")[0] == "12345678901234567890123"
+
+
+@pytest.mark.parametrize("number", ["030 901820", "+49 1", "0049 30 901820", "ada"])
+def test_a_text_that_is_not_a_phone_number_is_refused_by_name(number: str) -> None:
+    encoded = encode(call({"mobile": number, "vip": True}), ScriptedDestination(hash=["mobile"]))
+    assert list(encoded.left_out) == ["mobile"]
+
+
+def test_an_exit_is_sent_where_lost_values_are_skipped() -> None:
+    assert sent({"vip": False, "plan": None}, on_null="skip") == ("C-1", {"vip": False})
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_empty_identifier_does_not_travel(value: str | None) -> None:
+    assert sent({"vip": True}, {"email": value}, identifiers=["email"]) == ("C-1", {"vip": True})
+
+
+def test_a_renamed_property_keeps_its_ids_behind_segment() -> None:
+    about = Audiencing("here", frozenset({"vip"}), frozenset({"loyal"}))
+    options = {"rename": {"vip": "is_vip", "loyal": "is_loyal"}, "external_audience_ids": {"vip": "aud-7"}}
+    destination = segment(about, envelope="personas", **options)
+    renamed = call({"vip": True, "loyal": True})._replace(former=(("vip", "vip"),))
+    found = [json.loads(each.body) for each in encode(renamed, destination).messages]
+    assert [(each["traits"], each["context"]["personas"]["computation_class"]) for each in found] == [
+        ({"is_vip": True}, "audience"),
+        ({"is_loyal": True}, "trait"),
+        ({"vip": False}, "audience"),
+    ]
+    assert [each["context"]["personas"].get("external_audience_id") for each in found] == ["aud-7", None, None]

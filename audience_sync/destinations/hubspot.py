@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from audience_sync.config.sections.base import USER_ID, Rate
 from audience_sync.destinations.base import (
     Answer,
+    Audiencing,
     Event,
     FieldKind,
     HttpRequest,
@@ -48,6 +49,8 @@ YES_NO = [
     {"label": "No", "value": "false", "displayOrder": 1, "hidden": False},
 ]
 NOTHING_WRITTEN = "HubSpot answered with a success and wrote nothing"
+NO_CONTACT = "HubSpot has no such contact"
+CREATES = "every user whom HubSpot does not have becomes a contact there; `update_only: true` creates none"
 #: Seconds to wait once the daily quota is used up: longer than a run waits, so that a later run sends the rest.
 DAILY_WAIT = 3_600.0
 #: The form of an e-mail address. HubSpot refuses a whole request for one that has another.
@@ -62,6 +65,7 @@ class HubSpotOptions(FieldsOptions):
     id_property: str = Field(
         "email", description="The property that a user id is: `email`, or one that was created with unique values."
     )
+    update_only: bool = Field(False, description="Create no contacts: a call for an unknown user is refused.")
     property_group: str = Field("contactinformation", description="The group of the properties that are created.")
     rate_limit: Rate | None = Field(10.0, description="Maximum number of requests per second, minute or hour.")
 
@@ -108,6 +112,13 @@ class HubSpotDestination(FieldsDestination):
             hint="the token is not accepted, or lacks a scope. Correct `destinations.NAME.token`",
         ),
         BodyRule(
+            status=404,
+            pointer="/category",
+            pattern="^OBJECT_NOT_FOUND$",
+            meaning=Meaning.REFUSED,
+            hint=NO_CONTACT,
+        ),
+        BodyRule(
             status=400,
             pointer="",
             pattern="PROPERTY_DOESNT_EXIST|[Pp]roperty .* does not exist",
@@ -144,10 +155,16 @@ class HubSpotDestination(FieldsDestination):
         | {"zip", "country", "jobtitle", "lifecyclestage", "createdate", "lastmodifieddate", "hsobjectid", "industry"}
         | {"annualrevenue", "numemployees", "salutation", "fax", "notes", "message"}
     )
-    remarks = (
+    remarks: tuple[str, ...] = (
         "every property has to exist in HubSpot: `create_fields: true` creates those that do not",
         "contacts can't be merged by user id: previous ids are not sent",
     )
+
+    def __init__(self, options: HubSpotOptions, about: Audiencing) -> None:
+        super().__init__(options, about)
+        if not options.update_only:
+            self.remarks = (*self.remarks, CREATES)
+        self._contacts = f"/crm/v3/objects/contacts/batch/{'update' if options.update_only else 'upsert'}"
 
     @property
     def own_values(self) -> frozenset[str]:
@@ -159,7 +176,7 @@ class HubSpotDestination(FieldsDestination):
 
     @property
     def address(self) -> str:
-        return f"{self.base_url}/crm/v3/objects/contacts/batch/upsert"
+        return self.base_url + self._contacts
 
     @property
     def item(self) -> Item:
@@ -211,17 +228,19 @@ class HubSpotDestination(FieldsDestination):
         return [part for group in parts for part in divided(group, self.batch_messages)]
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
-        path = "/events/v3/send/batch" if isinstance(messages[0], Event) else "/crm/v3/objects/contacts/batch/upsert"
+        path = "/events/v3/send/batch" if isinstance(messages[0], Event) else self._contacts
         body = b'{"inputs":[' + b",".join(message.body for message in messages) + b"]}"
         return self.post(path, body)
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
-        named = [
-            (trace, str(error.get("message", "")))
-            for error in listed(body, "/errors")
-            for trace in members(error, "/context/objectWriteTraceId")
-        ]
-        return named_items(messages, "/objectWriteTraceId", named)
+        """Return the contacts that an answer names: by our message id or, where none exists, by their own id."""
+        errors = list(listed(body, "/errors"))
+        by_id = [(each, _why(error)) for error in errors for each in members(error, "/context/ids")]
+        by_trace = [(each, _why(error)) for error in errors for each in members(error, "/context/objectWriteTraceId")]
+        return {
+            **named_items(messages, "/id", by_id, ignores_case=True),
+            **named_items(messages, "/objectWriteTraceId", by_trace),
+        }
 
     def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
         """Judge; a success that does not account for every contact is a refusal, which is halved."""
@@ -262,6 +281,13 @@ class HubSpotDestination(FieldsDestination):
         if name == self.options.id_property:
             body["hasUniqueValue"] = True
         return self.post(PROPERTIES, orjson.dumps(body))
+
+
+def _why(error: Mapping[str, Any]) -> str:
+    """Return the reason of an error of one contact."""
+    if error.get("category") == "OBJECT_NOT_FOUND":
+        return NO_CONTACT
+    return str(error.get("message", ""))
 
 
 def _wait(answer: Answer) -> float | None:

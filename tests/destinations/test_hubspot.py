@@ -53,6 +53,24 @@ def test_errors_of_a_partial_answer_are_found_by_our_message_id() -> None:
     assert (judgement.meaning, judgement.refused) == (Meaning.DELIVERED, {0: "HTTP 207: Property value is invalid"})
 
 
+def test_updates_create_no_contact_and_one_that_does_not_exist_is_refused_alone() -> None:
+    hubspot = vendor("hubspot", update_only=True)
+    messages = users(hubspot, *EMAILS)
+    assert hubspot.request(messages).url == "https://api.hubapi.com/crm/v3/objects/contacts/batch/update"
+    error = {"status": "error", "category": "OBJECT_NOT_FOUND", "message": "...", "context": {"ids": ["B@example.com"]}}
+    body = {"status": "COMPLETE", "results": [{"id": "1"}], "numErrors": 1, "errors": [error]}
+    judgement = judged(hubspot, 207, body, messages)
+    assert (judgement.meaning, judgement.refused) == (Meaning.DELIVERED, {1: "HTTP 207: HubSpot has no such contact"})
+    assert judged(hubspot, 404, {"category": "OBJECT_NOT_FOUND"}, messages).meaning is Meaning.REFUSED
+    assert judged(hubspot, 404, {"message": "no such path"}, messages).meaning is Meaning.STOP
+
+
+@pytest.mark.parametrize(("update_only", "shown"), [(False, True), (True, False)])
+def test_check_shows_that_users_become_contacts(update_only: bool, shown: bool) -> None:
+    remarks = vendor("hubspot", update_only=update_only).remarks
+    assert any("becomes a contact there" in each for each in remarks) == shown
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "wait"),
     [

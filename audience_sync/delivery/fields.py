@@ -37,7 +37,8 @@ def require_fields(workspace: Workspace, table: str, destination: Destination, m
 
 def _sent_names(workspace: Workspace, table: str, mapping: DestinationMapping) -> dict[str, str]:
     """Return the key of each property of the pending calls by its name at the destination."""
-    keys = [key for (key,) in workspace.all(f"select distinct unnest(json_keys(traits)) from {table}")]
+    rows = workspace.stream(f"select distinct unnest(json_keys(traits)) from {table}")  # as others read meanwhile
+    keys = [key for found in rows for (key,) in found]
     sent = [*mapping.identifiers, *(key for key in keys if key != ALIAS_KEY)]
     return {mapping.name_of(key): key for key in sent}
 
@@ -56,5 +57,6 @@ def _kind(workspace: Workspace, table: str, key: str) -> FieldKind:
         FieldKind.DATE: f"{is_text} and regexp_full_match(value, '{_DAY}')",
         FieldKind.DATETIME: f"{is_text} and regexp_full_match(value, '{_TIME}')",
     }
-    found = workspace.one(f"select {', '.join(f'bool_and({each})' for each in conditions.values())} from ({values})")
+    query = f"select {', '.join(f'bool_and({each})' for each in conditions.values())} from ({values})"
+    ((found,),) = workspace.stream(query)
     return next((kind for kind, holds in zip(conditions, found, strict=True) if holds), FieldKind.TEXT)

@@ -160,7 +160,8 @@ class CallReader:
     def _former_texts(self) -> list[str]:
         """Return the different texts in the column ``former``, the most frequent first."""
         query = f"select former from {self.table} where former is not null group by former order by count(*) desc"
-        return [text for (text,) in self.workspace.all(f"{query} limit {MOST_FORMER}")]
+        rows = self.workspace.stream(f"{query} limit {MOST_FORMER}")  # as others read meanwhile
+        return [text for found in rows for (text,) in found]
 
     @property
     def _rows(self) -> Query:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
 from pydantic import Field
 
-from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Meaning, Merge, Message
+from audience_sync.destinations.base import Answer, Audiencing, Event, HttpRequest, Judgement, Meaning, Merge, Message
 from audience_sync.destinations.http.option_types import Key
-from audience_sync.destinations.json_api.answers import BodyRule, members, named_items
+from audience_sync.destinations.json_api.answers import BodyRule, at, members, named_items, parsed_body
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions, split_kinds
 from audience_sync.destinations.json_api.ids import epoch_milliseconds
 from audience_sync.destinations.json_api.item import Item, Part
@@ -26,6 +27,7 @@ NO_USERS = frozenset(
     | {"lmy47d", "00000000-0000-0000-0000-000000000000"}
 )
 NO_MAPPING = "previous ids are not sent: User Mapping is an add-on of Amplitude (`user_mapping: true`)"
+STATUS_OK, FIRST_ERROR_STATUS = 200, 400
 WRONG_KEY = "the key is not accepted. Correct `destinations.NAME.api_key`, or the region"
 #: Addresses of User Mapping, which has hosts of its own.
 USER_MAPPING_HOSTS: Mapping[str, str] = {"us": "https://api.amplitude.com", "eu": "https://api.eu.amplitude.com"}
@@ -142,6 +144,13 @@ class AmplitudeDestination(JsonApiDestination):
         base = self.options.url or USER_MAPPING_HOSTS[self.options.region]
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return HttpRequest("POST", f"{base}/usermap", headers, body)
+
+    def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
+        """Judge; the code in the body counts, as in Amplitude's own libraries, if the status is a success."""
+        code = at(parsed_body(answer), "/code")
+        if answer.status == STATUS_OK and isinstance(code, int) and code >= FIRST_ERROR_STATUS:
+            answer = replace(answer, status=code)
+        return super().judge(answer, messages)
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
         """Return the events that a refusal names: Amplitude then accepted none of the request."""

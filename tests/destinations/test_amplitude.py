@@ -81,6 +81,21 @@ def test_events_that_a_refusal_names_have_the_reason_of_their_list() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("body", "meaning"),
+    [
+        ({"code": 400, "error": "Invalid API key: 0123abc"}, Meaning.STOP),
+        ({"code": 400, "error": "Request missing required field"}, Meaning.REFUSED),
+        ({"code": 429, "error": "Too many requests"}, Meaning.SLOW_DOWN),
+        ({"code": 500, "error": "Internal error"}, Meaning.RETRY),
+        ({"code": 200, "events_ingested": 1}, Meaning.DELIVERED),
+        ({"code": 100, "success": True}, Meaning.DELIVERED),
+    ],
+)
+def test_the_code_in_the_body_of_a_success_counts(body: Any, meaning: Meaning) -> None:
+    assert judged(vendor("amplitude"), 200, body, users(vendor("amplitude"), "C-00001")).meaning is meaning
+
+
 def test_a_success_may_be_the_word_success() -> None:
     assert judged(vendor("amplitude"), 200, b"success", users(vendor("amplitude"), "a")).meaning is Meaning.DELIVERED
 

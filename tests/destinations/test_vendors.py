@@ -319,7 +319,7 @@ def test_an_answer_that_lists_no_properties_does_not_mean_that_all_are_missing(
 ) -> None:
     receiver.will_answer(Reply(200, body))
     with pytest.raises(FieldError, match=f"its fields can't be listed: .*{reason}"):
-        hubspot_at(receiver.url).missing_fields(["vip"])
+        hubspot_at(receiver.url, give_up_after="100ms").missing_fields(["vip"])
 
 
 def test_nor_does_a_service_that_cannot_be_reached() -> None:

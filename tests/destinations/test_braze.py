@@ -10,8 +10,8 @@ import pytest
 from audience_sync.destinations.base import Answer, Meaning, Message
 from audience_sync.model import Alias, AudienceEvent, UserId
 
-from .test_vendors import TIMESTAMP, call, judged, refused_properties, users
-from .vendors import vendor
+from .test_vendors import judged
+from .vendors import TIMESTAMP, call, refused_properties, users, vendor
 
 ENTERED = AudienceEvent("vip", True, "e-1", TIMESTAMP)
 

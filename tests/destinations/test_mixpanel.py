@@ -12,8 +12,8 @@ from audience_sync.destinations.base import Meaning
 from audience_sync.errors import UnsendableError
 from audience_sync.model import Alias, AudienceEvent, UserId
 
-from .test_vendors import TIMESTAMP, call, judged, refused_properties, users
-from .vendors import vendor
+from .test_vendors import judged
+from .vendors import TIMESTAMP, call, refused_properties, users, vendor
 
 SECRET = "an-invented-secret"
 

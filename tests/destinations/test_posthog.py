@@ -11,8 +11,8 @@ from audience_sync.destinations.base import Answer, Meaning
 from audience_sync.errors import UnsendableError
 from audience_sync.model import Alias, AudienceEvent, UserId
 
-from .test_vendors import TIMESTAMP, call, judged, refused_properties
-from .vendors import vendor
+from .test_vendors import judged
+from .vendors import TIMESTAMP, call, refused_properties, vendor
 
 
 @pytest.mark.parametrize("user", ["anonymous", "Guest", "null", "undefined", "NaN", "0", "[object Object]"])

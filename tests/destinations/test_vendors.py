@@ -9,38 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audience_sync.destinations.base import Answer, FieldKind, HttpDestination, Judgement, Meaning, Merge, Message
+from audience_sync.destinations.base import Answer, FieldKind, HttpDestination, Judgement, Meaning, Merge
 from audience_sync.destinations.json_api.fields import FieldsDestination
 from audience_sync.errors import FieldError, UnsendableError
-from audience_sync.model import Alias, AudienceEvent, IdentifyCall, UserId
+from audience_sync.model import Alias, AudienceEvent, UserId
 
 from .receiver import NO_ANSWER, Receiver, Reply
-from .vendors import ABOUT, REQUIRED, vendor
-
-TIMESTAMP = "2026-11-23T20:51:29.084Z"
-
-
-def call(user: str = "C-00001", message_id: str = "m-1", **traits: Any) -> IdentifyCall:
-    return IdentifyCall(UserId(user), json.dumps(traits or {"vip": True}), message_id, TIMESTAMP)
-
-
-def users(destination: HttpDestination, *names: str) -> list[Message]:
-    return [destination.encode(call(name, f"m-{number}"))[0] for number, name in enumerate(names, 1)]
+from .vendors import ABOUT, REQUIRED, TIMESTAMP, call, refused_properties, sent, users, vendor
+from .vendors import judged as judged_messages
 
 
 def judged(destination: HttpDestination, status: int, body: Any, *names: str, **headers: str) -> Judgement:
-    answer = Answer(status, json.dumps(body).encode(), headers=headers)
-    return destination.judge(answer, users(destination, *names or ("C-00001",)))
-
-
-def body_of(destination: HttpDestination, message: Message) -> Any:
-    return json.loads(destination.request([message]).body)
-
-
-def refused_properties(destination: HttpDestination, **traits: Any) -> dict[str, str]:
-    with pytest.raises(UnsendableError) as caught:
-        destination.encode(call(**traits))
-    return caught.value.properties
+    """The meaning of an answer to calls of these users."""
+    return judged_messages(destination, status, body, users(destination, *names or ("C-00001",)), **headers)
 
 
 REGIONS = [
@@ -104,7 +85,7 @@ def test_no_form_of_an_answer_is_an_error_of_the_destination(name: str, body: An
 def test_amplitude_accepts_short_ids_because_each_request_asks_for_it() -> None:
     amplitude = vendor("amplitude")
     [message] = amplitude.encode(call("7"))
-    assert body_of(amplitude, message)["options"] == {"min_id_length": 1}
+    assert sent(amplitude, message)["options"] == {"min_id_length": 1}
 
 
 def test_an_id_that_amplitude_would_drop_is_refused_with_its_length() -> None:
@@ -395,7 +376,7 @@ def test_iterable_names_users_by_e_mail_in_any_case() -> None:
 def test_an_email_project_creates_users_by_id_too() -> None:
     iterable = vendor("iterable", project="email")
     [message] = iterable.encode(call())
-    assert body_of(iterable, message)["users"] == [
+    assert sent(iterable, message)["users"] == [
         {"userId": "C-00001", "preferUserId": True, "dataFields": {"vip": True}}
     ]
 
@@ -491,7 +472,7 @@ def test_values_and_removed_values_are_one_event_at_posthog() -> None:
 
 
 def test_the_uuid_of_a_call_is_the_same_whenever_it_is_sent() -> None:
-    [first], [again], [other] = (vendor("posthog").encode(call(message_id=each)) for each in ("m-1", "m-1", "m-2"))
+    [first], [again], [other] = (vendor("posthog").encode(call("C-00001", each)) for each in ("m-1", "m-1", "m-2"))
     assert json.loads(first.body)["uuid"] == json.loads(again.body)["uuid"] != json.loads(other.body)["uuid"]
 
 

@@ -23,6 +23,8 @@ from audience_sync.destinations.messages.identify import json_text
 from audience_sync.errors import UnsendableError
 from audience_sync.model import AudienceEvent
 
+CREATES = "every user whom OneSignal does not have is created there; `update_only: true` creates none"
+UPDATES = "OneSignal may answer an update of a user whom it does not have with a success, and stores nothing then"
 #: Ids that an address can't have: they mean the folder itself, and the one above.
 NO_ADDRESSES = (".", "..")
 #: Labels of the ids by which an event may name its user.
@@ -84,7 +86,7 @@ class OneSignalDestination(JsonApiDestination):
         ),
     )
     profile_fields = frozenset({"externalid", "onesignalid"})
-    remarks = (
+    remarks: tuple[str, ...] = (
         "OneSignal accepts one user in a request, so that a first run of many users is slow",
         "the number of tags of a user is limited by the plan; a call over it is refused",
         "users can't be merged: previous ids are not sent",
@@ -92,6 +94,7 @@ class OneSignalDestination(JsonApiDestination):
 
     def __init__(self, options: OneSignalOptions, about: Audiencing) -> None:
         super().__init__(options, about)
+        self.remarks = (*self.remarks, UPDATES if options.update_only else CREATES)
         self._app = f"/apps/{options.app_id}"
         self.statuses = (
             StatusTable({**STATUSES, 404: Meaning.REFUSED}, hints={**HINTS, 404: "OneSignal has no such user"})

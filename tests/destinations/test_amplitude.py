@@ -159,3 +159,7 @@ def test_previous_ids_are_not_sent_without_the_add_on_and_check_shows_it() -> No
     assert vendor("amplitude").remarks[-1].startswith("previous ids are not sent: User Mapping is an add-on")
     assert vendor("amplitude", user_mapping=True).has_alias
     assert len(vendor("amplitude", user_mapping=True).remarks) == 1
+
+
+def test_check_shows_that_a_property_appears_only_at_the_next_event() -> None:
+    assert vendor("amplitude").remarks[0] == "Amplitude shows a property only from the user's next event on"

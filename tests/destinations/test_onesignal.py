@@ -129,3 +129,17 @@ def test_an_id_in_an_address_arrives_as_it_was_written(user: str, path: str, rec
     transport.send(users(onesignal, user))
     transport.close()
     assert receiver.requests[0].path == f"/apps/app-1/users/by/external_id/{path}"
+
+
+@pytest.mark.parametrize(
+    ("update_only", "remark"),
+    [
+        (False, "every user whom OneSignal does not have is created there; `update_only: true` creates none"),
+        (
+            True,
+            "OneSignal may answer an update of a user whom it does not have with a success, and stores nothing then",
+        ),
+    ],
+)
+def test_check_shows_what_becomes_of_an_unknown_user(update_only: bool, remark: str) -> None:
+    assert vendor("onesignal", update_only=update_only).remarks[-1] == remark

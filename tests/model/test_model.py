@@ -1,6 +1,6 @@
 """Every destination gets the right values, whatever happened before. The command line against a model.
 
-A longer search: python tests/model/long_search.py --examples 100 --postgresql --types braze hubspot
+A longer search: python tests/model/long_search.py --examples 100 --postgresql
 """
 
 from __future__ import annotations
@@ -19,14 +19,3 @@ def test_every_destination_comes_to_believe_the_truth(harness: Harness) -> None:
     search(harness, settings(COMMON, max_examples=5, stateful_step_count=12))
     assert harness.done["checks"] >= 5
     assert harness.done["kills"] > 0
-
-
-@pytest.mark.parametrize(
-    "harness",
-    [("sqlite", None, ("braze", "hubspot")), ("sqlite", None, ("iterable", "segment"))],
-    indirect=True,
-    ids=["braze and hubspot", "iterable and segment"],
-)
-def test_vendors_come_to_have_the_truth_too(harness: Harness) -> None:
-    search(harness, settings(COMMON, max_examples=2, stateful_step_count=8))
-    assert harness.done["checks"] >= 2

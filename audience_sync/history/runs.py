@@ -35,7 +35,8 @@ _RUN_HOLDS = """
 def last_runs(connection: Connection, *, key: str | None = None, limit: int = 20) -> list[Row]:
     """Read the last runs, newest first; with ``key`` their results for that audience."""
     if key is None:
-        return _rows(connection, _LAST_RUNS, limit=limit)
+        rows = _rows(connection, _LAST_RUNS, limit=limit)
+        return [{name: each[name] for name in each if name != "mappings_held" or each[name]} for each in rows]
     return _rows(
         connection,
         'select a.run, r.started_at, r.seconds, a.status, a.members_before, a.members_after, a.entered, a."left", '
@@ -58,7 +59,7 @@ def one_run(connection: Connection, run: RunId) -> dict[str, Any]:
         "deliveries": _run_rows(connection, "deliveries", run, "destination"),
         "refused_calls": _run_rows(connection, "refused_calls", run, "destination, user_id"),
         "refusals": _run_rows(connection, "refusals", run, "destination, user_id"),
-        "mappings": _mappings(connection, run),
+        **({"mappings": mappings} if (mappings := _mappings(connection, run)) else {}),
         "invalid_rows": _run_rows(connection, "invalid_rows", run, 'audience_key, file, "row"'),
         "no_longer_kept": [each.value for each, through in pruned_through(connection).items() if run <= through],
     }

@@ -251,11 +251,12 @@ class Shop(MappingRules):
                 self._check_user(user, name, receiver.belief.users)
 
     def _check_user(self, user: str, name: str, users: dict[str, dict[str, Any]]) -> None:
-        """What was sent before the user was erased is the destination's to forget."""
+        """What was sent before the user was erased is the destination's to forget, and no frozen audience has them."""
         mapped, there = self.mapped[name], self.id_at(name, user)
         believed = users.get(there or "", {})
         for key, value in self._truth(user).items():
-            if there is None or not mapped.is_sent(key, value) or (user in self.erased and not value):
+            is_erased = user in self.erased and (not value or key in self.frozen)
+            if there is None or not mapped.is_sent(key, value) or is_erased:
                 continue
             nothing = None if key in TRAITS else False
             found, expected = believed.get(mapped.name(key), nothing), mapped.value(key, value)

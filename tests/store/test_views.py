@@ -48,7 +48,6 @@ def test_a_run_sums_up_its_audiences_and_destinations(week: Store) -> None:
             "pending": 0,
             "error": NO_FILE,
             "traits_held": 0,
-            "mappings_held": 0,
         }
     ]
 

@@ -92,7 +92,7 @@ def _run_notes(run: Row, names: Sequence[str]) -> Iterator[str]:
     facts = [_cell(name, run[name]) for name in ("started_at", "command", "seconds") if name not in names]
     if any(facts):
         yield ", ".join(str(each) for each in facts if each)
-    held = [pluralize(run[name], what) for name, what in _HELD if run[name]]
+    held = [pluralize(run[name], what) for name, what in _HELD if run.get(name)]
     if held:
         yield f"{' and '.join(held)} held"
     for name in ("refused", "pending"):

@@ -93,7 +93,7 @@ def _blocks(run: Row, screen: Screen, ask: Callable[[str], str]) -> Iterator[lis
     if run["trait_users_changed"] is not None:
         yield [f"Computed traits: {pluralize(run['trait_users_changed'], 'user')} changed."]
     yield _destinations(deliveries, screen)
-    yield _mappings(run["mappings"], screen)
+    yield _mappings(run.get("mappings", ()), screen)
     yield from (_failed(each, screen) for each in audiences if each["status"] == "failed")
     if error := _run_error(run):
         yield ["Failed: the run", *labelled([("Reason", one_line(error))], screen)]

@@ -112,6 +112,8 @@ def _status_json(line: PropertyStatus) -> dict[str, Any]:
 def _call_json(found: Explanation, view: DestinationView, call: Call) -> dict[str, Any]:
     values = {key: value_json(each)["value"] for key, each in sorted(call.values.items())}
     forms = sorted(view.forms(call).items())
+    if not forms:
+        return {**_answer_json(call), "outcome": call.outcome, "properties": values}
     sent_as = {
         "user_id": view.sent_id(call, found.versions) or found.user_id,
         "names": {key: form.name for key, form in forms if form.name},

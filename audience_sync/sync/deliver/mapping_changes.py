@@ -109,11 +109,13 @@ class MappingGuard:
                 )
 
     def _new_and_dropped(self, before: DestinationState, after: DestinationState) -> Iterator[MappingChange]:
-        """A property that exists already, and that the destination gets from this run on, or no longer."""
+        """A computed trait that exists already, and that the destination gets from this run on, or no longer."""
         for key, each in after.subscriptions.items():
             old = before.subscriptions.get(key)
             was_active, is_active = old is not None and old.ended_run is None, each.ended_run is None
-            if was_active == is_active or key == ALIAS_KEY or key not in self.context.stored.properties:
+            known = self.context.stored.properties.get(key)
+            is_trait = known is not None and known.kind is PropertyKind.COMPUTED_TRAIT and key != ALIAS_KEY
+            if was_active == is_active or not is_trait:
                 continue
             kind = MappingKind.NEW if is_active else MappingKind.DROPPED
             yield MappingChange(kind=kind, key=key, before=None, after=None, users=self._count(key))

@@ -81,10 +81,15 @@ class Forecast:
             "refused": self.refused,
             "refusals": [{"user_id": user, "reason": why} for user, why in self.refusals.items()],
             "withheld": self.withheld,
-            "missing_fields": list(self.missing_fields),
-            "fields_problem": self.fields_problem or None,
+            **self._fields_json(),
             "samples": [{"user_id": call.user_id, "traits": call.traits} for call in self.samples],
         }
+
+    def _fields_json(self) -> dict[str, Any]:
+        """The fields that are missing, at a destination that needs fields; otherwise nothing."""
+        if not (self.missing_fields or self.fields_problem):
+            return {}
+        return {"missing_fields": list(self.missing_fields), "fields_problem": self.fields_problem or None}
 
     def add(self, batch: Batch, destination: Destination, calls: CallReader) -> None:
         """Count a batch and its requests, and show the first calls. ``calls`` reads the users of the batch."""

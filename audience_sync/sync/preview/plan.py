@@ -153,7 +153,7 @@ class RunPreview:
             "warnings": list(found.warnings),
             "errors": list(found.errors),
             "held": list(found.held),
-            "mapping_changes": mappings_json(found.mappings),
+            **({"mapping_changes": mappings_json(found.mappings)} if found.mappings else {}),
             **left_alone_json(found.skipped_users),
             "command": self.command,
         }

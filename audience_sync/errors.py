@@ -134,6 +134,10 @@ class UnsendableError(AudienceSyncError):
         self.properties = dict(properties or {})
 
 
+class NoIdentifierError(UnsendableError):
+    """The user lacks every value by which a destination knows users: no part of the call can be sent."""
+
+
 class OwnCodeError(UnsendableError):
     """A destination's own code fails at this call. If it fails at all calls, the destination stops instead."""
 

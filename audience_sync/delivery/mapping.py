@@ -12,7 +12,7 @@ from audience_sync.config.sections.base import USER_ID, DestinationOptions
 from audience_sync.delivery.state.cursors import SentForm, SentId, Subscription
 from audience_sync.destinations.base import Destination
 from audience_sync.destinations.messages.identify import object_json, split_traits
-from audience_sync.errors import UnsendableError
+from audience_sync.errors import NoIdentifierError, UnsendableError
 from audience_sync.model import AudienceEvent, IdentifyCall, RunId, UserId
 
 #: A value that is a SHA-256 already.
@@ -69,7 +69,11 @@ class DestinationMapping:
         return bool(self.current_traits or self.rename or self.hashed or self.skips_null)
 
     def apply(self, call: IdentifyCall) -> IdentifyCall:
-        """Return the call for the destination. Raises UnsendableError for a user without the id that it needs."""
+        """Return the call for the destination.
+
+        Raises NoIdentifierError for a user without the id or the identifiers that it needs, and UnsendableError for
+        values that can't be hashed.
+        """
         if not (self.changes_calls or call.former):
             return call
         current = dict(split_traits(call.identifiers))
@@ -77,6 +81,8 @@ class DestinationMapping:
         current.update({key: value for key, value in changed.items() if key in current or key in self.current_traits})
         sent = {key: value for key, value in changed.items() if not (self.skips_null and value == "null")}
         identifiers = {key: current[key] for key in self.identifiers if current.get(key, "null") not in _MISSING}
+        if self.identifiers and not identifiers:
+            raise NoIdentifierError(self._missing_identifiers)
         if not self.places_identifiers:
             sent = {**{key: value for key, value in identifiers.items() if key not in changed}, **sent}
         placed = object_json(self._pairs(identifiers))
@@ -86,6 +92,16 @@ class DestinationMapping:
             identifiers=placed,
             events=tuple(self._event(each, placed) for each in call.events),
         )
+
+    @property
+    def _missing_identifiers(self) -> str:
+        """Why a user with none of the identifiers is refused."""
+        first, *others = self.identifiers
+        if not others:
+            return f"the user has no {first}, which this destination's `identifiers` need"
+        *middle, last = others
+        named = f"neither {', '.join((first, *middle))} nor {last}"
+        return f"the user has {named}, and this destination's `identifiers` need one of them"
 
     def own_key(self, name: str) -> str | None:
         """Return our key for a name at the destination; None for a former name, which only ends there."""
@@ -105,7 +121,7 @@ class DestinationMapping:
             text = _hash(self.user_id, text)
         value = json.loads(text)
         if value is None or (isinstance(value, str) and not value.strip()):
-            raise UnsendableError(f"the user has no {self.user_id}, by which this destination knows users")
+            raise NoIdentifierError(f"the user has no {self.user_id}, by which this destination knows users")
         if isinstance(value, bool | list | dict):
             raise UnsendableError(f"{self.user_id} is neither a text nor a number, so that it can't be the user's id")
         return value if isinstance(value, str) else text

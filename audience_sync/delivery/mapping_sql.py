@@ -84,7 +84,7 @@ def _carries(key: str) -> str:
 
 
 def _with_identifiers(mapping: DestinationMapping) -> str:
-    """Return the traits after the identifiers that have a value and are not among them."""
+    """Return the traits after the identifiers that have a value and are not among them. NULL if none has one."""
     keys, pairs = mapping.identifiers, []
     for key in keys:
         pair = f"{_name(key)} || {_value('identifiers', key, _FLAT_IDENTIFIERS)}"
@@ -96,7 +96,14 @@ def _with_identifiers(mapping: DestinationMapping) -> str:
     carries_all = " and ".join(map(_carries, keys))
     is_flat = "" if mapping.current_traits == keys[:1] else f"when {_FLAT_IDENTIFIERS} "
     otherwise = f"else {merged}" if not is_flat else f"{is_flat}then {merged}"
-    return f"case when identifiers = '{{}}' or ({carries_all}) then traits {otherwise} end"
+    has_one = " or ".join(map(_has_value, keys))
+    return f"case when not ({has_one}) then null when {carries_all} then traits {otherwise} end"
+
+
+def _has_value(key: str) -> str:
+    """Return whether a user surely has an identifier."""
+    missing = [f"not contains(identifiers, {_name(key, each)})" for each in ("null", '""')]
+    return f"(contains(identifiers, {_name(key)}) and {' and '.join(missing)})"
 
 
 #: The traits without those that are null. NULL if none is left. No text begins like the end of a key.

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from destinations.examples import segment
+from destinations.vendors import vendor
 
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.delivery.mapping import DestinationMapping, mapping_of
@@ -51,7 +52,71 @@ def test_a_changed_identifier_is_sent_once_with_its_new_value() -> None:
 
 
 def test_an_identifier_that_a_user_lacks_is_left_out() -> None:
-    assert sent({"vip": True}, {"email": None}, identifiers=["email", "phone"]) == ("C-1", {"vip": True})
+    phone = {"phone": "+49 30 901820"}
+    for email in ({}, {"email": None}, {"email": ""}):
+        assert sent({"vip": True}, {**phone, **email}, identifiers=["email", "phone"]) == (
+            "C-1",
+            {**phone, "vip": True},
+        )
+
+
+@pytest.mark.parametrize(
+    ("identifiers", "reason"),
+    [
+        (["email"], "the user has no email, which this destination's `identifiers` need"),
+        (
+            ["email", "phone"],
+            "the user has neither email nor phone, and this destination's `identifiers` need one of them",
+        ),
+        (
+            ["email", "phone", "crm_id"],
+            "the user has neither email, phone nor crm_id, and this destination's `identifiers` need one of them",
+        ),
+    ],
+)
+@pytest.mark.parametrize("current", [{}, {"email": None, "phone": ""}, {"plan": "gold"}])
+def test_a_user_with_none_of_the_identifiers_is_refused_with_their_names(
+    identifiers: list[str], reason: str, current: dict[str, Any]
+) -> None:
+    with pytest.raises(UnsendableError) as refused:
+        mapping(identifiers=identifiers).apply(call({"vip": True}, current))
+    assert str(refused.value) == reason
+
+
+NO_NUMBER = "'phone' is not an international phone number (+49 30 ...), so that it can't be hashed"
+
+
+@pytest.mark.parametrize("number", ["0301234", "call me", "+49"])
+def test_an_identifier_that_can_not_be_hashed_is_refused_alone(number: str) -> None:
+    options: dict[str, Any] = {"identifiers": ["email", "phone"], "hash": ["phone"], "traits": ["phone"]}
+    encoded = encode(call({"vip": True, "phone": number}, {**ADA, "phone": number}), segment(**options))
+    [message] = encoded.messages
+    assert json.loads(message.body)["traits"] == {"email": "ada@example.com", "vip": True}
+    assert (encoded.unsendable, encoded.left_out) == ("", {"phone": NO_NUMBER})
+
+
+@pytest.mark.parametrize("number", ["0301234", "call me", "+49"])
+def test_an_identifier_that_can_not_be_hashed_is_left_out_of_later_calls(number: str) -> None:
+    options: dict[str, Any] = {"identifiers": ["email", "phone"], "hash": ["phone"]}
+    encoded = encode(call({"vip": False}, {**ADA, "phone": number}), segment(**options))
+    [message] = encoded.messages
+    assert json.loads(message.body)["traits"] == {"email": "ada@example.com", "vip": False}
+    assert (encoded.unsendable, encoded.left_out) == ("", {})
+
+
+@pytest.mark.parametrize("traits", [{"vip": True}, {"vip": True, "phone": "0301234"}, {"phone": "0301234"}])
+def test_a_user_whose_only_identifier_can_not_be_hashed_is_refused_with_its_reason(traits: dict[str, Any]) -> None:
+    encoded = encode(call(traits, {"phone": "0301234"}), segment(identifiers=["phone"], hash=["phone"]))
+    assert (encoded.messages, encoded.unsendable) == ((), NO_NUMBER)
+
+
+def test_an_identifier_that_the_service_can_not_store_is_left_out() -> None:
+    long = {"email": "a" * 300 + "@example.com"}
+    destination = vendor("mixpanel", identifiers=["email", "phone"], rename={"email": "mail"})
+    encoded = encode(call({"vip": True}, {**ADA, **long}), destination)
+    [message] = encoded.messages
+    assert json.loads(message.body)["$set"] == {"$phone": "+49 30 901820", "vip": True}
+    assert encode(call({"vip": True}, long), destination).unsendable.startswith("'mail' has 312 bytes and Mixpanel")
 
 
 def test_a_user_is_known_by_a_trait() -> None:

@@ -112,8 +112,10 @@ class MappingRules(RetireRules):
         return self.emails.get(user, *previous)
 
     def id_at(self, destination: str, user: str) -> str | None:
-        """The id of a user there; None for one without it."""
+        """The id of a user there; None for one without it, or without an identifier that the destination needs."""
         mapped, found = self.mapped[destination], self.address_of(user)
+        if found is None and "email" in mapped.options.get("identifiers", ()):
+            return None
         if not mapped.knows_by_email():
             return user
         return None if found is None else str(mapped.value("email", found))

@@ -73,6 +73,12 @@ def users_with_new_id(log: TableName, user_id: str, reached: Expression, conditi
     )
 
 
+def users_with_new_identifiers(log: TableName, identifiers: Sequence[str], reached: Expression) -> Query:
+    """Return a query for users who have new values of identifiers: what was refused without them can be sent."""
+    keys = ", ".join(map(quote_literal, identifiers))
+    return Query(f"select user_id from {log} where key in ({keys}) and value is not null and run_id > {reached}")
+
+
 def add_values_under_new_ids(
     workspace: Workspace,
     items: TableName,

@@ -18,6 +18,7 @@ from audience_sync.delivery.pending.mapped import (
     add_values_under_new_ids,
     former_names,
     users_with_new_id,
+    users_with_new_identifiers,
 )
 from audience_sync.delivery.pending.merge import merge_per_user
 from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription
@@ -111,7 +112,8 @@ def pending_calls(
     log = _logged_changes(inputs, rules, reached)
     moved = users_with_new_id(inputs.log, mapped.user_id, reached, condition) if mapped.user_id else None
     changed_users = [Query(f"select user_id from ({log})"), *(backfill.users for backfill in backfills)]
-    changed_users += [Query(f"select user_id from ({moved})")] if moved else []
+    if mapped.identifiers:
+        changed_users.append(users_with_new_identifiers(inputs.log, mapped.identifiers, reached))
     values = [log, *_undelivered_values(inputs, subscriptions, changed_users, retry=retry_refused)]
     items = workspace.table("items", f"from ({_newest_per_key(values)}) where {condition}")
     repeated = [

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from audience_sync.delivery.mapping import DestinationMapping, mapping_of
 from audience_sync.destinations.base import Destination, Message
 from audience_sync.destinations.messages.identify import derived_message_id, object_json, split_traits
-from audience_sync.errors import OwnCodeError, UnsendableError
+from audience_sync.errors import NoIdentifierError, OwnCodeError, UnsendableError
 from audience_sync.model import ALIAS_KEY, Alias, IdentifyCall, UserId
 
 
@@ -72,6 +72,7 @@ def encode(call: IdentifyCall, destination: Destination, mapping: DestinationMap
     """
     mapping = mapping or mapping_of(destination)
     left_out: dict[str, str] = {}
+    identifiers_left_out: dict[str, str] = {}
     rest = call
     while True:
         try:
@@ -81,16 +82,33 @@ def encode(call: IdentifyCall, destination: Destination, mapping: DestinationMap
                 call.user_id,
                 CallDetails(messages=_messages(rest, destination, mapping), left_out=left_out),
             )
+        except NoIdentifierError as error:
+            reason = "; ".join(identifiers_left_out.values()) or str(error)
+            return EncodedCall(call.message_id, b"", call.user_id, CallDetails(unsendable=reason))
         except UnsendableError as error:
-            known = error.properties or _unsendable_alone(rest, destination, mapping)
-            found = {key: why for key, why in known.items() if key in _keys(rest)}
+            unsendable = error.properties or _unsendable_alone(rest, destination, mapping)
+            found = {key: why for key, why in unsendable.items() if key in _keys(rest)}
             left_out.update(found)
-            if found and (others := _keys(call).difference(left_out)):
-                rest = part_of(call, others)
+            identifiers = {key: why for key, why in unsendable.items() if key in _optional_identifiers(rest, mapping)}
+            identifiers_left_out.update(identifiers)
+            others = _keys(call).difference(left_out)
+            if others and (found or identifiers):
+                rest = _without_identifiers(part_of(call, others) if left_out else call, identifiers_left_out)
                 continue
             reason = "; ".join(left_out.values()) if found else str(error)
             is_fault = isinstance(error, OwnCodeError)
             return EncodedCall(call.message_id, b"", call.user_id, CallDetails(unsendable=reason, is_fault=is_fault))
+
+
+def _optional_identifiers(call: IdentifyCall, mapping: DestinationMapping) -> frozenset[str]:
+    """Return the identifiers of a call without which it may still be sent."""
+    found = {key for key, _ in split_traits(call.identifiers)}
+    return frozenset(mapping.identifiers).intersection(found) - {mapping.user_id}
+
+
+def _without_identifiers(call: IdentifyCall, keys: Collection[str]) -> IdentifyCall:
+    pairs = split_traits(call.identifiers)
+    return call._replace(identifiers=object_json((key, value) for key, value in pairs if key not in keys))
 
 
 def _messages(call: IdentifyCall, destination: Destination, mapping: DestinationMapping) -> tuple[Message, ...]:

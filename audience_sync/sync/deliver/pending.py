@@ -89,7 +89,7 @@ def read_pending(
     """The stored changes that are pending at some destination, and the refused and withheld values."""
     workspace = context.workspace
     floors = [log_floor(*share) for state in states.values() for share in _shares(state)]
-    floors += [run for state in states.values() if _user_trait(context, state) for run in _reached_runs(state)]
+    floors += [run for state in states.values() if _needs_traits(context, state) for run in _reached_runs(state)]
     floor = min(floors, default=MAX_RUN)
     query = (
         select(changes.c.user_id, properties.c.key, changes.c.value, changes.c.run_id)
@@ -103,6 +103,11 @@ def read_pending(
         withheld=_read_undelivered(connection, workspace, withheld_values),
         aliases=context.aliases.sent,
     )
+
+
+def _needs_traits(context: RunContext, state: DestinationState) -> bool:
+    """Whether a new value of a trait may make calls sendable that were refused without it."""
+    return bool(context.settings.destinations[state.name].identifiers or _user_trait(context, state))
 
 
 def _user_trait(context: RunContext, state: DestinationState) -> str | None:

@@ -1,0 +1,83 @@
+"""A user without any identifier of a destination is refused there, and sent when one comes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from destinations.receiver import Receiver
+
+from .conftest import Project, calls, segment
+
+CUSTOMERS = "user_id,email,phone\nada,ada@example.com,+4930901820\nbob,,+4930901821\ncyd,,\n"
+
+
+def configured(project: Project, customers: str, **destinations: Any) -> Project:
+    (project.folder / "customers.csv").write_text(customers)
+    project.configure(
+        audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+        computed_traits=[{"source": "shop", "file": "customers.csv", "traits": ["email", "phone"]}],
+        destinations=destinations,
+    )
+    return project
+
+
+@pytest.mark.parametrize(
+    ("identifiers", "sent", "reason"),
+    [
+        (["email"], ["ada"], "2  the user has no email, which this destination's `identifiers` need"),
+        (["phone"], ["ada", "bob"], "1  the user has no phone, which this destination's `identifiers` need"),
+        (
+            ["email", "phone"],
+            ["ada", "bob"],
+            "1  the user has neither email nor phone, and this destination's `identifiers` need one of them",
+        ),
+    ],
+)
+def test_users_without_any_identifier_are_refused_at_that_destination_alone(
+    vip: Project, receiver: Receiver, other_receiver: Receiver, identifiers: list[str], sent: list[str], reason: str
+) -> None:
+    options = {"traits": [], "identifiers": identifiers}
+    configured(vip, CUSTOMERS, crm=segment(receiver, **options), other=segment(other_receiver, traits=[]))
+    vip.sync()
+    assert [user for user, _ in calls(receiver)] == sent
+    assert [user for user, _ in calls(other_receiver)] == ["ada", "bob", "cyd"]
+    assert reason in vip.run("show", "1").stdout
+
+
+@pytest.mark.parametrize(
+    ("row", "there"),
+    [
+        ("cyd,cyd@example.com,", {"email": "cyd@example.com"}),
+        ("cyd,,+4930901822", {"phone": "+4930901822"}),
+        ("cyd,cyd@example.com,+4930901822", {"email": "cyd@example.com", "phone": "+4930901822"}),
+    ],
+)
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_refused_user_is_sent_everything_when_an_identifier_comes(
+    vip: Project, receiver: Receiver, row: str, there: dict[str, str], leaves: bool
+) -> None:
+    crm = segment(receiver, traits=[], identifiers=["email", "phone"])
+    configured(vip, CUSTOMERS, crm=crm)
+    vip.sync()
+    if leaves:
+        vip.write_members("vip.csv", "ada", "bob")
+        vip.sync()
+    receiver.requests.clear()
+    configured(vip, CUSTOMERS.replace("cyd,,", row), crm=crm)
+    done = vip.sync()
+    assert calls(receiver) == [("cyd", {**there, "vip": not leaves})]
+    assert done.destination("crm")["refused"] == 0
+    assert "are refused" not in vip.run("explain", "cyd").stdout
+
+
+def test_an_identifier_that_changes_sends_nothing_to_users_without_refused_values(
+    vip: Project, receiver: Receiver
+) -> None:
+    crm = segment(receiver, traits=[], identifiers=["email"])
+    configured(vip, CUSTOMERS, crm=crm)
+    vip.sync()
+    receiver.requests.clear()
+    configured(vip, CUSTOMERS.replace("ada@", "ada.l@"), crm=crm)
+    vip.sync()
+    assert receiver.requests == []

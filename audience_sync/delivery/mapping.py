@@ -79,6 +79,7 @@ class DestinationMapping:
         current = dict(split_traits(call.identifiers))
         changed = dict(split_traits(call.traits_json))
         current.update({key: value for key, value in changed.items() if key in current or key in self.current_traits})
+        user_id = UserId(self._user_id(call.user_id, current))
         sent = {key: value for key, value in changed.items() if not (self.skips_null and value == "null")}
         identifiers = {key: current[key] for key in self.identifiers if current.get(key, "null") not in _MISSING}
         if self.identifiers and not identifiers:
@@ -87,7 +88,7 @@ class DestinationMapping:
             sent = {**{key: value for key, value in identifiers.items() if key not in changed}, **sent}
         placed = object_json(self._pairs(identifiers))
         return call._replace(
-            user_id=UserId(self._user_id(call.user_id, current)),
+            user_id=user_id,
             traits_json=object_json([*self._pairs(sent), *self._ended(call)]),
             identifiers=placed,
             events=tuple(self._event(each, placed) for each in call.events),

@@ -141,6 +141,25 @@ class TestAForecast:
         (refused,) = vip.run("show", "1", "--json").json["refused_calls"]
         assert refused["reason"] == planned["refusals"][0]["reason"]
 
+    @pytest.mark.parametrize(
+        ("longs", "missing"),
+        [(("u1", "u2"), ("u3", "u4", "u5", "u6")), (("u1",), ("u2", "u3", "u4", "u5", "u6", "u7"))],
+    )
+    def test_counts_many_calls_that_can_never_be_sent_by_reason(
+        self, vip: Project, receiver: Receiver, longs: tuple[str, ...], missing: tuple[str, ...]
+    ) -> None:
+        vip.configure(
+            audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+            computed_traits=[{"source": "shop", "file": "traits.csv", "traits": ["note", "email"]}],
+            destinations={"segment": segment(receiver, identifiers=["email"])},
+        )
+        vip.write_members("vip.csv", *longs, *missing)
+        vip.write("traits.csv", "user_id,note,email\n" + "".join(f"{user},{LONG},a@example.com\n" for user in longs))
+        shown = " ".join(vip.run("plan").stdout.split())
+        assert f" {len(missing)} the user has no email, which this destination's `identifiers` need u" in shown
+        assert f" {len(longs)} 'note' makes a message of " in shown
+        assert "shorten the value at its source. The rest would be sent, without: note u1" in shown
+
     def test_names_rows_that_cannot_be_used_and_what_is_held(self, vip: Project) -> None:
         vip.sync()
         vip.write("vip.csv", 'user_id\n""\n')

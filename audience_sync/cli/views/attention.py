@@ -210,7 +210,8 @@ def _refused(each: DestinationReport, reasons: Sequence[RefusedFor], screen: Scr
         found = [(one.calls, printable_lines(one.reason), _users(one.users, one.calls)) for one in reasons]
         lines = [f"Refused by {each.name}: {pluralize(now, 'call')}", *refusal_lines(found[:MAX_REASONS], screen)]
         if len(reasons) > MAX_REASONS:
-            lines += prose(f"{len(reasons) - MAX_REASONS:,} more reasons: audience-sync show", screen, indent=INDENT)
+            more = pluralize(len(reasons) - MAX_REASONS, "more reason")
+            lines += prose(f"{more}: audience-sync show", screen, indent=INDENT)
         old = f"These users keep their old values at {each.name}. After correcting the data:"
         yield [*lines, "", *advice(old, retry, screen=screen, indent=INDENT)]
     if each.still_refused > now:

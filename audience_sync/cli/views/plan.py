@@ -22,7 +22,13 @@ from audience_sync.cli.base.layout import (
     table,
 )
 from audience_sync.cli.base.output import path_text
-from audience_sync.cli.views.attention import failure_blocks, held_block, invalid_lines, waiting_and_frozen
+from audience_sync.cli.views.attention import (
+    failure_blocks,
+    held_block,
+    invalid_lines,
+    refusal_lines,
+    waiting_and_frozen,
+)
 from audience_sync.cli.views.http_exchange import ShownRequest, redact_request
 from audience_sync.cli.views.preview import forecast_table, limits_lines, withheld_lines
 from audience_sync.cli.views.run_details import Details
@@ -176,10 +182,28 @@ def _refusals(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[list[st
     for each in forecasts:
         if each.refused:
             fact = f"{pluralize(each.refused, 'call')} to {each.name} can't be sent, and would be refused:"
-            lines = prose(fact, screen)
-            for user, why in list(each.refusals.items())[:MAX_LISTED]:
-                lines += prose(f"{display_id(user)}: {printable(why)}", screen, indent=INDENT, hanging=INDENT * 2)
-            yield [*lines, *and_more(each.refused - min(MAX_LISTED, len(each.refusals)), INDENT)]
+            yield [*prose(fact, screen), *_refused_calls(each, screen)]
+
+
+def _refused_calls(forecast: Forecast, screen: Screen) -> list[str]:
+    """Lay out few refused calls by user, and many by reason."""
+    if forecast.refused <= MAX_LISTED:
+        shown = [f"{display_id(user)}: {_reason(why)}" for user, why in forecast.refusals.items()]
+        return [line for text in shown for line in prose(text, screen, indent=INDENT, hanging=INDENT * 2)]
+    reasons = sorted(forecast.reasons.items(), key=lambda item: -item[1].calls)[:MAX_LISTED]
+    found = [
+        (count.calls, _reason(why), listed([printable(user) for user in count.users], count=count.calls))
+        for why, count in reasons
+    ]
+    return [
+        *refusal_lines(found, screen),
+        *and_more(forecast.refused - sum(count.calls for _, count in reasons), INDENT),
+    ]
+
+
+def _reason(text: str) -> str:
+    """A reason of a call that is not sent yet."""
+    return printable(text).replace("The rest was sent, without", "The rest would be sent, without")
 
 
 def _missing_fields(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[list[str]]:

@@ -25,13 +25,24 @@ from audience_sync.workspace import Workspace
 #: Calls shown of each destination, and calls that it would refuse.
 SAMPLES = 3
 MOST_REFUSED = 100
+#: Users shown for each reason of refused calls.
+USERS_OF_REASON = 5
+
+
+@dataclass(slots=True)
+class RefusalCount:
+    """The number of calls that a destination would refuse for one reason, and the first users."""
+
+    calls: int = 0
+    users: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
 class Forecast:
     """The calls and requests that a destination would get.
 
-    ``refused``: the number of ``calls`` that can't be sent; ``refusals``: reasons of the first of them, by user.
+    ``refused``: the number of ``calls`` that can't be sent; ``refusals``: reasons of the first of them, by user;
+    ``reasons``: by reason, the number of calls and the first users, of at most ``MOST_REFUSED`` reasons.
     ``withheld``: suppressed users. ``rate_limit``: requests a second; ``rate``: users a second. ``request``: the first
     request, with ``in_request`` of the ``samples``; a destination without HTTP has its ``body`` alone.
     ``missing_fields``: properties that the destination has no field for; ``fields_problem``: why it is not clear.
@@ -46,6 +57,7 @@ class Forecast:
     refused: int = 0
     withheld: int = 0
     refusals: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, RefusalCount] = field(default_factory=dict)
     samples: list[IdentifyCall] = field(default_factory=list)
     in_request: int = 0
     request: HttpRequest | None = None
@@ -124,10 +136,20 @@ class Forecast:
         if not refused:
             return batch.calls
         self.refused += len(refused)
-        for call in refused[: MOST_REFUSED - len(self.refusals)]:
+        for call in refused:
             without = partial_refusal_reason("; ".join(call.left_out.values()), call.left_out) if call.left_out else ""
-            self.refusals[call.user_id] = call.unsendable or without
+            self._count_refusal(call.user_id, call.unsendable or without)
         return [call for call in batch.calls if not call.unsendable]
+
+    def _count_refusal(self, user: str, reason: str) -> None:
+        if len(self.refusals) < MOST_REFUSED:
+            self.refusals[user] = reason
+        if reason not in self.reasons and len(self.reasons) >= MOST_REFUSED:
+            return
+        found = self.reasons.setdefault(reason, RefusalCount())
+        found.calls += 1
+        if len(found.users) < USERS_OF_REASON:
+            found.users.append(user)
 
     def _show(self, sendable: Sequence[EncodedCall], destination: Destination, calls: CallReader) -> None:
         is_first, by_user = not self.samples, calls.for_users([call.user_id for call in sendable])

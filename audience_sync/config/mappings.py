@@ -38,7 +38,8 @@ def find_problems(file: ConfigFile, profile_fields: Mapping[str, Collection[str]
 def _unknown(options: DestinationOptions, traits: Sequence[str], path: ConfigPath) -> Iterator[ConfigProblem]:
     if options.known_by not in (USER_ID, *traits):
         message = unknown_name_message("computed trait", options.known_by, traits)
-        yield ConfigProblem((*path, "user_id"), f"{message}. `user_id: user_id` sends the user ids of the sources")
+        end = "" if message.endswith("?") else "."
+        yield ConfigProblem((*path, "user_id"), f"{message}{end} `user_id: user_id` sends the user ids of the sources")
     lists = {"identifiers": options.identifiers, "traits": options.traits, "hash": options.hash}
     for option, keys in lists.items():
         for index, key in enumerate(keys or ()):

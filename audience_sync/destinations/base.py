@@ -13,6 +13,9 @@ from audience_sync.config.sections.base import MAX_ANSWER_BYTES, DestinationOpti
 from audience_sync.errors import UnsendableError
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 
+#: The longest wait (seconds), even if a server asks for more: its clock may be wrong.
+LONGEST_WAIT = 300.0
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

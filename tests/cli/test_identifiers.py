@@ -81,3 +81,36 @@ def test_an_identifier_that_changes_sends_nothing_to_users_without_refused_value
     configured(vip, CUSTOMERS.replace("ada@", "ada.l@"), crm=crm)
     vip.sync()
     assert receiver.requests == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "traits", "unsent"),
+    [
+        ([], ["email", "phone"], "email, phone"),
+        (["other"], ["email"], "email"),
+        (["other"], ["phone", "email"], "phone, email"),
+    ],
+)
+def test_check_names_the_traits_that_their_entry_sends_elsewhere(
+    vip: Project, receiver: Receiver, entry: list[str], traits: list[str], unsent: str
+) -> None:
+    (vip.folder / "customers.csv").write_text(CUSTOMERS)
+    vip.configure(
+        audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+        computed_traits=[
+            {"source": "shop", "file": "customers.csv", "traits": ["email", "phone"], "destinations": entry}
+        ],
+        destinations={"crm": segment(receiver, traits=traits), "other": segment(receiver)},
+    )
+    done = vip.run("check")
+    assert f"crm: {unsent}: not sent, because `computed_traits[].destinations` does not name crm" in done.stdout
+    assert done.code == 0
+
+
+@pytest.mark.parametrize(("wrong", "meant"), [("emial", "email"), ("fone", "phone"), ("emails", "email")])
+def test_an_unknown_trait_for_ids_is_named_with_the_nearest(
+    vip: Project, receiver: Receiver, wrong: str, meant: str
+) -> None:
+    configured(vip, CUSTOMERS, crm=segment(receiver, user_id=wrong))
+    shown = " ".join(vip.run("check").stdout.split())
+    assert f"unknown computed trait `{wrong}`. Did you mean `{meant}`? `user_id: user_id` sends the user ids" in shown

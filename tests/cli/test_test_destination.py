@@ -203,3 +203,41 @@ def test_a_wrong_use_ends_with_2_and_sends_nothing(new_vip: Project, arguments: 
     assert (wrong.code, wrong.stdout) == (2, "")
     assert message in wrong.stderr
     assert new_vip.messages() == []
+
+
+PLAIN = "ada@example.com"
+HASH = "b5fc85e55755f9e0d030a10ab4429b6b2944855f9a0d60077fe832becbc41d72"
+
+
+@pytest.mark.parametrize(
+    ("options", "user", "sent"),
+    [
+        ({"rename": {"vip": "is_vip"}}, "me-1", ("me-1", {"is_vip": True, "email": PLAIN})),
+        ({"hash": ["email"]}, "me-1", ("me-1", {"vip": True, "email": HASH})),
+        ({"user_id": "email", "hash": ["email"]}, PLAIN, (HASH, {"vip": True, "email": HASH})),
+        ({"identifiers": ["email"], "rename": {"email": "mail"}}, "me-1", ("me-1", {"vip": True, "mail": PLAIN})),
+    ],
+)
+def test_a_test_call_is_mapped_like_those_of_a_run(
+    new_vip: Project, receiver: Receiver, options: dict[str, Any], user: str, sent: tuple[str, dict[str, Any]]
+) -> None:
+    new_vip.write("customers.csv", "user_id,email\n")
+    new_vip.configure(
+        audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+        computed_traits=[{"source": "shop", "file": "customers.csv", "traits": ["email"]}],
+        destinations={"live": segment(receiver, **options)},
+    )
+    traits = ("--trait", "vip=true", "--trait", f'email="{PLAIN}"')
+    assert new_vip.run("test-destination", "live", "--user", user, *traits).code == 0
+    assert calls(receiver) == [sent]
+
+
+def test_a_test_call_needs_no_identifier(new_vip: Project, receiver: Receiver) -> None:
+    new_vip.write("customers.csv", "user_id,email\n")
+    new_vip.configure(
+        audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+        computed_traits=[{"source": "shop", "file": "customers.csv", "traits": ["email"]}],
+        destinations={"live": segment(receiver, identifiers=["email"])},
+    )
+    assert new_vip.run("test-destination", "live", "--user", "me-1").code == 0
+    assert calls(receiver) == [("me-1", {"audience_sync_test": True})]

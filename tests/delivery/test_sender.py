@@ -281,6 +281,15 @@ def test_without_progress_for_too_long_the_delivery_ends() -> None:
     assert stall_timer.reason == "no progress for 100 s, last: HTTP 503"
 
 
+@pytest.mark.parametrize(("asked", "shown"), [(299.0, "299 s"), (300.0, "at least 300 s"), (60.5, "60.5 s")])
+def test_a_wait_that_was_cut_is_a_least_wait(asked: float, shown: str) -> None:
+    limited = Judgement(Meaning.SLOW_DOWN, "HTTP 429", status=429, retry_after=asked)
+    destination = ScriptedDestination(always(limited))
+    sender, stall_timer, _ = new_sender(destination, give_up_after=50.0)
+    sender.send(batch_of(destination, "ann"))
+    assert f"The destination asks to wait {shown}, which is longer than" in stall_timer.reason
+
+
 def test_a_rate_limit_for_too_long_ends_the_delivery_and_refuses_no_call() -> None:
     destination = ScriptedDestination(always(RATE_LIMITED))
     sender, stall_timer, _ = new_sender(destination, give_up_after=50.0)

@@ -220,6 +220,11 @@ def _destinations(settings: Settings) -> Iterator[ProjectCheck]:
             where = f"{options.type} {path_text(address)}{_proxy_text(destination.inner)}"
             yield ProjectCheck("destination", name, True, where)
             yield from (ProjectCheck("destination", name, True, remark) for remark in destination.remarks)
+            if unsent := [key for key in destination.options.traits or () if key not in settings.traits_of(name)]:
+                message = (
+                    f"{', '.join(unsent)}: not sent, because `computed_traits[].destinations` does not name {name}"
+                )
+                yield ProjectCheck("destination", name, True, message)
             names = _sent_names(settings, name, destination)
             for sent, why in destination.name_problems(names).items():
                 message = f"'{sent}' {why}. Set `destinations.{name}.rename`: until then it is refused for every user"

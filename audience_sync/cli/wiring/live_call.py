@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from audience_sync.cli.views.http_exchange import LiveCall, ShownRequest, redact_request, shown_response
 from audience_sync.config.models import Settings
+from audience_sync.delivery.mapping import mapping_of
 from audience_sync.destinations.base import (
     Audiencing,
     Destination,
@@ -27,6 +28,7 @@ from audience_sync.destinations.base import (
 )
 from audience_sync.destinations.boundary import destination_error_message
 from audience_sync.destinations.http.statuses import name_destination, truncate
+from audience_sync.destinations.messages.identify import object_json, split_traits
 from audience_sync.destinations.registry import destination_types
 from audience_sync.errors import UnsendableError
 from audience_sync.model import IdentifyCall, UserId
@@ -85,7 +87,7 @@ def send_live_call(destination: Destination, call: IdentifyCall, secrets: Sequen
 
 
 def _send(destination: Destination, call: IdentifyCall, secrets: Sequence[str]) -> LiveCall:
-    messages = destination.encode(call)
+    messages = _mapped_messages(destination, call)
     transport = destination.open()
     started = time.monotonic()
     try:
@@ -95,6 +97,21 @@ def _send(destination: Destination, call: IdentifyCall, secrets: Sequence[str]) 
     judgement = _single_call_judgement(sent.judgement)
     judgement = replace(judgement, reason=truncate(mask_secrets(judgement.reason, secrets)))
     return replace(sent, judgement=judgement, seconds=time.monotonic() - started)
+
+
+def _mapped_messages(destination: Destination, call: IdentifyCall) -> list[Message]:
+    """Encode the call under the names of the destination, hashed as in a run. Its user id is that of the destination.
+
+    No stored values are read: the call has the identifiers that are among its traits.
+    """
+    mapping, traits = mapping_of(destination), dict(split_traits(call.traits_json))
+    given = {key: value for key, value in traits.items() if key in mapping.identifiers}
+    own = {} if mapping.user_id is None else {mapping.user_id: json.dumps(call.user_id, ensure_ascii=False)}
+    mapping = replace(mapping, identifiers=tuple(given), skips_null=False)
+    try:
+        return destination.encode(mapping.apply(call._replace(identifiers=object_json({**given, **own}.items()))))
+    except UnsendableError as error:
+        raise mapping.with_own_keys(error) from None
 
 
 def _exchange(

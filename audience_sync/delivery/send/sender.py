@@ -10,7 +10,7 @@ from audience_sync.delivery.send.body_limit import BodyLimit
 from audience_sync.delivery.send.encode import EncodedCall
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter, backoff
 from audience_sync.delivery.send.sender_pool import StallTimer
-from audience_sync.destinations.base import Judgement, Limits, Meaning, Message, Transport
+from audience_sync.destinations.base import LONGEST_WAIT, Judgement, Limits, Meaning, Message, Transport
 from audience_sync.model import UserId
 
 #: Failed attempts (5xx) at the same request, after which one of its calls may be the cause: the batch is halved to find
@@ -310,8 +310,9 @@ class BatchSender:
         elif timer.remaining() <= 0:
             timer.stop(f"no progress for {timer.give_up_after:g} s, last: {judgement.reason}", rate_limited=limited)
         elif limited and (judgement.retry_after or 0) > timer.remaining():
+            wait = f"{'at least ' if judgement.retry_after == LONGEST_WAIT else ''}{judgement.retry_after:g} s"
             timer.stop(
-                f"{judgement.reason}. The destination asks to wait {judgement.retry_after:g} s, which is longer than "
+                f"{judgement.reason}. The destination asks to wait {wait}, which is longer than "
                 f"`give_up_after: {timer.give_up_after:g}s` leaves",
                 rate_limited=True,
             )

@@ -10,11 +10,9 @@ from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 
 from audience_sync.config.sections.base import MAX_ANSWER_BYTES
-from audience_sync.destinations.base import Answer, Judgement, Meaning
+from audience_sync.destinations.base import LONGEST_WAIT, Answer, Judgement, Meaning
 from audience_sync.redaction.secrets import mask_secrets
 
-#: The longest wait (seconds), even if a server asks for more: its clock may be wrong.
-LONGEST_WAIT = 300.0
 #: A number from here on is a moment (seconds since 1970) and not a time to wait.
 EPOCH = 1_000_000_000.0
 #: The length of a reason, in characters.

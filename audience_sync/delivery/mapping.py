@@ -146,6 +146,7 @@ def sent_form(options: DestinationOptions, key: str, run: RunId, *, is_trait: bo
         user_id=_wanted_id(options).trait,
         hashed_id=_wanted_id(options).hashed,
         skips_null_since=run if is_trait and options.on_null == "skip" else None,
+        identifiers=tuple(options.identifiers or ()),
     )
 
 

@@ -197,7 +197,9 @@ def _forms(state: DestinationState) -> dict[str, SentForm]:
     """How each property is sent that the destination gets."""
     active = {key: each.form for key, each in state.subscriptions.items() if each.ended_run is None}
     skipping = {key: NO_RUN if form.skips_null else None for key, form in active.items()}
-    return {key: replace(form, former=(), skips_null_since=skipping[key]) for key, form in active.items()}
+    return {
+        key: replace(form, former=(), identifiers=(), skips_null_since=skipping[key]) for key, form in active.items()
+    }
 
 
 def _erased(workspace: Workspace, stored: StoredState) -> Condition:

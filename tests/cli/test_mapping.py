@@ -502,3 +502,15 @@ def test_an_external_id_of_an_unknown_audience_is_a_problem(vip: Project, receiv
     failed = vip.run("check")
     assert failed.code == 2
     assert "unknown audience `vpi`. Did you mean `vip`?" in " ".join(failed.stdout.split())
+
+
+def test_explain_knows_that_a_refused_call_was_sent_when_its_identifier_came(vip: Project, receiver: Receiver) -> None:
+    configured(with_customers(vip), crm=segment(receiver, identifiers=["email"], traits=[]))
+    vip.sync()
+    refused = vip.run("explain", "cyd", "--json").json["destinations"][0]
+    assert [each["state"] for each in refused["properties"] if each["key"] == "vip"] == ["refused"]
+    vip.write("customers.csv", "user_id,email,plan\nada,ada@example.com,gold\nbob,bob@example.com,\ncyd,c@x.com,\n")
+    vip.sync()
+    [crm] = vip.run("explain", "cyd", "--json").json["destinations"]
+    assert [each["outcome"] for each in crm["calls"]] == ["refused", "delivered"]
+    assert [each["state"] for each in crm["properties"] if each["key"] == "vip"] == ["sent"]

@@ -33,7 +33,7 @@ class SentForm:
 
     None is the key, no hash, and the user id. ``hashed_id``: the id is a hash, too. ``skips_null_since``: the run since
     which a lost value is not sent. ``former``: the names under which it was sent before, and which end in the delivery
-    that the form began with.
+    that the form began with. ``identifiers``: the traits of which each call needs one.
     """
 
     name: str | None = None
@@ -42,13 +42,15 @@ class SentForm:
     hashed_id: bool = False
     skips_null_since: RunId | None = None
     former: tuple[str, ...] = ()
+    identifiers: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, text: str | None) -> SentForm:
         if not text:
             return cls()
         fields = json.loads(text)
-        return cls(**{**fields, "former": tuple(fields.get("former", ()))})
+        names = {name: tuple(fields.get(name, ())) for name in ("former", "identifiers")}
+        return cls(**{**fields, **names})
 
     @property
     def text(self) -> str | None:

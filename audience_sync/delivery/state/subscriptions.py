@@ -70,7 +70,19 @@ def send_in_form(
             resent = {**resent, key: _send_skipped(each, cursors[key], before.skips_null_since, run)}
         new = replace(form, skips_null_since=skipping, former=former)
         after[key] = replace(resent[key], sent_as=new.text)
-    return replace(state, subscriptions={**state.subscriptions, **after})
+    same = _with_identifiers({key: each for key, each in state.subscriptions.items() if key not in after}, forms)
+    return replace(state, subscriptions={**state.subscriptions, **after, **same})
+
+
+def _with_identifiers(
+    subscriptions: Mapping[str, Subscription], forms: Mapping[str, SentForm]
+) -> dict[str, Subscription]:
+    """Return the subscriptions with other identifiers. They only travel with calls, so nothing is sent again."""
+    return {
+        key: replace(each, sent_as=replace(each.form, identifiers=forms[key].identifiers).text)
+        for key, each in subscriptions.items()
+        if key in forms and each.form.identifiers != forms[key].identifiers
+    }
 
 
 def forget_ended_names(state: DestinationState) -> DestinationState:

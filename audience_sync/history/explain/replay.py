@@ -160,7 +160,7 @@ def _apply_request(state: ReplayState, request: Request, reached: RunId, inputs:
         if (version := pending_version(inputs.versions[key], each, reached, request.run, request.attempted_run))
     }
     moved = _run_of_new_id(here, reached, request.run, inputs)
-    if values or moved or request.retried:
+    if values or moved or request.retried or _has_new_identifier(here, reached, request.run, inputs):
         _merge_newer(values, state.refused, here)
     _merge_newer(values, state.withheld, here)
     if moved:
@@ -187,6 +187,15 @@ def _run_of_new_id(
     then = known.until(run) if known else None
     changes = then.changes if then else ()
     return max((each.run for each in changes if each.run > reached and each.value not in (None, '""')), default=None)
+
+
+def _has_new_identifier(
+    here: Mapping[str, SubscriptionVersion], reached: RunId, run: RunId, inputs: ReplayInput
+) -> bool:
+    """Return whether the user has a new value of an identifier: what was refused without it is sent again."""
+    traits = {trait for each in here.values() for trait in each.subscription.form.identifiers}
+    known = (then for trait in traits if trait in inputs.versions and (then := inputs.versions[trait].until(run)))
+    return any(change.run > reached and change.value is not None for each in known for change in each.changes)
 
 
 def _add_values_under_new_id(

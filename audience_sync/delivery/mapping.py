@@ -68,6 +68,14 @@ class DestinationMapping:
     def changes_calls(self) -> bool:
         return bool(self.current_traits or self.rename or self.hashed or self.skips_null)
 
+    def with_identifiers(self, call: IdentifyCall) -> IdentifyCall:
+        """Return the call with the values of ``current_traits`` that it carries among its identifiers."""
+        keys = self.current_traits
+        if not any(f'"{key}":' in call.traits_json for key in keys):
+            return call
+        current = {**dict(split_traits(call.identifiers)), **dict(split_traits(call.traits_json))}
+        return call._replace(identifiers=object_json((key, current[key]) for key in keys if key in current))
+
     def apply(self, call: IdentifyCall) -> IdentifyCall:
         """Return the call for the destination.
 

@@ -7,18 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from audience_sync.delivery.mapping import PHONES, DestinationMapping
 from audience_sync.destinations.messages.identify import json_text
-from audience_sync.workspace import Query, quote_literal
+from audience_sync.workspace import Condition, Query, quote_literal
 
 #: Without escapes and nested objects, a quoted name before a colon is nothing but a key.
-_FLAT = "not contains(traits, '\\') and not contains(traits[2:], '{')"
-#: The same of identifiers, which then have no list either.
-_FLAT_IDENTIFIERS = (
-    "not contains(identifiers, '\\') and not contains(identifiers[2:], '{') and not contains(identifiers, ':[')"
+_FLAT = "not contains(traits, '\\') and not contains(substr(traits, 2), '{')"
+#: The column of identifiers, and the same condition; they then have no list either.
+_IDENTIFIERS = (
+    "identifiers",
+    "not contains(identifiers, '\\') and not contains(substr(identifiers, 2), '{') and not contains(identifiers, ':[')",
 )
-#: Characters that Python and DuckDB trim and write in lower case alike: printable ASCII, without a quote.
-_ASCII = "[ !#-~]"
 #: More texts of former names than this are left to Python.
 MOST_FORMER = 16
+
+
+def carries_sql(key: str) -> Condition:
+    """Return whether a call carries a property, in SQL over its ``versions``."""
+    return Condition(f"contains(',' || versions, {quote_literal(f',{key}@')})")
 
 
 def mapped_calls(mapping: DestinationMapping, calls: Query, former: Sequence[str] = ()) -> Query:
@@ -38,15 +42,18 @@ def mapped_calls(mapping: DestinationMapping, calls: Query, former: Sequence[str
 def _steps(mapping: DestinationMapping, former: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield columns to replace, one after another, with their expressions."""
     if mapping.user_id is not None:
-        yield "user_id", _value("identifiers", mapping.user_id, _FLAT_IDENTIFIERS)
+        carried, other = (_value(*each, mapping.user_id) for each in (("traits", _FLAT), _IDENTIFIERS))
+        yield "user_id", f"case when {carries_sql(mapping.user_id)} then {carried} else {other} end"
         yield "user_id", _hash_of_id(mapping.user_id) if mapping.hashes_id else _TEXT_OF_ID
     if mapping.identifiers and not mapping.places_identifiers:
         yield "traits", _with_identifiers(mapping)
+    elif mapping.identifiers:
+        yield "traits", f"case when {_has_identifier(mapping)} then traits end"
     if not (mapping.rename or mapping.hashed or mapping.skips_null or former):
         return
     yield "traits", _WITHOUT_NULL if mapping.skips_null else f"case when {_FLAT} then traits end"
     for key in sorted(mapping.hashed):
-        yield "hashed", f"""regexp_extract(traits, '"{key}":"({_ASCII}+)"', 1)"""
+        yield "hashed", f"""split_part(split_part(traits, '"{key}":"', 2), '"', 1)"""
         yield "traits", _with_hash(key)
     if mapping.rename:
         yield "traits", _renamed("traits", mapping.rename)
@@ -54,7 +61,7 @@ def _steps(mapping: DestinationMapping, former: Sequence[str]) -> Iterator[tuple
         yield "traits", _with_former_names(mapping, former)
 
 
-def _value(column: str, key: str, condition: str) -> str:
+def _value(column: str, condition: str, key: str) -> str:
     """Return the JSON text of a value in an object."""
     return f"""case when {condition} then regexp_extract({column}, '"{key}":("[^"]*"|[^",}}]+)', 1) end"""
 
@@ -69,41 +76,39 @@ _TEXT_OF_ID = (
 def _hash_of_id(key: str) -> str:
     if key in PHONES:
         return "cast(null as varchar)"
-    text = "user_id[2:-2]"
-    return f"""case when regexp_full_match(user_id, '"{_ASCII}+"') then {_digest(text)} end"""
+    return f"""case when regexp_full_match(user_id, '"[ !#-~]+"') then {_digest("user_id[2:-2]")} end"""
 
 
 def _digest(text: str) -> str:
     """Return the SHA-256 of a text in printable ASCII, or the text in lower case if it is one already."""
-    is_hash = f"length(trim({text})) = 64 and regexp_full_match(trim({text}), '[0-9a-fA-F]{{64}}')"
+    is_hash = f"strlen({text}) >= 64 and regexp_full_match(trim({text}), '[0-9a-fA-F]{{64}}')"
     return f"case when {is_hash} then lower(trim({text})) else sha256(lower(trim({text}))) end"
-
-
-def _carries(key: str) -> str:
-    return f"contains(',' || versions, {quote_literal(f',{key}@')})"
 
 
 def _with_identifiers(mapping: DestinationMapping) -> str:
     """Return the traits after the identifiers that have a value and are not among them. NULL if none has one."""
     keys, pairs = mapping.identifiers, []
     for key in keys:
-        pair = f"{_name(key)} || {_value('identifiers', key, _FLAT_IDENTIFIERS)}"
+        pair = f"{_name(key)} || {_value(*_IDENTIFIERS, key)}"
         if mapping.current_traits == (key,):
-            pair = "identifiers[2:-2]"
+            pair = "substr(identifiers, 2, length(identifiers) - 2)"
         nothing = ", ".join((_name(key), _name(key, "null"), _name(key, '""'), "''"))
-        pairs.append(f"case when not {_carries(key)} and {pair} not in ({nothing}) then {pair} end")
-    merged = f"concat('{{', concat_ws(',', {', '.join(pairs)}, nullif(traits[2:-2], '')), '}}')"
-    carries_all = " and ".join(map(_carries, keys))
-    is_flat = "" if mapping.current_traits == keys[:1] else f"when {_FLAT_IDENTIFIERS} "
-    otherwise = f"else {merged}" if not is_flat else f"{is_flat}then {merged}"
-    has_one = " or ".join(map(_has_value, keys))
-    return f"case when not ({has_one}) then null when {carries_all} then traits {otherwise} end"
+        pairs.append(f"case when not {carries_sql(key)} and {pair} not in ({nothing}) then {pair} end")
+    merged = f"concat('{{', concat_ws(',', {', '.join(pairs)}, substr(traits, 2)))"
+    carries_all = " and ".join(map(carries_sql, keys))
+    is_exact = "traits != '{}'" if mapping.current_traits == keys[:1] else f"traits != '{{}}' and {_IDENTIFIERS[1]}"
+    has_one = _has_identifier(mapping)
+    return f"case when not ({has_one}) then null when {carries_all} then traits when {is_exact} then {merged} end"
 
 
-def _has_value(key: str) -> str:
-    """Return whether a user surely has an identifier."""
-    missing = [f"not contains(identifiers, {_name(key, each)})" for each in ("null", '""')]
-    return f"(contains(identifiers, {_name(key)}) and {' and '.join(missing)})"
+def _has_identifier(mapping: DestinationMapping) -> str:
+    """Return whether a user surely has one of the identifiers, in the call or besides it."""
+    conditions = []
+    for key in mapping.identifiers:
+        for column, has_key in (("traits", carries_sql(key)), ("identifiers", f"contains(identifiers, {_name(key)})")):
+            missing = [f"not contains({column}, {_name(key, each)})" for each in ("null", '""')]
+            conditions.append(f"({' and '.join((has_key, *missing))})")
+    return " or ".join(conditions)
 
 
 #: The traits without those that are null. NULL if none is left. No text begins like the end of a key.
@@ -121,7 +126,8 @@ def _with_hash(key: str) -> str:
     if key in PHONES:  # Python writes a number in E.164
         return f"case when {missing} then traits end"
     replaced = f"""replace(traits, {name} || '"' || hashed || '"', {name} || '"' || {_digest("hashed")} || '"')"""
-    return f"case when hashed != '' then {replaced} when {missing} then traits end"
+    is_ascii = "strlen(hashed) = length(hashed)"
+    return f"case when hashed != '' and {is_ascii} then {replaced} when {missing} then traits end"
 
 
 def _renamed(traits: str, rename: Mapping[str, str]) -> str:
@@ -153,10 +159,10 @@ def _ends(mapping: DestinationMapping, pairs: Sequence[tuple[str, str]]) -> str:
     for key, name in pairs:
         owners = {own for own, new in mapping.rename.items() if new == name}
         owners |= {name} - mapping.rename.keys()
-        is_owned = " or ".join(_carries(each) for each in sorted(owners)) or "false"
+        is_owned = " or ".join(carries_sql(each) for each in sorted(owners)) or "false"
         value = "false" if key in mapping.audiences else "null"
         written = quote_literal(f",{json_text(name)}:{value}")
-        ends.append(f"case when {_carries(key)} and not ({is_owned}) then {written} end")
+        ends.append(f"case when {carries_sql(key)} and not ({is_owned}) then {written} end")
     return ", ".join(ends) or "''"
 
 

@@ -80,8 +80,8 @@ def reader(
     for number, (traits, others) in enumerate(found):
         ordered = dict(sorted(traits.items()))
         versions = ",".join(f"{key}@1" for key in ordered)
-        known = {**others, **{key: value for key, value in traits.items() if key in mapping.current_traits}}
-        identifiers = compact({key: known[key] for key in mapping.current_traits if key in known})
+        lacking = [key for key in mapping.current_traits if key in others and key not in ordered]
+        identifiers = compact({key: others[key] for key in lacking})
         pairs = sorted((former or {}).items())[: number % 3]
         row = [f"u-{number:02}", compact(ordered), versions, 1, identifiers, compact(pairs) if pairs else None, None]
         workspace.run(f"insert into {table} values (?, ?, ?, ?, ?, ?, ?)", row)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from audience_sync.delivery.mapping_sql import carries_sql
 from audience_sync.delivery.pending.merge import JOIN_WIDTH
 from audience_sync.delivery.state.pending_rule import PendingRule
 from audience_sync.model import ALIAS_KEY, NO_RUN, PropertyKind, RunId
@@ -197,17 +198,28 @@ def add_mapping_columns(
 ) -> TableName | None:
     """Create a table of the calls with three more columns; None if nothing is to be added.
 
-    ``identifiers``: a JSON object with the values that a user has. ``former``: the names to end, as a JSON list of
-    pairs (key, name). ``repeated``: a JSON list of the keys that are sent again under a new id. NULL without any.
+    ``identifiers``: a JSON object with the values that a user has and the call does not carry. ``former``: the names to
+    end, as a JSON list of pairs (key, name). ``repeated``: a JSON list of the keys that are sent again under a new id.
+    NULL without any.
     """
     pairs = former.pairs(calls, reached, by_key=False)
-    if not (identifiers or pairs or repeated):
+    found = [key for key in identifiers if key in chains and chains[key].kind is PropertyKind.COMPUTED_TRAIT]
+    lacking = Query(f"select user_id from {calls} where not ({' and '.join(map(carries_sql, found)) or 'true'})")
+    users = workspace.one(f"select count(*) from ({lacking})")[0] if found else 0
+    if not (users or pairs or repeated):
         return None
+    own_chains = list(dict.fromkeys(chains[key] for key in found)) if users else []
     joins, objects = [], ["null"]
-    for number, (key, values) in enumerate(_identifier_values(chains, identifiers)):
-        joins.append(f"left join ({values}) i{number} on i{number}.user_id = c.user_id")
+    for number, chain in enumerate(own_chains):
+        values = ", ".join(trait_column(key) for key in found if chains[key] == chain)
+        rows = f"select user_id, {values} from ({current_rows_query(chain)}) where coalesce({values}) is not null"
+        if users < chain.user_count / 2:
+            rows = f"from ({rows}) semi join ({lacking}) using (user_id)"
+        joins.append(f"left join ({rows}) i{number} on i{number}.user_id = c.user_id")
+    for key in found if users else ():
         member = quote_literal(f'"{key}":')
-        objects.append(f"{member} || i{number}.value")
+        value = f"i{own_chains.index(chains[key])}.{trait_column(key)}"
+        objects.append(f"case when not {carries_sql(key)} then {member} || {value} end")
     columns = [f"'{{' || concat_ws(',', {', '.join(objects)}) || '}}' as identifiers"]
     lists = {
         "former": pairs and f"select user_id, to_json(list([key, name] order by key, name)) as value from ({pairs})",
@@ -222,9 +234,3 @@ def add_mapping_columns(
     table = workspace.table("calls", f"select c.*, {', '.join(columns)} from {calls} c {' '.join(joins)}")
     workspace.run(f"drop table {calls}")
     return table
-
-
-def _identifier_values(chains: Mapping[str, Chain], keys: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for key in keys:
-        if key in chains and chains[key].kind is PropertyKind.COMPUTED_TRAIT:
-            yield key, f"select user_id, {trait_column(key)} as value from ({current_rows_query(chains[key])})"

@@ -71,7 +71,7 @@ class CallReader:
 
     def _call(self, row: Sequence[Any]) -> IdentifyCall:
         *fields, identifiers, former, repeated = row
-        call = IdentifyCall(*fields)._replace(identifiers=identifiers)
+        call = self.mapping.with_identifiers(IdentifyCall(*fields)._replace(identifiers=identifiers))
         if former is not None:
             call = call._replace(former=tuple(self._former(call, json.loads(former))))
         if not self.event_start_runs:

@@ -218,7 +218,7 @@ class JsonApiDestination(HttpDestination):
                 traits = f"regexp_replace({traits}, {quote_literal(pattern)}, '{rest}')"
             conditions = [*conditions, f"not contains(traits, '\"{self.user_field}\":[')"]
         if renamed or self.checks_nested or self.user_field:
-            conditions = [*conditions, "not contains(traits[2:], '{')", *plain_object_sql("traits")]
+            conditions = [*conditions, "not contains(substr(traits, 2), '{')", *plain_object_sql("traits")]
         if odd := sorted(self.bounds.reserved | self.names.keys() - renamed.keys()):  # ``encode`` handles these
             conditions.append(f"not regexp_matches(traits, '\"({'|'.join(map(re.escape, odd))})\":')")
         body = item_sql(form, traits)

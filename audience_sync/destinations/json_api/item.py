@@ -88,7 +88,7 @@ def item_sql(item: Item, traits: str) -> str:
 
     It is NULL if ``traits`` is: ``||``, unlike ``concat``, propagates it.
     """
-    fields = f"case when {traits} = '{{}}' then '}}' else ',' || {traits}[2:] end"
+    fields = f"case when {traits} = '{{}}' then '}}' else ',' || substr({traits}, 2) end"
     sql = {**_SQL, Part.TRAITS: traits, Part.FIELDS: fields}
     texts: list[list[str]] = [[]]
     for part in item:

@@ -162,7 +162,7 @@ class ItemLimits:
         if short_name < min(in_ascii, sys.maxsize // 4):
             found.append(_no_run_sql(min(self.name_characters, self.name_bytes), short_name, '":'))
         if self.value_bytes < sys.maxsize:  # a list may be long without a long text
-            nested = "contains(traits, ':[') or contains(traits[2:], '{')"
+            nested = "contains(traits, ':[') or contains(substr(traits, 2), '{')"
             found.append(f"(strlen(traits) <= {self.value_bytes} or not ({nested}))")
         if self.list_items < sys.maxsize:
             found.append(f"(strlen(traits) <= {self.list_items * 2} or not contains(traits, ':['))")

@@ -89,7 +89,7 @@ def value_types_sql(types: ValueTypes, column: str) -> tuple[str, list[str]]:
     conditions: list[str] = []
     written = column
     if types.as_text:
-        conditions += [f"not contains({column}, ':[')", f"not contains({column}[2:], '{{')"]
+        conditions += [f"not contains({column}, ':[')", f"not contains(substr({column}, 2), '{{')"]
         for literal in ("true", "false"):
             written = f"""replace({written}, '":{literal}', '":"{literal}"')"""
         written = f"""regexp_replace({written}, '":(-?[0-9][^,}}]*)', '":"\\1"', 'g')"""

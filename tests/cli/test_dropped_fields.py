@@ -33,7 +33,7 @@ def dropping(*fields: str) -> Reply:
         ({}, "plan", 3, "plan"),
         ({"rename": {"plan": "tier"}}, "tier", 3, "plan"),
         ({"rename": {"vip": "is_vip"}}, "is_vip", 3, "vip"),
-        ({"traits": [], "identifiers": ["email"]}, "email", 2, "email"),
+        ({"traits": [], "identifiers": ["plan"]}, "plan", 3, "plan"),
     ],
 )
 def test_a_dropped_field_is_refused_by_our_name_and_sent_again_by_retry(
@@ -57,3 +57,20 @@ def test_the_end_of_a_former_name_needs_no_field(vip: Project, receiver: Receive
     receiver.will_answer(dropping("vip"))
     done = vip.sync().destination("live")
     assert (done["delivered"], done["refused"]) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "dropped", "named"),
+    [
+        ({"traits": []}, ["vip"], "'vip': HTTP 200: Iterable has no such field"),
+        ({"traits": [], "rename": {"vip": "is_vip"}}, ["is_vip"], "'vip': HTTP 200: Iterable has no such field"),
+        ({"traits": ["plan"]}, ["plan", "vip"], "'plan', 'vip': HTTP 200: Iterable has no such field"),
+    ],
+)
+def test_the_reason_of_a_call_that_was_dropped_whole_names_its_fields(
+    vip: Project, receiver: Receiver, options: dict[str, Any], dropped: list[str], named: str
+) -> None:
+    iterable(vip, receiver, **options)
+    receiver.will_answer(dropping(*dropped))
+    vip.sync()
+    assert f"3  {named}" in vip.run("show", "1").stdout

@@ -168,6 +168,8 @@ class AnswerRecorder:
             if each.properties and calls[user].traits.keys() - each.properties:  # the rest of the call was sent
                 reason = partial_refusal_reason(reason, each.properties)
                 ids = json.dumps(sorted(self.property_ids[key] for key in own)) if own else None
+            elif unnamed := [f"'{key}'" for key in sorted(each.properties or ()) if f"'{key}'" not in reason]:
+                reason = f"{', '.join(unnamed)}: {reason}"
             answer = {"user_id": user, "reason": reason, "http_status": each.http_status}
             unaccepted.append({**answer, "request_id": request, "refused_properties": ids})
             attempts = earlier.get(user, 0) + 1

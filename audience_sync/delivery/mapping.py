@@ -73,7 +73,7 @@ class DestinationMapping:
         keys = self.current_traits
         if not any(f'"{key}":' in call.traits_json for key in keys):
             return call
-        current = {**dict(split_traits(call.identifiers)), **dict(split_traits(call.traits_json))}
+        current = {**dict(split_traits(call.traits_json)), **dict(split_traits(call.identifiers))}  # or last values
         return call._replace(identifiers=object_json((key, current[key]) for key in keys if key in current))
 
     def apply(self, call: IdentifyCall) -> IdentifyCall:
@@ -86,14 +86,16 @@ class DestinationMapping:
             return call
         current = dict(split_traits(call.identifiers))
         changed = dict(split_traits(call.traits_json))
-        current.update({key: value for key, value in changed.items() if key in current or key in self.current_traits})
+        last = self.last_identifiers(call)
+        own = {key: value for key, value in changed.items() if key not in last}
+        current.update({key: value for key, value in own.items() if key in current or key in self.current_traits})
         user_id = UserId(self._user_id(call.user_id, current))
-        sent = {key: value for key, value in changed.items() if not (self.skips_null and value == "null")}
+        sent = {key: value for key, value in own.items() if not (self.skips_null and value == "null")}
         identifiers = {key: current[key] for key in self.identifiers if current.get(key, "null") not in _MISSING}
         if self.identifiers and not identifiers:
             raise NoIdentifierError(self._missing_identifiers)
         if not self.places_identifiers:
-            sent = {**{key: value for key, value in identifiers.items() if key not in changed}, **sent}
+            sent = {**{key: value for key, value in identifiers.items() if key not in own}, **sent}
         placed = object_json(self._pairs(identifiers))
         return call._replace(
             user_id=user_id,
@@ -111,6 +113,17 @@ class DestinationMapping:
         *middle, last = others
         named = f"neither {', '.join((first, *middle))} nor {last}"
         return f"the user has {named}, and this destination's `identifiers` need one of them"
+
+    def last_identifiers(self, call: IdentifyCall) -> frozenset[str]:
+        """Return the traits that the user has lost, and of which the call carries the last value.
+
+        An exit has to reach those who know the user by it. ``apply`` leaves out the loss itself.
+        """
+        current = dict(split_traits(call.identifiers))
+        changed = split_traits(call.traits_json)
+        return frozenset(
+            key for key, value in changed if value in _MISSING and current.get(key, "null") not in _MISSING
+        )
 
     def own_key(self, name: str) -> str | None:
         """Return our key for a name at the destination; None for a former name, which only ends there."""

@@ -36,7 +36,14 @@ def mapped_calls(mapping: DestinationMapping, calls: Query, former: Sequence[str
     query = Query(f"select *, {own} from ({calls})")
     for column, expression in _steps(mapping, former):
         query = Query(f"select * replace ({expression} as {column}) from ({query})")
-    return query
+    if not mapping.current_traits:
+        return query
+    last = " or ".join(
+        f"(contains(own_traits, {_name(key, missing)}) and contains(identifiers, {_name(key)}))"
+        for key in mapping.current_traits
+        for missing in ("null", '""')
+    )
+    return Query(f"select * replace (case when not ({last}) then user_id end as user_id) from ({query})")
 
 
 def _steps(mapping: DestinationMapping, former: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
+from audience_sync.config.sections.base import USER_ID
 from audience_sync.delivery.state.cursors import DestinationState, SentForm, read_destination_states
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, first_subscriptions
 from audience_sync.destinations.base import Audiencing
@@ -20,7 +21,7 @@ from audience_sync.store.connection.lease import MAX_ATTEMPTS
 from audience_sync.store.runs.clock import read_run_clock
 from audience_sync.store.snapshots.chain import Chain
 from audience_sync.sync.deliver.mapping_changes import MappingGuard
-from audience_sync.sync.deliver.pending import read_lost_values, read_pending
+from audience_sync.sync.deliver.pending import read_last_identifiers, read_lost_values, read_pending
 from audience_sync.sync.deliver.subscriptions import (
     guards_by_key,
     needs_first_runs,
@@ -152,6 +153,13 @@ def plan_run(
     if any(each.form.user_id for state in states.values() for each in state.subscriptions.values()):
         with dependencies.store.reading() as connection:
             lost = read_lost_values(context, connection, states, inputs.log)
+    identifiers = {
+        key for each in destinations.values() for key in (each.options.known_by, *(each.options.identifiers or ()))
+    }
+    last = None
+    if identifiers - {USER_ID}:
+        with dependencies.store.reading() as connection:
+            last = read_last_identifiers(context, connection, inputs, detected.changes.logs, identifiers)
     return RunPlan(
         run=context.run,
         request=request,
@@ -162,7 +170,7 @@ def plan_run(
         suppressed=suppressed,
         destinations=destinations,
         states=states,
-        inputs=replace(inputs, suppressed=suppressed.table, lost=lost),
+        inputs=replace(inputs, suppressed=suppressed.table, last=last, lost=lost),
         baselines={name: [key for key, each in terms.items() if each.is_baseline] for name, terms in first.items()},
     )
 

@@ -80,7 +80,8 @@ def reader(
     for number, (traits, others) in enumerate(found):
         ordered = dict(sorted(traits.items()))
         versions = ",".join(f"{key}@1" for key in ordered)
-        lacking = [key for key in mapping.current_traits if key in others and key not in ordered]
+        # The call of an exit has the last value of an identifier that it carries as lost.
+        lacking = [key for key in mapping.current_traits if key in others and ordered.get(key) is None]
         identifiers = compact({key: others[key] for key in lacking})
         pairs = sorted((former or {}).items())[: number % 3]
         row = [f"u-{number:02}", compact(ordered), versions, 1, identifiers, compact(pairs) if pairs else None, None]

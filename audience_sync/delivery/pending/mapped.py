@@ -12,19 +12,25 @@ from audience_sync.model import ALIAS_KEY, NO_RUN, PropertyKind, RunId
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.workspace import Condition, Expression, Query, Relation, TableName, Workspace, quote_literal
 
+#: Whether a call ends a membership.
+_HAS_EXIT = "contains(c.traits, '\":false')"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappedValues:
     """The stored values that the mapping of one destination needs.
 
     ``identifiers``: the traits whose current values a call needs. ``user_id``: the trait by which the destination knows
-    users; None is the user id. ``lost``: a table of the newest lost values of users whose id changed. ``baselines``:
-    the audiences whose first members were recorded without sending. ``former``: a table (``user_id``, ``key``,
-    ``name``) of the names that refused and withheld values have still to end. ``names``: by key, the present names.
+    users; None is the user id. ``last``: a table (``user_id``, ``key``, ``value``) of the last values of identifiers
+    that users with an exit have lost. ``lost``: a table of the newest lost values of users whose id changed.
+    ``baselines``: the audiences whose first members were recorded without sending. ``former``: a table (``user_id``,
+    ``key``, ``name``) of the names that refused and withheld values have still to end. ``names``: by key, the present
+    names.
     """
 
     identifiers: Sequence[str] = ()
     user_id: str | None = None
+    last: TableName | None = None
     lost: TableName | None = None
     baselines: Collection[str] = ()
     former: TableName | None = None
@@ -192,13 +198,15 @@ def add_mapping_columns(
     chains: Mapping[str, Chain],
     *,
     identifiers: Sequence[str],
+    last: TableName | None,
     former: FormerNames,
     repeated: Sequence[TableName],
     reached: Expression,
 ) -> TableName | None:
     """Create a table of the calls with three more columns; None if nothing is to be added.
 
-    ``identifiers``: a JSON object with the values that a user has and the call does not carry. ``former``: the names to
+    ``identifiers``: a JSON object with the values that a user has and the call does not carry. An exit has the last
+    values of a user without, under which the destination knows the user (``last``). ``former``: the names to
     end, as a JSON list of pairs (key, name). ``repeated``: a JSON list of the keys that are sent again under a new id.
     NULL without any.
     """
@@ -206,7 +214,7 @@ def add_mapping_columns(
     found = [key for key in identifiers if key in chains and chains[key].kind is PropertyKind.COMPUTED_TRAIT]
     lacking = Query(f"select user_id from {calls} where not ({' and '.join(map(carries_sql, found)) or 'true'})")
     users = workspace.one(f"select count(*) from ({lacking})")[0] if found else 0
-    if not (users or pairs or repeated):
+    if not (users or pairs or repeated or (last and found)):
         return None
     own_chains = list(dict.fromkeys(chains[key] for key in found)) if users else []
     joins, objects = [], ["null"]
@@ -216,10 +224,18 @@ def add_mapping_columns(
         if users < chain.user_count / 2:
             rows = f"from ({rows}) semi join ({lacking}) using (user_id)"
         joins.append(f"left join ({rows}) i{number} on i{number}.user_id = c.user_id")
-    for key in found if users else ():
+    for key in found if users or last else ():
         member = quote_literal(f'"{key}":')
-        value = f"i{own_chains.index(chains[key])}.{trait_column(key)}"
-        objects.append(f"case when not {carries_sql(key)} then {member} || {value} end")
+        carried = carries_sql(key)
+        value = f"i{own_chains.index(chains[key])}.{trait_column(key)}" if users else "null"
+        pair = f"case when not {carried} then {member} || {value} end"
+        if last:
+            name = f"l{len(objects)}"
+            joins.append(f"left join {last} {name} on {name}.user_id = c.user_id and {name}.key = {quote_literal(key)}")
+            losses = " or ".join(f"""contains(c.traits, '"{key}":{each}')""" for each in ("null", '""'))
+            is_lost = f"""case when {carried} then {losses} else coalesce({value}, 'null') in ('null', '""') end"""
+            pair = f"coalesce(case when {_HAS_EXIT} and {is_lost} then {member} || {name}.value end, {pair})"
+        objects.append(pair)
     columns = [f"'{{' || concat_ws(',', {', '.join(objects)}) || '}}' as identifiers"]
     lists = {
         "former": pairs and f"select user_id, to_json(list([key, name] order by key, name)) as value from ({pairs})",

@@ -42,7 +42,8 @@ class DeliveryInputs:
     Three tables have the columns ``user_id``, ``key``, ``value`` (JSON; NULL: removed) and ``run_id``. ``log`` holds
     the changes after first creations, ``refused`` the values of refused calls, ``withheld`` the values that users were
     not sent while they were suppressed. ``suppressed`` (``user_id``) lists the users suppressed now. ``aliases``
-    (``previous_id``, ``user_id``) lists merged ids, if the destination merges users. ``lost``: see ``MappedValues``.
+    (``previous_id``, ``user_id``) lists merged ids, if the destination merges users. ``last`` and ``lost``: see
+    ``MappedValues``.
     """
 
     log: TableName
@@ -51,6 +52,7 @@ class DeliveryInputs:
     suppressed: TableName | None = None
     withheld: TableName | None = None
     aliases: TableName | None = None
+    last: TableName | None = None
     lost: TableName | None = None
 
 
@@ -134,6 +136,7 @@ def pending_calls(
         calls,
         inputs.chains,
         identifiers=mapped.identifiers,
+        last=mapped.last,
         former=former,
         repeated=[each for each in repeated if each],
         reached=reached,

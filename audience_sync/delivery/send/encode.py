@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -114,9 +115,19 @@ def _without_identifiers(call: IdentifyCall, keys: Collection[str]) -> IdentifyC
 def _messages(call: IdentifyCall, destination: Destination, mapping: DestinationMapping) -> tuple[Message, ...]:
     call, aliases = _separate_aliases(call)
     try:
-        return _mapped_messages(mapping.apply(call), () if mapping.user_id else aliases, destination)
+        messages = _mapped_messages(mapping.apply(call), () if mapping.user_id else aliases, destination)
+        if lost := mapping.last_identifiers(call) - {mapping.user_id}:
+            with suppress(NoIdentifierError):  # without another identifier nothing but the exit is sent
+                messages += _mapped_messages(mapping.apply(_loss_of(call, lost)), (), destination)
+        return messages
     except UnsendableError as error:
         raise mapping.with_own_keys(error) from None
+
+
+def _loss_of(call: IdentifyCall, lost: Collection[str]) -> IdentifyCall:
+    """Return the loss of identifiers as a call of its own, which is sent after the last call with them."""
+    kept = object_json((key, value) for key, value in split_traits(call.identifiers) if key not in lost)
+    return part_of(call, lost)._replace(identifiers=kept, events=())
 
 
 def _mapped_messages(call: IdentifyCall, aliases: Sequence[Alias], destination: Destination) -> tuple[Message, ...]:

@@ -15,7 +15,7 @@ from audience_sync.delivery.pending.pending import DeliveryInputs, PendingCalls,
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
 from audience_sync.destinations.base import Destination
 from audience_sync.model import MAX_RUN, NO_RUN, RunId
-from audience_sync.store.snapshots.chain import Chain
+from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.store.tables import changes, delivery_destinations, properties, refused_values, withheld_values
 from audience_sync.sync.values.request import RunRequest
 from audience_sync.sync.values.run_context import RunContext
@@ -150,6 +150,55 @@ def read_lost_values(
     )
 
 
+def read_last_identifiers(
+    context: RunContext,
+    connection: Connection,
+    inputs: DeliveryInputs,
+    logs: Sequence[TableName],
+    identifiers: Collection[str],
+) -> TableName | None:
+    """The last values of identifiers that users with a pending exit have lost; None without such a user.
+
+    The exit of a user who left the sources has to reach those who know the user by an e-mail, which is lost then.
+    ``logs``: the changes of this run.
+    """
+    workspace = context.workspace
+    keys = sorted(key for key in identifiers if key in inputs.chains)
+    if not keys:
+        return None
+    stored = [each for each in (inputs.log, inputs.refused, inputs.withheld) if each]
+    exits = workspace.table(
+        "exits",
+        f"select distinct user_id from ({' union all '.join(f'select user_id, value from {each}' for each in stored)}) "
+        "where value = 'false'",
+    )
+    without = " union ".join(
+        f"select user_id from {exits} anti join (select user_id from ({current_rows_query(inputs.chains[key])}) "
+        f"where coalesce({trait_column(key)}, '\"\"') != '\"\"') using (user_id)"
+        for key in keys
+    )
+    users = [user for (user,) in workspace.all(without)]
+    if not users:
+        return None
+    query = (
+        select(changes.c.user_id, properties.c.key, changes.c.previous_value, changes.c.run_id)
+        .join_from(changes, properties)
+        .where(properties.c.key.in_(keys), or_(changes.c.value.is_(None), changes.c.value == '""'))
+    )
+    chunks = (users[start : start + _CHUNK] for start in range(0, len(users), _CHUNK))
+    rows = (batch for chunk in chunks for batch in _batches(connection, query.where(changes.c.user_id.in_(chunk))))
+    names = ", ".join(map(quote_literal, keys))
+    found = [f"select user_id, key, value, run_id from {workspace.load(_COLUMNS, rows)}"] + [
+        f"select user_id, key, before as value, {context.run} as run_id from {log} where key in ({names})"
+        for log in logs
+    ]
+    return workspace.table(
+        "last",
+        f"""select user_id, key, value from ({" union all ".join(found)}) where value not in ('null', '""') """
+        "qualify row_number() over (partition by user_id, key order by run_id desc) = 1",
+    )
+
+
 def _shares(state: DestinationState) -> list[tuple[DeliveryCursor, list[Subscription]]]:
     """Every cursor of a destination with its subscriptions."""
     seeds = [(cursor, [state.subscriptions[key]]) for key, cursor in state.seeds.items() if key in state.subscriptions]
@@ -210,6 +259,7 @@ def _pending_delivery(
         mapped=MappedValues(
             identifiers=mapping.current_traits,
             user_id=mapping.user_id,
+            last=inputs.last,
             lost=inputs.lost,
             baselines=baselines,
             former=_former_names(workspace, refused, withheld),

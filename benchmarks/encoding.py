@@ -73,7 +73,7 @@ CALLS: Mapping[str, Mapping[str, str]] = {
         "vip": "'true'",
     },
 }
-PYTHON_CALLS = 10_000
+PYTHON_CALLS = 3_000
 HEADS = ("calls", "type", "calls a second", "with mapping", "left to Python", "with mapping", "Python alone")
 
 
@@ -102,10 +102,13 @@ def calls_table(workspace: Workspace, properties: Mapping[str, str], calls: int)
     """Return a table of pending calls with the properties of each user that are not NULL."""
     pairs = ", ".join(f"""'"{key}":' || {value}""" for key, value in properties.items())
     versions = ", ".join(f"case when ({value}) is not null then '{key}@1' end" for key, value in properties.items())
+    others = f"""'{{"email":' || {_EMAIL} || '}}'"""
     return workspace.table(
         "calls",
         f"select 'C-' || i as user_id, '{{' || concat_ws(',', {pairs}) || '}}' as traits, "
-        f"concat_ws(',', {versions}) as versions, 1::integer as run_id from range({calls}) t(i)",
+        f"concat_ws(',', {versions}) as versions, 1::integer as run_id, "
+        f"case when contains(traits, '\"email\":') then '{{}}' else {others} end as identifiers, "
+        f"null::varchar as former, null::varchar as repeated from range({calls}) t(i)",
     )
 
 
@@ -113,7 +116,12 @@ def row(workspace: Workspace, table: TableName, name: str, options: Mapping[str,
     plain, mapped = (_destination(name, {**options, **more}) for more in ({}, MAPPING))
     found = [pace(reader(workspace, table, each), each) for each in (plain, mapped)]
     python = python_pace(reader(workspace, f"(from {table} limit {PYTHON_CALLS})", mapped), mapped)
-    return (name, *(f"{each:,.0f}" for each, _ in found), *(f"{left:.1%}" for _, left in found), f"{python:,.0f}")
+    return (
+        f"`{name}`",
+        *(f"{each:,.0f}" for each, _ in found),
+        *(f"{left:.1%}" for _, left in found),
+        f"{python:,.0f}",
+    )
 
 
 def _destination(name: str, options: Mapping[str, Any]) -> Destination:
@@ -129,6 +137,7 @@ def reader(workspace: Workspace, table: str, destination: Destination) -> CallRe
         destination="crm",
         times={RunId(1): "2026-11-23T20:51:29.084Z"},
         mapping=mapping_of(destination),
+        is_mapped=bool(destination.options.identifiers),
     )
 
 

@@ -156,8 +156,9 @@ class ItemLimits:
             found.append(f"(strlen(traits) <= {self.properties} or {commas} < {self.properties})")
         in_ascii = min(self.text_characters, self.text_bytes, self.value_bytes)
         if self.short < sys.maxsize // 4:
-            ascii_only = f"strlen(traits) = length(traits) and {_no_run_sql(in_ascii, in_ascii)}"
-            found.append(f"({_no_run_sql(self.short, self.short)} or ({ascii_only}))")
+            more = in_ascii // 4  # bytes than characters
+            few_more = f"strlen(traits) - length(traits) <= {more} and {_no_run_sql(in_ascii - more, in_ascii - more)}"
+            found.append(f"({_no_run_sql(self.short, self.short)} or ({few_more}))")
         short_name = min(self.name_characters, self.name_bytes // 4)
         if short_name < min(in_ascii, sys.maxsize // 4):
             found.append(_no_run_sql(min(self.name_characters, self.name_bytes), short_name, '":'))

@@ -24,6 +24,9 @@ from audience_sync.workspace import Workspace
 DATABASES = ("sqlite", "postgresql")
 
 
+#: The folders whose files take longest.
+LONGEST = ("model", "schedule", "crash")
+
 #: The markers of the tests of a folder, a file or one test, by its path below tests/. Tests on PostgreSQL get theirs
 #: from fixtures.
 MARKED = {
@@ -145,7 +148,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if _is_on_postgresql(item):
             item.add_marker("postgresql")
             item.add_marker("slow")
-    items.sort(key=lambda item: item.path.parent.name != "model")
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
 
 
 def _is_on_postgresql(item: pytest.Item) -> bool:

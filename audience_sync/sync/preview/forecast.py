@@ -29,12 +29,15 @@ MOST_REFUSED = 100
 USERS_OF_REASON = 5
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class RefusalCount:
     """The number of calls that a destination would refuse for one reason, and the first users."""
 
     calls: int = 0
-    users: list[str] = field(default_factory=list)
+    users: tuple[str, ...] = ()
+
+    def plus(self, user: str) -> RefusalCount:
+        return RefusalCount(self.calls + 1, (*self.users, user) if len(self.users) < USERS_OF_REASON else self.users)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -146,10 +149,7 @@ class Forecast:
             self.refusals[user] = reason
         if reason not in self.reasons and len(self.reasons) >= MOST_REFUSED:
             return
-        found = self.reasons.setdefault(reason, RefusalCount())
-        found.calls += 1
-        if len(found.users) < USERS_OF_REASON:
-            found.users.append(user)
+        self.reasons[reason] = self.reasons.get(reason, RefusalCount()).plus(user)
 
     def _show(self, sendable: Sequence[EncodedCall], destination: Destination, calls: CallReader) -> None:
         is_first, by_user = not self.samples, calls.for_users([call.user_id for call in sendable])

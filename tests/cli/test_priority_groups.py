@@ -10,12 +10,12 @@ import pytest
 from .conftest import Project
 
 
-def grouped(project: Project, *names: str, groups: Any = None, **own: dict[str, Any]) -> None:
+def grouped(project: Project, *names: str, groups: Any = None, guard: Any = None, **own: dict[str, Any]) -> None:
     """Audiences of these names, in this order, each from a file; ``own``: what some have beside that."""
     project.configure(
         audiences=[{"name": name, "source": "shop", "file": f"{name}.csv", **own.get(name, {})} for name in names],
         priority_groups={"campaign": list(names)} if groups is None else groups,
-        guard={"max_removed": "100%"},
+        guard=guard or {"max_removed": "100%"},
     )
 
 
@@ -221,3 +221,13 @@ def test_a_group_that_is_wrong_is_refused(vip: Project) -> None:
         "priority_groups.two[0]: `gold` is already priority_groups.one[0]: "
         "an audience can be in one group only, and only once"
     ) in wrong.stderr
+
+
+def test_limits_together_count_the_audiences_of_earlier_ranks(campaign: Project) -> None:
+    grouped(
+        campaign, "gold", "silver", "rest", guard={"max_added": "1000%", "at_least": 0, "together": {"max_added": 3}}
+    )
+    write(campaign, "gold", "ada", "bob", "eve", "fay", at=2)
+    write(campaign, "silver", "bob", "cyd", "gus", "hal", at=2)
+    assert statuses(campaign, "sync") == {"gold": "synced", "silver": "held", "rest": "unchanged"}
+    assert members(campaign) == {"gold": "ada bob eve fay", "rest": "dan", "silver": "cyd"}

@@ -51,8 +51,9 @@ TABLES = {
     "alert_log": "alert_log",
     "missed_notifications": "missed_alerts",
 }
-_SUBSCRIPTION = {"backfill": "tell_everyone", "previously_delivered_run": "told_before"}
-#: By new table: the SQL of a column that had another name or other values.
+_SUBSCRIPTION = {"backfill": "tell_everyone", "previously_delivered_run": "told_before", "sent_as": "null"}
+_VALUES = {"former_names": "null"}
+#: By new table: the SQL of a column that had another name or other values, or did not exist.
 COLUMNS = {
     "snapshot_chains": {"user_count": "users"},
     "snapshot_file_chunks": {"file_id": "segment_id", "content": "body"},
@@ -61,6 +62,8 @@ COLUMNS = {
     "pruned_history": {"history": "replace(history, 'rejected_rows', 'invalid_rows')"},
     "subscriptions": _SUBSCRIPTION,
     "subscription_history": _SUBSCRIPTION,
+    "refused_values": _VALUES,
+    "withheld_values": _VALUES,
     "delivery_cursors": {"seeded_property_id": "seeding_id"},
     "delivered_ranges": {"cursor_id": "feed_id"},
     "delivery_requests": {"seeded_property_id": "seeding_id"},

@@ -905,6 +905,12 @@ def create_tables() -> None:
         sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience or computed trait"),
         sa.Column("value", sa.Text(), nullable=True, comment="The value as JSON; NULL = removed"),
         sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that made the change"),
+        sa.Column(
+            "former_names",
+            sa.Text(),
+            nullable=True,
+            comment="The names at the destination that end with it, as JSON; NULL = none",
+        ),
         sa.ForeignKeyConstraint(
             ["destination_id"], ["delivery_destinations.id"], name=op.f("fk_refused_values_destination_id")
         ),
@@ -934,6 +940,7 @@ def create_tables() -> None:
         sa.Column("ended_run", sa.Integer(), nullable=True, comment="As in subscriptions"),
         sa.Column("previously_delivered_run", sa.Integer(), nullable=True, comment="As in subscriptions"),
         sa.Column("seeding", sa.Boolean(), nullable=False, comment="Whether a person was seeding it"),
+        sa.Column("sent_as", sa.Text(), nullable=True, comment="As in subscriptions"),
         sa.ForeignKeyConstraint(
             ["destination_id"], ["delivery_destinations.id"], name=op.f("fk_subscription_history_destination_id")
         ),
@@ -963,6 +970,12 @@ def create_tables() -> None:
             sa.Integer(),
             nullable=True,
             comment="Everything up to this run was sent when it last ended",
+        ),
+        sa.Column(
+            "sent_as",
+            sa.Text(),
+            nullable=True,
+            comment="How it is sent, if not under its key: JSON with the name, the hash, the id and the former names",
         ),
         sa.ForeignKeyConstraint(
             ["destination_id"], ["delivery_destinations.id"], name=op.f("fk_subscriptions_destination_id")
@@ -1011,6 +1024,7 @@ def create_tables() -> None:
         sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience or computed trait"),
         sa.Column("value", sa.Text(), nullable=True, comment="The value as JSON; NULL = removed"),
         sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that made the change"),
+        sa.Column("former_names", sa.Text(), nullable=True, comment="As in refused_values"),
         sa.ForeignKeyConstraint(
             ["destination_id"], ["delivery_destinations.id"], name=op.f("fk_withheld_values_destination_id")
         ),

@@ -55,10 +55,14 @@ class OldStore(NamedTuple):
             return [tuple(row) for row in result] if result.returns_rows else []
 
     def rows(self) -> Counter[str]:
-        """Return the values of each row of all tables, without the names of their columns and tables."""
+        """Return the values of each row of all tables, without the names of columns and tables, and without NULL."""
         engine = create_engine(self.url, poolclass=NullPool)
         tables = set(inspect(engine).get_table_names()) - {"alembic_version", "lease"}
-        return Counter(str(sorted(row, key=repr)) for table in tables for row in self.query(f'select * from "{table}"'))
+        return Counter(
+            str(sorted((value for value in row if value is not None), key=repr))
+            for table in tables
+            for row in self.query(f'select * from "{table}"')
+        )
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -193,7 +197,7 @@ def test_a_run_moves_a_store_on_sqlite_and_keeps_a_backup(old: OldStore, databas
         return
     assert old.project.sync().code == 4
     (backup,) = old.project.folder.glob("*.before-*")
-    assert backup.name == "audience_sync.db.before-0101-from-0022"
+    assert backup.name == "audience_sync.db.before-0100-from-0022"
     with closing(sqlite3.connect(backup)) as connection:
         assert connection.execute("select count(*) from feeds").fetchone() == (6,)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 #: The newest revision in migrations/. A constant, so that a current store does not load Alembic.
-HEAD = "0101"
+HEAD = "0100"
 #: The last revision from before the first release. A store of an older one can't be upgraded.
 OLDEST = "0022"
 

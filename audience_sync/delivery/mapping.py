@@ -86,24 +86,20 @@ class DestinationMapping:
             return call
         current = dict(split_traits(call.identifiers))
         changed = dict(split_traits(call.traits_json))
-        last = _lost_keys(current, changed)
+        last = self.last_identifiers(call)
         own = {key: value for key, value in changed.items() if key not in last}
         current.update({key: value for key, value in own.items() if key in current or key in self.current_traits})
         user_id = UserId(self._user_id(call.user_id, current))
-        sent = own
-        if self.skips_null:
-            sent = {key: value for key, value in own.items() if value != "null"}
+        sent = {key: value for key, value in own.items() if not (self.skips_null and value == "null")}
         identifiers = {key: current[key] for key in self.identifiers if current.get(key, "null") not in _MISSING}
         if self.identifiers and not identifiers:
             raise NoIdentifierError(self._missing_identifiers)
         if not self.places_identifiers:
             sent = {**{key: value for key, value in identifiers.items() if key not in own}, **sent}
-        is_changed = bool(self.rename or self.hashed or call.former or len(sent) != len(changed))
-        traits = object_json([*self._pairs(sent), *self._ended(call)]) if is_changed else call.traits_json
         placed = object_json(self._pairs(identifiers))
         return call._replace(
             user_id=user_id,
-            traits_json=traits,
+            traits_json=object_json([*self._pairs(sent), *self._ended(call)]),
             identifiers=placed,
             events=tuple(self._event(each, placed) for each in call.events),
         )
@@ -123,7 +119,11 @@ class DestinationMapping:
 
         An exit has to reach those who know the user by it. ``apply`` leaves out the loss itself.
         """
-        return _lost_keys(dict(split_traits(call.identifiers)), dict(split_traits(call.traits_json)))
+        current = dict(split_traits(call.identifiers))
+        changed = split_traits(call.traits_json)
+        return frozenset(
+            key for key, value in changed if value in _MISSING and current.get(key, "null") not in _MISSING
+        )
 
     def own_key(self, name: str) -> str | None:
         """Return our key for a name at the destination; None for a former name, which only ends there."""
@@ -235,10 +235,3 @@ def _phone(key: str, text: str) -> str:
     if not phonenumbers.is_possible_number(number):
         raise UnsendableError(reason, {key: reason})
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
-
-
-def _lost_keys(current: Mapping[str, str], changed: Mapping[str, str]) -> frozenset[str]:
-    """Return the keys that a call ends and of which it carries the last value among its identifiers."""
-    return frozenset(
-        key for key, value in changed.items() if value in _MISSING and current.get(key, "null") not in _MISSING
-    )

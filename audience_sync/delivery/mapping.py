@@ -82,7 +82,7 @@ class DestinationMapping:
         Raises NoIdentifierError for a user without the id or the identifiers that it needs, and UnsendableError for
         values that can't be hashed.
         """
-        if not (self.changes_calls or call.former):
+        if not (self.changes_calls or call.former) or self._is_complete(call):
             return call
         current = dict(split_traits(call.identifiers))
         changed = dict(split_traits(call.traits_json))
@@ -102,6 +102,16 @@ class DestinationMapping:
             traits_json=object_json([*self._pairs(sent), *self._ended(call)]),
             identifiers=placed,
             events=tuple(self._event(each, placed) for each in call.events),
+        )
+
+    def _is_complete(self, call: IdentifyCall) -> bool:
+        """Return whether a call only needs identifiers, for which the destination has a place, and has all of them."""
+        is_placed = self.places_identifiers and not (self.user_id or self.rename or self.hashed or self.skips_null)
+        return (
+            is_placed
+            and not (call.former or call.events)
+            and len(call.identifiers) > len("{}")
+            and not any(missing in text for text in (call.identifiers, call.traits_json) for missing in _MISSING)
         )
 
     @property

@@ -35,7 +35,7 @@ class Case:
     def data(self, work: Path) -> Path:
         """The folder of its data, generated when it is asked for first."""
         folder = work / "data" / f"{self.kind}-{self.users}-{self.ids}"
-        if not (folder / "told.json").exists():
+        if not (folder / "expected.json").exists():
             formats = "csv,parquet" if self.kind in ("shop", "people") else "parquet"
             options = ["--kind", self.kind, "--users", str(self.users), "--ids", self.ids, "--formats", formats]
             script = Path(__file__).with_name("data.py")

@@ -48,7 +48,7 @@ def compare(
 ) -> dict[str, list[list[Measured]]]:
     """Per step, the measurements of the old and of the new program, each in its own case."""
     measured: dict[str, list[list[Measured]]] = {step: [[], []] for step in cases[0].steps}
-    expected = json.loads((cases[0].data(benches[0].work) / "told.json").read_text())
+    expected = json.loads((cases[0].data(benches[0].work) / "expected.json").read_text())
     for number in range(rounds):
         with ExitStack() as after:
             both = zip(cases, benches, strict=True)

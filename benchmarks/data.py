@@ -89,7 +89,7 @@ AUDIENCES = {
 
 
 def generate(folder: Path, kind: str, users: int, ids: str, formats: tuple[str, ...]) -> None:
-    """Day 0 and day 1 in folders of their own, and ``told.json``: what a receiver should be told at each step."""
+    """Day 0 and day 1 in folders of their own, and ``expected.json``: what a receiver should be sent at each step."""
     schema, files, told = KINDS[kind]
     with duckdb.connect(config={"preserve_insertion_order": True}) as connection:
         connection.execute(schema.format(id=IDS[ids], users=users))
@@ -102,7 +102,7 @@ def generate(folder: Path, kind: str, users: int, ids: str, formats: tuple[str, 
                     connection.execute(f"copy ({query.format(day=day, id=IDS[ids])}) to '{target}' ({options})")
         answer = {step: _told(connection, kind, query) for step, query in told.items()}
         id_bytes = _one(connection, f"select sum(strlen(user_id)) from '{folder}/day0/{next(iter(files))}.parquet'")[0]
-    (folder / "told.json").write_text(json.dumps({**answer, "id_bytes": int(id_bytes)}))
+    (folder / "expected.json").write_text(json.dumps({**answer, "id_bytes": int(id_bytes)}))
 
 
 def _told(connection: duckdb.DuckDBPyConnection, kind: str, query: str) -> dict[str, Any]:

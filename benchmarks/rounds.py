@@ -47,7 +47,7 @@ class Result:
 def run_case(case: Case, rounds: int, bench: Bench) -> list[Result]:
     """Each round starts afresh; whoever has had its share of rounds sits the others out."""
     runs: dict[tuple[str, str], list[Measured]] = {}
-    told = json.loads((case.data(bench.work) / "told.json").read_text())
+    answers = json.loads((case.data(bench.work) / "expected.json").read_text())
     with receiver(python_of("receiver", bench.work), case.delay_ms) as to:
         for number in range(min(rounds, case.max_rounds)):
             names = [name for name in case.contenders if number < CONTENDERS[name].max_rounds]
@@ -56,7 +56,7 @@ def run_case(case: Case, rounds: int, bench: Bench) -> list[Result]:
                 for step in case.steps:
                     for name in names if step != "rewritten" else [n for n in names if n in ("ours", "duckdb")]:
                         print(f"{case.name}: round {number + 1}, {step}, {name}", file=sys.stderr)
-                        expected = told.get(step, NOTHING)
+                        expected = answers.get(step, NOTHING)
                         runs.setdefault((name, step), []).append(
                             run_step(name, places[name], step, to, expected, bench)
                         )
@@ -126,7 +126,7 @@ def _size(home: Path) -> int:
 
 
 def lost(expected: dict[str, Any], seen: dict[str, Any]) -> int:
-    """Users who were told nothing or, where everyone was told something, properties that lack their value."""
+    """Users who were sent nothing or, where everyone was sent something, properties that lack their value."""
     users = max(0, expected["users"] - seen["users"])
     true = max((count - seen["true"].get(key, 0) for key, count in expected["true"].items()), default=0)
     return int(users or max(0, true, expected["values"] - seen["values"]))

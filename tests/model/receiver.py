@@ -87,7 +87,7 @@ class Destination:
         self.inherited.get(message["userId"], set()).difference_update(message["traits"])
 
     def _join(self, previous: str, new: str) -> None:
-        """What is known of the previous id is so of the new one, unless it was sent otherwise."""
+        """The new id gets the properties of the previous id, unless other values were sent for it."""
         if previous in self.joined:
             return
         self.joined.add(previous)

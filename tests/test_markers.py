@@ -41,11 +41,11 @@ def test_a_fast_test_uses_each_package(package: str) -> None:
     [
         ("cli/test_undo.py", "", {"process", "slow"}),
         ("cli/test_layout.py", "", {"process"}),
-        ("cli/test_plan.py", "test_a_plan_is_what_the_following_sync_does", {"process"}),
-        ("cli/test_plan.py", "test_the_largest_changes_come_first", {"process", "slow"}),
+        ("cli/test_metrics.py", "test_every_run_writes_them_into_a_file", {"process"}),
+        ("cli/test_metrics.py", "test_people_see_the_summary_alone", {"process", "slow"}),
         ("sync/test_diff.py", "", {"property", "slow"}),
         ("test_workspace.py", "test_a_signal_in_the_middle_of_a_query_is_no_error_of_the_query", {"slow"}),
-        ("sources/test_surrogates.py", "", {"property"}),
+        ("sources/test_surrogates.py", "", {"property", "slow"}),
         ("test_keys.py", "", set()),
     ],
 )

@@ -6,8 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from audience_sync.destinations.base import Answer, FieldKind, HttpDestination, Judgement, Meaning, Merge
 from audience_sync.destinations.json_api.fields import FieldsDestination
@@ -15,7 +13,7 @@ from audience_sync.errors import FieldError, UnsendableError
 from audience_sync.model import Alias, AudienceEvent, UserId
 
 from .receiver import NO_ANSWER, Receiver, Reply
-from .vendors import ABOUT, REQUIRED, TIMESTAMP, call, refused_properties, sent, users, vendor
+from .vendors import TIMESTAMP, call, refused_properties, sent, users, vendor
 from .vendors import judged as judged_messages
 
 
@@ -47,36 +45,6 @@ def test_a_url_comes_before_the_region() -> None:
 def test_a_page_of_a_proxy_is_no_success(name: str) -> None:
     assert vendor(name).judge(Answer(200, b"<!doctype html>")).meaning is Meaning.RETRY
     assert vendor(name).judge(Answer(200, b"maintenance")).meaning is Meaning.RETRY
-
-
-ODD = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-2, 5), st.sampled_from(["", "x", "attributes", "m-1", "C-00001"])),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3),
-        st.dictionaries(
-            st.sampled_from(
-                [
-                    *("errors", "results", "failedUpdates", "invalidUserIds", "filteredOutFields", "failed_records"),
-                    *("events_with_invalid_fields", "silenced_events", "exceeded_daily_quota_users", "batch_index"),
-                    *("context", "objectWriteTraceId", "input_array", "status", "error", "code", "policyName"),
-                    *("index", "time"),
-                ]
-            ),
-            inner,
-            max_size=5,
-        ),
-    ),
-    max_leaves=12,
-)
-
-
-@pytest.mark.parametrize("name", REQUIRED)
-@given(body=ODD, status=st.sampled_from([200, 201, 207, 400, 409, 422, 429, 500]))
-@settings(max_examples=100, deadline=None)
-def test_no_form_of_an_answer_is_an_error_of_the_destination(name: str, body: Any, status: int) -> None:
-    options = {"id_property": "customer_id"} if name == "hubspot" else {}
-    judgement = judged(vendor(name, ABOUT, **options), status, body, "C-00001", "C-00002")
-    assert {*judgement.refused, *judgement.refused_fields} <= {0, 1}
 
 
 # Amplitude

@@ -16,9 +16,10 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NewType, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from audience_sync.errors import ConfigError, Problem, ScarceMemoryError
+from audience_sync.sql import LINE_BYTES, WRITTEN_CSV, TableName, csv_scan, quote_literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -39,10 +40,6 @@ _SPECIAL_CHARACTERS = re.compile("[*?\\[\\]\\\\=\x00-\x1f\x7f\ud800-\udfff]")
 _ENDINGS = re.compile(r"(?:\.[A-Za-z0-9]{1,10}){1,2}$")
 #: Characters in a path that DuckDB can't open even through a link.
 _UNREADABLE_CHARACTERS = re.compile("[\\\\\ud800-\udfff]")
-#: Options to read a CSV file that Python wrote. Without ``new_line`` DuckDB might detect a line end within quotes.
-WRITTEN_CSV = "header = false, new_line = '\\r\\n'"
-#: The longest line that DuckDB reads in a CSV file by default (bytes).
-LINE_BYTES = 2_000_000
 
 
 def _refuse_scarce_memory() -> None:
@@ -60,38 +57,6 @@ def _refuse_scarce_memory() -> None:
         "Remove that limit: ulimit -v unlimited\n"
         "To limit the memory that is used, set `memory_limit` in the config, or the limit of a container or of "
         "systemd (MemoryMax)."
-    )
-
-
-#: Fragments of SQL: what stands after FROM, a value of a row, and a condition on a row.
-Relation = NewType("Relation", str)
-Expression = NewType("Expression", str)
-Condition = NewType("Condition", str)
-NEVER = Condition("false")
-#: The name of a table or view in a workspace, and a query that can stand in ``from (...)`` and is then evaluated.
-TableName = NewType("TableName", str)
-Query = NewType("Query", str)
-
-
-def quote_identifier(name: str) -> Expression:
-    """An SQL identifier."""
-    return Expression('"' + name.replace('"', '""') + '"')
-
-
-def quote_literal(text: str) -> Expression:
-    """An SQL string."""
-    return Expression("'" + text.replace("'", "''") + "'")
-
-
-def csv_scan(path: Path, columns: Mapping[str, str], *, delimiter: str = ",", options: str) -> Relation:
-    """SQL that reads a CSV file as these columns (names and types); an empty cell is NULL.
-
-    ``options``: more of the options of ``read_csv``.
-    """
-    types = ", ".join(f"{quote_literal(name)}: {quote_literal(kind)}" for name, kind in columns.items())
-    return Relation(
-        f"read_csv({quote_literal(str(path))}, auto_detect = false, columns = {{{types}}}, "
-        f"delim = {quote_literal(delimiter)}, quote = '\"', escape = '\"', nullstr = '', {options})"
     )
 
 

@@ -27,7 +27,8 @@ from audience_sync.delivery.send.encode import encode
 from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.destinations.registry import destination_types
 from audience_sync.model import RunId
-from audience_sync.workspace import TableName, Workspace
+from audience_sync.sql import TableName
+from audience_sync.workspace import Workspace
 from benchmarks.facts import machine
 from benchmarks.table import markdown, replace_between
 

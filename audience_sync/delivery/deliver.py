@@ -35,8 +35,9 @@ from audience_sync.destinations.base import Destination, Transport
 from audience_sync.destinations.http.statuses import name_destination
 from audience_sync.errors import BrokenDestinationError
 from audience_sync.model import DestinationId, PropertyId, RunId, UserId
+from audience_sync.sql import TableName
 from audience_sync.store.connection.lease import Lease
-from audience_sync.workspace import TableName, Workspace
+from audience_sync.workspace import Workspace
 
 #: An answer is recorded at once, unless the last transaction is less than GROUP_SECONDS old: then answers wait and
 #: share a transaction, at most GROUP_SIZE of them. After a kill at most these requests are sent again, with the same

@@ -6,7 +6,8 @@ from audience_sync.delivery.mapping import DestinationMapping
 from audience_sync.destinations.base import Destination, FieldKind
 from audience_sync.errors import FieldError
 from audience_sync.model import ALIAS_KEY
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.sql import quote_literal
+from audience_sync.workspace import Workspace
 
 _NUMBERS = "('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE')"
 #: A day, which a source's column of dates has as its first moment in UTC; and a day or a time.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from audience_sync.delivery.mapping import PHONES, DestinationMapping
 from audience_sync.destinations.messages.identify import json_text
-from audience_sync.workspace import Condition, Query, quote_literal
+from audience_sync.sql import Condition, Query, quote_literal
 
 #: Without escapes and nested objects, a quoted name before a colon is nothing but a key.
 _FLAT = "not contains(traits, '\\') and not contains(substr(traits, 2), '{')"

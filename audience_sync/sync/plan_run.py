@@ -17,6 +17,7 @@ from audience_sync.destinations.boundary import contained
 from audience_sync.errors import FrozenError, RetiredError, StoreUnavailableError
 from audience_sync.model import ALIAS_KEY, NO_RUN, HoldKind, PropertyKind, RunId
 from audience_sync.sources.boundary import ExcludedEntry, WorkspaceBrokenError, bound_sources, exclude_entries
+from audience_sync.sql import NEVER, Condition
 from audience_sync.store.connection.lease import MAX_ATTEMPTS
 from audience_sync.store.runs.clock import read_run_clock
 from audience_sync.store.snapshots.chain import Chain
@@ -50,7 +51,7 @@ from audience_sync.sync.values.run_context import RunContext
 from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.sync.values.stored_state import StoredState, StoreReader, read_stored_state
 from audience_sync.tracing import span
-from audience_sync.workspace import NEVER, Condition, Workspace
+from audience_sync.workspace import Workspace
 
 Plan = TypeVar("Plan")
 

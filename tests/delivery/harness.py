@@ -19,6 +19,7 @@ from audience_sync.delivery.state.cursors import (
     save_destination_state,
 )
 from audience_sync.model import DestinationId, PropertyId, RunId
+from audience_sync.sql import TableName, quote_literal
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import Lease
 from audience_sync.store.tables import (
@@ -29,7 +30,7 @@ from audience_sync.store.tables import (
     runs,
     snapshot_chains,
 )
-from audience_sync.workspace import TableName, Workspace, quote_literal
+from audience_sync.workspace import Workspace
 
 from .scripted_destination import ScriptedDestination
 

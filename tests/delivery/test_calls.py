@@ -12,7 +12,8 @@ from audience_sync.delivery.send.calls import CallReader
 from audience_sync.delivery.send.encode import encode
 from audience_sync.destinations.base import Audiencing
 from audience_sync.destinations.file import FileDestination, FileOptions
-from audience_sync.workspace import TableName, Workspace
+from audience_sync.sql import TableName
+from audience_sync.workspace import Workspace
 
 from .scripted_destination import ScriptedDestination, identify_call
 

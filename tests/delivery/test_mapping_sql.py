@@ -17,7 +17,8 @@ from audience_sync.delivery.send.calls import CallReader
 from audience_sync.delivery.send.encode import EncodedCall, encode
 from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.model import RunId
-from audience_sync.workspace import TableName, Workspace
+from audience_sync.sql import TableName
+from audience_sync.workspace import Workspace
 
 KEYS = ("crm_id", "email", "email_2", "firstName", "phone", "plan", "vip")
 ABOUT = Audiencing("here", frozenset({"vip"}), frozenset(KEYS) - {"vip"})

@@ -13,7 +13,8 @@ from audience_sync.delivery.mapping import mapping_of
 from audience_sync.delivery.send.calls import CallReader
 from audience_sync.destinations.base import FieldKind
 from audience_sync.model import RunId
-from audience_sync.workspace import TableName, Workspace
+from audience_sync.sql import TableName
+from audience_sync.workspace import Workspace
 
 from .scripted_destination import ScriptedDestination
 

@@ -13,8 +13,9 @@ from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationStat
 from audience_sync.delivery.state.ranges import Range
 from audience_sync.delivery.state.subscriptions import subscribe
 from audience_sync.model import MAX_RUN, PropertyKind
+from audience_sync.sql import TableName, quote_literal
 from audience_sync.store.snapshots.chain import BASE, Chain, trait_column, write_snapshot_file
-from audience_sync.workspace import TableName, Workspace, quote_literal
+from audience_sync.workspace import Workspace
 
 #: User, key, value as JSON (None: removed), run.
 Change = tuple[str, str, str | None, int]

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audience_sync.delivery.state.ranges import Range, delivered_run_sql, intersect, merge_range
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.sql import quote_literal
+from audience_sync.workspace import Workspace
 
 POSITION = 3
 USERS = ("Anna", "O'Neil", "a", "b", "ba", "c", "z", "é", "日本", "😀")

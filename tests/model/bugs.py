@@ -103,9 +103,9 @@ def freezes_are_forgotten() -> None:
 
 def nobody_stays() -> None:
     """Who is missing leaves at once."""
+    from audience_sync.sql import Query
     from audience_sync.sync.detect import audiences
     from audience_sync.sync.diff.min_stay import DelayedExits
-    from audience_sync.workspace import Query
 
     audiences.apply_min_stay = lambda context, target, diff, **options: DelayedExits(
         diff, Query(f"from {diff.table}"), diff.left

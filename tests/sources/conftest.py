@@ -12,7 +12,8 @@ import pytest
 
 from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source, TraitColumn
 from audience_sync.sources.files.source import FilesSource
-from audience_sync.workspace import Workspace, quote_identifier
+from audience_sync.sql import quote_identifier
+from audience_sync.workspace import Workspace
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from audience_sync.config.models import Settings
 from audience_sync.sources.base import SnapshotRequest
 from audience_sync.sources.files.allowed_paths import allowed_paths
 from audience_sync.sources.files.source import FilesSource
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.sql import quote_literal
+from audience_sync.workspace import Workspace
 
 from .conftest import Read, Write
 from .source_kinds import write_file

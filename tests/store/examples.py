@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, insert, inspect
 
 from audience_sync.model import PropertyKind, RunId
+from audience_sync.sql import quote_literal
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots import chain as chains
 from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, SnapshotFile
 from audience_sync.store.tables import properties, runs
 from audience_sync.store.tables import snapshot_chains as chains_table
 from audience_sync.store.tables.views import VIEW_SCHEMA
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.workspace import Workspace
 
 #: Runs start every morning at six, the first on this day.
 FIRST_MORNING = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)

@@ -8,13 +8,14 @@ import pytest
 
 from audience_sync.history.members import members_of
 from audience_sync.model import RunId
+from audience_sync.sql import quote_literal
 from audience_sync.store.connection import engine
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots.chain import Chain
 from audience_sync.sync.diff.members import diff_members
 from audience_sync.sync.diff.snapshot_files import members_change
 from audience_sync.sync.values.change_set import ChainChange
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.workspace import Workspace
 
 from .examples import a_store_with, members, save, the_audience
 

@@ -22,6 +22,7 @@ from audience_sync.config.sections.snapshot import SourceConfig
 from audience_sync.destinations.base import Audiencing, Destination, Judgement, Limits, Meaning, Message
 from audience_sync.model import IdentifyCall, InitialSync
 from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source
+from audience_sync.sql import quote_identifier, quote_literal
 from audience_sync.store.connection.engine import Store
 from audience_sync.sync.run import sync
 from audience_sync.sync.values.report import Report
@@ -35,7 +36,7 @@ from audience_sync.sync.values.request import (
     SendLimits,
     Sync,
 )
-from audience_sync.workspace import Workspace, quote_identifier, quote_literal
+from audience_sync.workspace import Workspace
 
 USERS = ("a", "b", "c", "d", "e")
 AUDIENCES = ("vip", "buyers")

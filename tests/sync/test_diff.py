@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audience_sync.model import ChangeCounts, PropertyKind, RunId
+from audience_sync.sql import TableName, quote_identifier
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.sync.diff import snapshot_files as prepare
 from audience_sync.sync.diff.members import diff_members
 from audience_sync.sync.diff.snapshot_files import members_change, traits_change
 from audience_sync.sync.diff.traits import ALL_TRAITS, deduplicate_users, diff_traits
 from audience_sync.sync.values.change_set import ChainChange
-from audience_sync.workspace import TableName, Workspace, quote_identifier
+from audience_sync.workspace import Workspace
 
 ODD_IDS = (
     *("", " ", "a", " a", "a ", "A", "007", "7", "1e5", "100000", "-0", "0", "NULL", "null", "NaN", "None"),

@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from audience_sync.model import PropertyKind, RunId
+from audience_sync.sql import Condition
 from audience_sync.store.snapshots.chain import Chain
 from audience_sync.sync.diff import members
 from audience_sync.sync.diff.members import MembersDiff, diff_members, diff_several, drop_unchanged_buckets
 from audience_sync.sync.diff.snapshot_files import members_change
-from audience_sync.workspace import Condition, Workspace
+from audience_sync.workspace import Workspace
 
 ANYBODY = st.sampled_from([None, "", "ann", "Ann", "ben", "eve", "é", *map(str, range(40))])
 PLACES = 3

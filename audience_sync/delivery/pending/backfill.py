@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from audience_sync.delivery.state.pending_rule import RUN_ID, PendingRule
 from audience_sync.model import PropertyKind
+from audience_sync.sql import Condition, Expression, Query, TableName, quote_literal
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
-from audience_sync.workspace import Condition, Expression, Query, TableName, quote_literal
 
 
 @dataclass(frozen=True, slots=True)

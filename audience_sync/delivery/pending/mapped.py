@@ -9,8 +9,9 @@ from audience_sync.delivery.mapping_sql import carries_sql
 from audience_sync.delivery.pending.merge import JOIN_WIDTH
 from audience_sync.delivery.state.pending_rule import PendingRule
 from audience_sync.model import ALIAS_KEY, NO_RUN, PropertyKind, RunId
+from audience_sync.sql import Condition, Expression, Query, Relation, TableName, quote_literal
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
-from audience_sync.workspace import Condition, Expression, Query, Relation, TableName, Workspace, quote_literal
+from audience_sync.workspace import Workspace
 
 #: Whether a call ends a membership.
 _HAS_EXIT = "contains(c.traits, '\":false')"

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from audience_sync.delivery.pending.backfill import Backfill
-from audience_sync.workspace import Query, TableName, Workspace, quote_literal
+from audience_sync.sql import Query, TableName, quote_literal
+from audience_sync.workspace import Workspace
 
 #: Keys, and then tables, that are joined in one statement: each of them needs memory.
 JOIN_WIDTH = 16

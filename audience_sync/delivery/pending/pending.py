@@ -31,8 +31,9 @@ from audience_sync.delivery.state.pending_rule import (
 )
 from audience_sync.delivery.state.ranges import delivered_run_sql
 from audience_sync.model import ALIAS_KEY, MAX_RUN, RunId
+from audience_sync.sql import NEVER, Condition, Expression, Query, TableName, quote_literal
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
-from audience_sync.workspace import NEVER, Condition, Expression, Query, TableName, Workspace, quote_literal
+from audience_sync.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

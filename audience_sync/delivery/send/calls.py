@@ -17,7 +17,8 @@ from audience_sync.destinations.base import Destination
 from audience_sync.destinations.messages.identify import split_traits
 from audience_sync.errors import BrokenDestinationError
 from audience_sync.model import ALIAS_KEY, AudienceEvent, IdentifyCall, RunId, UserId
-from audience_sync.workspace import Query, TableName, Workspace, quote_literal
+from audience_sync.sql import Query, TableName, quote_literal
+from audience_sync.workspace import Workspace
 
 #: The error of the program's own SQL for a run that the store does not have.
 NO_RUN_TIME = "there is no start time of run "

@@ -9,9 +9,10 @@ from collections.abc import Callable, Collection, Mapping
 from sqlalchemy import Connection
 
 from audience_sync.model import DestinationId, PropertyId, UserId
+from audience_sync.sql import TableName
 from audience_sync.store.connection.bulk import delete_rows, insert_rows
 from audience_sync.store.tables import withheld_values
-from audience_sync.workspace import TableName, Workspace
+from audience_sync.workspace import Workspace
 
 #: Seconds for which the list of users suppressed during a run is cached.
 CACHE_SECONDS = 1.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription
 from audience_sync.model import MAX_RUN, RunId
-from audience_sync.workspace import Condition, Expression, Relation, quote_literal
+from audience_sync.sql import Condition, Expression, Relation, quote_literal
 
 #: The column with the run of a value.
 RUN_ID = Expression("run_id")

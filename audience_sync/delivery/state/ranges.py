@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audience_sync.model import RunId, UserId
-from audience_sync.workspace import Expression, quote_literal
+from audience_sync.sql import Expression, quote_literal
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ from audience_sync.destinations.messages.identify import derived_message_id, jso
 from audience_sync.errors import UnsendableError
 from audience_sync.model import ALIAS_KEY, Alias, AudienceEvent, IdentifyCall
 from audience_sync.redaction.secrets import collect_secrets
-from audience_sync.workspace import quote_literal
+from audience_sync.sql import quote_literal
 
 #: Room in a request for what is around its items.
 ENVELOPE_BYTES = 1_000

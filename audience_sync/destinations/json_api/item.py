@@ -14,7 +14,7 @@ from audience_sync.destinations.json_api.ids import (
 )
 from audience_sync.destinations.messages.identify import NOT_TEXT, json_text, object_json
 from audience_sync.errors import UnsendableError
-from audience_sync.workspace import quote_literal
+from audience_sync.sql import quote_literal
 
 
 class Part(Enum):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from audience_sync.destinations.json_api.values import plain_object_sql
 from audience_sync.destinations.messages.identify import object_json
 from audience_sync.errors import UnsendableError
-from audience_sync.workspace import quote_literal
+from audience_sync.sql import quote_literal
 
 Pair = tuple[str, str]
 

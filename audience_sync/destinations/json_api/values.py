@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from audience_sync.destinations.messages.identify import json_text
-from audience_sync.workspace import quote_literal
+from audience_sync.sql import quote_literal
 
 #: A date or a time of ISO 8601 as a JSON text; a time without a zone is in UTC.
 DATE = r'"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"'

@@ -16,8 +16,8 @@ import orjson
 
 from audience_sync.errors import UnsendableError
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
+from audience_sync.sql import quote_literal
 from audience_sync.version import __version__
-from audience_sync.workspace import quote_literal
 
 LIBRARY = {"name": "audience-sync", "version": __version__}
 MESSAGE_ID_CHARACTERS = 100

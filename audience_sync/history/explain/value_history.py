@@ -10,11 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from audience_sync.model import ALIAS_KEY, NO_RUN, PropertyKind, RunId, UserId
+from audience_sync.sql import quote_literal
 from audience_sync.store.audiences.properties import Property, read_chains
 from audience_sync.store.snapshots.chain import current_rows_query, download_chain, trait_column, trait_name
 from audience_sync.store.snapshots.point_lookup import base_rows
 from audience_sync.store.tables import changes, installation, members
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.workspace import Workspace
 
 #: Stands for a first value that is not stored: an earlier version did not keep it, or `retention` deleted it.
 UNKNOWN = "?"

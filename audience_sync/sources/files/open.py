@@ -19,7 +19,8 @@ from audience_sync.sources.storage.decode import decoded_copy
 from audience_sync.sources.storage.head import cut_heads
 from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.sources.storage.resolve_names import CSV, EXCEL, JSON, SUFFIXES
-from audience_sync.workspace import Expression, Workspace, quote_literal
+from audience_sync.sql import Expression, quote_literal
+from audience_sync.workspace import Workspace
 
 #: Maximum number of columns for a query: each column's type is inferred.
 MAX_COLUMNS = 2_000

@@ -36,14 +36,8 @@ from audience_sync.sources.rows.type_inference import stays_text
 from audience_sync.sources.sql_errors import DESCRIBE, file_problem, query_problem
 from audience_sync.sources.storage.locate import FileLocation, FoundFile
 from audience_sync.sources.storage.resolve_names import file_words
-from audience_sync.workspace import (
-    Expression,
-    Relation,
-    Workspace,
-    interruptible_query,
-    quote_identifier,
-    quote_literal,
-)
+from audience_sync.sql import Expression, Relation, quote_identifier, quote_literal
+from audience_sync.workspace import Workspace, interruptible_query
 
 QUERY_NAME = "the query"
 _STRING_LITERAL = r"'(?:[^']|'')+'"

@@ -14,7 +14,8 @@ from pathlib import Path
 from audience_sync.errors import SourceError
 from audience_sync.sources.rows.scan import Column, Scan, refuse_duplicates
 from audience_sync.sources.storage.locate import FoundFile
-from audience_sync.workspace import LINE_BYTES, Condition, Expression, Relation, Workspace, csv_scan, quote_literal
+from audience_sync.sql import LINE_BYTES, Condition, Expression, Relation, csv_scan, quote_literal
+from audience_sync.workspace import Workspace
 
 #: Bytes at the start of a file that may contain the header.
 MAX_HEADER_BYTES = 1 << 20

@@ -10,7 +10,8 @@ from audience_sync.sources.rows.scan import Column, Scan, batched, missing_colum
 from audience_sync.sources.storage.decode import has_placeholders
 from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.sources.values.json_sql import SURROGATE_PLACEHOLDER
-from audience_sync.workspace import Expression, Relation, Workspace, quote_identifier, quote_literal
+from audience_sync.sql import Expression, Relation, quote_identifier, quote_literal
+from audience_sync.workspace import Workspace
 
 _TYPES = {"UBIGINT": "HUGEINT", "BIGINT": "HUGEINT", "DOUBLE": "DOUBLE", "BOOLEAN": "BOOLEAN", "VARCHAR": "VARCHAR"}
 #: DuckDB's message about a record that is not an object.

@@ -9,7 +9,8 @@ import duckdb
 from audience_sync.sources.rows.scan import Column, Scan, refuse_duplicates
 from audience_sync.sources.rows.scan_errors import ScanErrors
 from audience_sync.sources.storage.locate import FoundFile
-from audience_sync.workspace import Relation, Workspace, quote_identifier, quote_literal
+from audience_sync.sql import Relation, quote_identifier, quote_literal
+from audience_sync.workspace import Workspace
 
 
 def parquet_table(workspace: Workspace, found: FoundFile, file: Path) -> Scan:

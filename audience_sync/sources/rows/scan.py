@@ -13,8 +13,8 @@ from audience_sync.errors import SourceError
 from audience_sync.sources.base import SnapshotRequest, TraitColumn
 from audience_sync.sources.values.json_sql import SURROGATE_PLACEHOLDER, may_be_invalid, placeholders_of, sql_json
 from audience_sync.sources.values.user_ids import HAS_SURROGATE, sql_id, usable_type
+from audience_sync.sql import Condition, Expression, Relation, quote_literal
 from audience_sync.text import listed, nearest
-from audience_sync.workspace import Condition, Expression, Relation, quote_literal
 
 Item = TypeVar("Item")
 MAX_NAMES = 12

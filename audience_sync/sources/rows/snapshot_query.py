@@ -12,7 +12,8 @@ from audience_sync.sources.rows.scan import SnapshotPart
 from audience_sync.sources.rows.scan_errors import ScanErrors
 from audience_sync.sources.values.casts import MAY_BE_INVALID, cast_json
 from audience_sync.sources.values.json_sql import SURROGATE_PLACEHOLDER, is_invalid, reason_of
-from audience_sync.workspace import Expression, Relation, Workspace, quote_identifier, quote_literal
+from audience_sync.sql import Expression, Relation, quote_identifier, quote_literal
+from audience_sync.workspace import Workspace
 
 MAX_RAW_CHARACTERS = 200
 NO_LIMIT = 2**62

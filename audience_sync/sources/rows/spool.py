@@ -30,7 +30,8 @@ from audience_sync.sources.rows.scan import (
 from audience_sync.sources.values.json_python import json_text, json_texts
 from audience_sync.sources.values.json_sql import ARE_BYTES, INVALID
 from audience_sync.sources.values.user_ids import MISSING, NOT_TEXT, python_ids
-from audience_sync.workspace import WRITTEN_CSV, Expression, Workspace, csv_scan
+from audience_sync.sql import WRITTEN_CSV, Expression, csv_scan
+from audience_sync.workspace import Workspace
 
 MAX_RAW_CHARACTERS = 200
 _SURROGATE = re.compile("[\ud800-\udfff]")

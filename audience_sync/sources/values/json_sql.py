@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from audience_sync.sources.values.user_ids import INTEGER_TYPES
-from audience_sync.workspace import quote_identifier, quote_literal
+from audience_sync.sql import quote_identifier, quote_literal
 
 if TYPE_CHECKING:
     import duckdb

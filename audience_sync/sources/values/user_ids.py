@@ -23,7 +23,7 @@ from typing import Any
 from uuid import UUID
 
 from audience_sync.sources.base import Unsendable
-from audience_sync.workspace import quote_literal
+from audience_sync.sql import quote_literal
 
 MAX_BYTES = 2_500
 LARGEST_WHOLE_DOUBLE = 2**53

@@ -9,9 +9,10 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from audience_sync.model import AudienceStatus, RunId
+from audience_sync.sql import TableName
 from audience_sync.store.runs.clock import counted_at
 from audience_sync.store.tables import absences, properties, run_audiences, runs
-from audience_sync.workspace import TableName, Workspace
+from audience_sync.workspace import Workspace
 
 #: A run that ended with one of these statuses has loaded the audience, and so seen who is missing.
 LOADED_STATUSES = tuple(

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
+from audience_sync.sql import TableName
 from audience_sync.store.tables import held_out_users, properties, runs
-from audience_sync.workspace import TableName, Workspace
+from audience_sync.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

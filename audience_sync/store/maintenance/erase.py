@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from audience_sync.errors import StoreError
 from audience_sync.model import ALIAS_KEY
+from audience_sync.sql import quote_literal
 from audience_sync.store.audiences.properties import read_chains, read_properties
 from audience_sync.store.audiences.suppressions import add_tombstones
 from audience_sync.store.connection.engine import Store
@@ -40,7 +41,7 @@ from audience_sync.store.tables import (
     withheld_values,
 )
 from audience_sync.text import form, pluralize
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.workspace import Workspace
 
 #: Tables with rows about single users.
 USER_TABLES = (

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from audience_sync.errors import StoreDamagedError
 from audience_sync.model import PropertyKind, RunId
+from audience_sync.sql import Expression, quote_identifier, quote_literal
 from audience_sync.store.tables import (
     members,
     properties,
@@ -21,7 +22,7 @@ from audience_sync.store.tables import (
     snapshot_file_chunks,
     snapshot_files,
 )
-from audience_sync.workspace import Expression, Workspace, quote_identifier, quote_literal
+from audience_sync.workspace import Workspace
 
 #: Bytes of a snapshot file that are in memory at once.
 CHUNK_BYTES = 4_000_000

@@ -16,6 +16,7 @@ from audience_sync.delivery.state.cursors import (
 )
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, record_versions
 from audience_sync.model import PropertyId, PropertyKind, RunId
+from audience_sync.sql import quote_literal
 from audience_sync.store.audiences import holds
 from audience_sync.store.audiences.properties import (
     create_property,
@@ -52,7 +53,7 @@ from audience_sync.sync.values.report import RunFindings
 from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.text import storable
 from audience_sync.tracing import span
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.workspace import Workspace
 
 
 def commit_run(

@@ -9,6 +9,7 @@ from audience_sync.config.sections.base import USER_ID
 from audience_sync.config.sections.guard import Guard
 from audience_sync.delivery.state.cursors import DestinationState, SentId, Subscription
 from audience_sync.model import ALIAS_KEY, ChangeCounts, HoldKind, PropertyKind
+from audience_sync.sql import Query
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.sync.guard.holds import (
     ComparedDifference,
@@ -22,7 +23,6 @@ from audience_sync.sync.guard.limits import ends_too_many, mapping_reason
 from audience_sync.sync.values.report import Detection, MappingChange, MappingKind, MappingResult, RunFindings
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import listed
-from audience_sync.workspace import Query
 
 #: The changes that a reason names.
 MAX_NAMED = 3

@@ -15,12 +15,13 @@ from audience_sync.delivery.pending.pending import DeliveryInputs, PendingCalls,
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
 from audience_sync.destinations.base import Destination
 from audience_sync.model import MAX_RUN, NO_RUN, RunId
+from audience_sync.sql import TableName, quote_literal
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.store.tables import changes, delivery_destinations, properties, refused_values, withheld_values
 from audience_sync.sync.values.request import RunRequest
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.sync.values.run_plan import RunPlan
-from audience_sync.workspace import TableName, Workspace, quote_literal
+from audience_sync.workspace import Workspace
 
 _COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "run_id": "integer"}
 #: Users in one query for their lost values.

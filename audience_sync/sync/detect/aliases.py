@@ -13,6 +13,7 @@ from audience_sync.errors import SourceError
 from audience_sync.model import ALIAS_KEY, PropertyKind
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.sources.base import SnapshotRequest, TraitColumn
+from audience_sync.sql import NEVER, Condition, TableName, quote_identifier
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.sync.diff.snapshot_files import traits_change
 from audience_sync.sync.diff.traits import diff_traits
@@ -21,7 +22,7 @@ from audience_sync.sync.values.change_set import ChangeSet, NewProperty, Propert
 from audience_sync.sync.values.report import Detection, RunFindings
 from audience_sync.sync.values.run_context import AliasMap, RunContext
 from audience_sync.text import form, pluralize
-from audience_sync.workspace import NEVER, Condition, TableName, Workspace, quote_identifier
+from audience_sync.workspace import Workspace
 
 #: The column of the new id while a list is read.
 NEW_ID = "new id"

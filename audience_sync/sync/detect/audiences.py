@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from audience_sync.errors import SourceError
 from audience_sync.model import AudienceStatus, ChangeCounts, HoldKind, InitialSync, PropertyKind
 from audience_sync.redaction.secrets import mask_secrets
+from audience_sync.sql import NEVER, Condition, Query
 from audience_sync.store.snapshots.chain import Chain, current_rows_query
 from audience_sync.sync.diff.holdout import HoldoutSplit, split_holdout
 from audience_sync.sync.diff.members import MembersDiff, diff_members
@@ -37,7 +38,6 @@ from audience_sync.sync.values.change_set import (
 )
 from audience_sync.sync.values.report import AudienceResult, Detection, HeldDifference, RunFindings
 from audience_sync.sync.values.run_context import RunContext
-from audience_sync.workspace import NEVER, Condition, Query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from audience_sync.errors import SourceError
 from audience_sync.model import ALIAS_KEY, ChangeCounts, HoldKind, PropertyKind, RunId
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.sources.base import HAS_INVALID_VALUE
+from audience_sync.sql import Query, TableName, quote_identifier, quote_literal
 from audience_sync.store.snapshots.chain import Chain, current_rows_query
 from audience_sync.sync.diff.snapshot_files import traits_change
 from audience_sync.sync.diff.traits import ALL_TRAITS, TraitsDiff, deduplicate_users, diff_traits
@@ -36,7 +37,6 @@ from audience_sync.sync.values.change_set import ChainChange, ChangeSet, NewProp
 from audience_sync.sync.values.report import Detection, HeldDifference, InvalidRow, RunFindings, TraitsResult
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import form, pluralize
-from audience_sync.workspace import Query, TableName, quote_identifier, quote_literal
 
 
 @dataclass(frozen=True, slots=True)

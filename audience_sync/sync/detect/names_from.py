@@ -11,6 +11,7 @@ from audience_sync.keys import KeyRefusedError, reserved_reason, snake_key
 from audience_sync.model import AudienceStatus
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.sources.base import SnapshotRows
+from audience_sync.sql import Query, quote_literal
 from audience_sync.store.audiences.properties import Property
 from audience_sync.sync.detect.audiences import (
     Outcome,
@@ -28,7 +29,7 @@ from audience_sync.sync.load.snapshot import failure_message, load_snapshot, rea
 from audience_sync.sync.values.report import AudienceResult, Detection, RunFindings
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import form, pluralize
-from audience_sync.workspace import Query, Workspace, quote_literal
+from audience_sync.workspace import Workspace
 
 
 def detect_names_from(context: RunContext, config: AudienceConfig, used: Collection[str]) -> list[Outcome]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from audience_sync.errors import SourceError
 from audience_sync.model import ChangeCounts, HoldKind
 from audience_sync.redaction.secrets import mask_secrets
+from audience_sync.sql import Query, TableName
 from audience_sync.store.audiences.suppressions import COMMAND, CONFIG
 from audience_sync.store.tables import suppressions
 from audience_sync.sync.guard.holds import Difference, compare_with_hold, guard_difference
@@ -17,7 +18,7 @@ from audience_sync.sync.load.snapshot import read_invalid_rows, scanning, snapsh
 from audience_sync.sync.values.change_set import SuppressionUpdate
 from audience_sync.sync.values.report import Detection, RunFindings
 from audience_sync.sync.values.run_context import RunContext
-from audience_sync.workspace import Query, TableName, Workspace
+from audience_sync.workspace import Workspace
 
 #: The key of all lists together, for `--accept`.
 KEY = "suppressed"

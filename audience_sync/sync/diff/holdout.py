@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from audience_sync.sql import NEVER, Condition, Query, quote_literal
 from audience_sync.store.snapshots.chain import Chain, current_rows_query
 from audience_sync.sync.diff.members import MembersDiff
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.values.change_set import HeldOut
 from audience_sync.sync.values.run_context import RunContext
-from audience_sync.workspace import NEVER, Condition, Query, Workspace, quote_literal
+from audience_sync.workspace import Workspace
 
 #: Hexadecimal digits of the hash that are compared. docs/holdout.md promises them: people compute it in their own SQL.
 DIGITS = 8

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from audience_sync.sql import NEVER, Condition, Query, TableName
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, members_query
-from audience_sync.workspace import NEVER, Condition, Query, TableName, Workspace
+from audience_sync.workspace import Workspace
 
 #: Fewer users in a bucket take more buckets to count; more leave more users to join for one that changed.
 USERS_A_BUCKET = 8

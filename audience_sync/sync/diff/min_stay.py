@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audience_sync.config.sections.guard import MinStay
+from audience_sync.sql import NEVER, Condition, Query, TableName
 from audience_sync.store.audiences.absences import last_loaded_runs, read_absent, times_of_absences
 from audience_sync.sync.diff.members import MembersDiff
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.values.change_set import Absences
 from audience_sync.sync.values.run_context import RunContext
-from audience_sync.workspace import NEVER, Condition, Query, TableName
 
 
 @dataclass(frozen=True, slots=True)

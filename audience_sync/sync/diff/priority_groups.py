@@ -8,12 +8,12 @@ from audience_sync.config.models import Settings
 from audience_sync.config.read.problems import ConfigPath, dotted
 from audience_sync.config.validate.priority_groups import audience_positions, repeated_message, unknown_audience_message
 from audience_sync.errors import ConfigError, Problem
+from audience_sync.sql import Query
 from audience_sync.store.audiences.properties import Property
 from audience_sync.store.snapshots.chain import current_rows_query
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.values.change_set import ChangeSet, HeldOut
 from audience_sync.sync.values.run_context import RunContext
-from audience_sync.workspace import Query
 
 #: By key, the earlier audiences of its group.
 Earlier = Mapping[str, Sequence[ResolvedAudience]]

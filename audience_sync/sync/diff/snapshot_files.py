@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from audience_sync.model import PropertyKind, RunId
+from audience_sync.sql import quote_literal
 from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, current_rows_query, write_snapshot_file
 from audience_sync.sync.diff.members import MembersDiff
 from audience_sync.sync.diff.traits import TraitsDiff
 from audience_sync.sync.values.change_set import ChainChange
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.workspace import Workspace
 
 #: A chain is folded into a new base when it has this many deltas, or these hold this share of its users.
 MOST_DELTAS = 12

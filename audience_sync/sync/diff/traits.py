@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audience_sync.model import ChangeCounts
+from audience_sync.sql import NEVER, Condition, TableName, quote_identifier, quote_literal
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
-from audience_sync.workspace import NEVER, Condition, TableName, Workspace, quote_identifier, quote_literal
+from audience_sync.workspace import Workspace
 
 #: Stands in place of a key for all traits of a diff.
 ALL_TRAITS = ""

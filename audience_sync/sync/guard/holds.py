@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from audience_sync.model import ChangeCounts, HoldKind, HoldStatus, RunId
+from audience_sync.sql import Query
 from audience_sync.store.audiences.holds import Hold, HoldKey, NewHold, Sample, first_run_to_hold, read_sample
 from audience_sync.sync.guard.limits import same_difference
 from audience_sync.sync.guard.messages import (
@@ -20,7 +21,7 @@ from audience_sync.sync.values.change_set import ChangeSet
 from audience_sync.sync.values.report import Detection, HeldDifference, RunFindings
 from audience_sync.sync.values.request import GuardExceptions
 from audience_sync.sync.values.run_context import RunContext
-from audience_sync.workspace import Query, Workspace
+from audience_sync.workspace import Workspace
 
 #: Users sampled for a hold: this many who would enter, and this many who would leave.
 SAMPLED = 100

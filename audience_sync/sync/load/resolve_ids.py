@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from audience_sync.model import ChangeCounts
 from audience_sync.sources.base import HAS_INVALID_VALUE, SnapshotRequest, SnapshotRows
+from audience_sync.sql import Query, TableName, quote_identifier
 from audience_sync.sync.values.run_context import AliasMap
-from audience_sync.workspace import Query, TableName, Workspace, quote_identifier
+from audience_sync.workspace import Workspace
 
 #: The column of a traits snapshot that is true for a row under a previous id.
 MOVED = "came under a previous id"

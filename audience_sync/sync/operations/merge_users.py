@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from audience_sync.delivery.pending.pending import DeliveryInputs
 from audience_sync.model import ALIAS_KEY, PropertyKind
+from audience_sync.sql import Query, TableName, quote_literal
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.sync.values.change_set import ChainChange, ChangeSet, MergedUsers
 from audience_sync.sync.values.run_context import RunContext
-from audience_sync.workspace import Query, TableName, quote_literal
 
 _COLUMNS = "user_id, key, value, before"
 

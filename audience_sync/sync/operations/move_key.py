@@ -11,6 +11,7 @@ from dataclasses import replace
 from audience_sync.config.models import AudienceConfig
 from audience_sync.errors import ConfigError, Problem, UnknownKeyError
 from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
+from audience_sync.sql import quote_literal
 from audience_sync.store.audiences.properties import Property
 from audience_sync.store.snapshots.chain import BASE, Chain, current_rows_query, write_snapshot_file
 from audience_sync.sync.guard.holds import supersede
@@ -20,7 +21,6 @@ from audience_sync.sync.values.report import AudienceResult, Detection, RunFindi
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.sync.values.stored_state import StoredState
 from audience_sync.text import not_found_message
-from audience_sync.workspace import quote_literal
 
 
 def with_moved_keys(known: StoredState, moves: Mapping[str, str], seeding: frozenset[str]) -> StoredState:

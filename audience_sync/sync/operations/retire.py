@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from audience_sync.errors import UnknownKeyError
 from audience_sync.model import ALIAS_KEY, AudienceStatus, HoldKind, PropertyKind
+from audience_sync.sql import Query, quote_identifier
 from audience_sync.store.audiences.absences import read_absent
 from audience_sync.store.audiences.properties import Property
 from audience_sync.store.tables import delivery_destinations, properties, subscriptions
@@ -27,7 +28,6 @@ from audience_sync.sync.values.report import AudienceResult, Detection, RunFindi
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.sync.values.stored_state import StoredState
 from audience_sync.text import not_found_message
-from audience_sync.workspace import Query, quote_identifier
 
 _NO_USER = Query("select null::varchar as user_id where false")
 

@@ -19,6 +19,7 @@ from audience_sync.model import (
     RunId,
     RunStatus,
 )
+from audience_sync.sql import Query, TableName, quote_identifier, quote_literal
 from audience_sync.store.audiences.properties import Property
 from audience_sync.store.connection.process_identity import current_process
 from audience_sync.store.runs.pruning import pruned_through
@@ -33,7 +34,7 @@ from audience_sync.sync.values.change_set import ChangeSet, PropertyChange, Sour
 from audience_sync.sync.values.report import AudienceResult, Detection, RunFindings, SkippedUser, TraitsResult
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import form, listed, pluralize
-from audience_sync.workspace import Query, TableName, Workspace, quote_identifier, quote_literal
+from audience_sync.workspace import Workspace
 
 _COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "before": "varchar", "run_id": "integer"}
 #: Users of an audience or computed trait who are named in a message on unchanged users. All are counted.

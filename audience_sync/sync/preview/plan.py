@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from audience_sync.model import AudienceStatus, PropertyKind, RunId
+from audience_sync.sql import quote_literal
 from audience_sync.store.snapshots.chain import trait_column
 from audience_sync.sync.commit.run_record import nonces_of, start_times
 from audience_sync.sync.deliver.pending import PendingDelivery, pending_deliveries
@@ -36,7 +37,7 @@ from audience_sync.sync.values.request import (
 )
 from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.text import iso_time
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.workspace import Workspace
 
 #: Statuses of an audience that a run would write, also where it has no members.
 _NEW = (AudienceStatus.CREATED, AudienceStatus.RETIRED)

@@ -9,9 +9,9 @@ from itertools import chain
 from typing import Any, ClassVar, NamedTuple, Self
 
 from audience_sync.model import HoldStatus, PropertyKind
+from audience_sync.sql import Query, TableName
 from audience_sync.store.audiences.holds import Hold, NewHold
 from audience_sync.store.snapshots.chain import Chain, SnapshotFile
-from audience_sync.workspace import Query, TableName
 
 
 class Addable:

@@ -9,9 +9,10 @@ from datetime import datetime
 from audience_sync.config.models import Settings
 from audience_sync.model import RunId
 from audience_sync.sources.base import Source
+from audience_sync.sql import NEVER, Condition, TableName
 from audience_sync.sync.values.request import RunRequest
 from audience_sync.sync.values.stored_state import StoredState, StoreReader
-from audience_sync.workspace import NEVER, Condition, TableName, Workspace
+from audience_sync.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

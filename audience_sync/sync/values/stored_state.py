@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from audience_sync.errors import StoreDamagedError
 from audience_sync.model import RunId
+from audience_sync.sql import Query, TableName
 from audience_sync.store.audiences.absences import count_absent
 from audience_sync.store.audiences.freezes import Freeze, read_ended, read_frozen
 from audience_sync.store.audiences.holdouts import count_held_out, read_held_out
@@ -19,7 +20,7 @@ from audience_sync.store.audiences.properties import Property, read_chains, read
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots.chain import Chain, download_chain, rebuild_chain
 from audience_sync.store.tables import erasures, installation, runs
-from audience_sync.workspace import Query, TableName, Workspace
+from audience_sync.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

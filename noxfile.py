@@ -124,6 +124,12 @@ def benchmark(session: nox.Session) -> None:
 
 
 @nox.session
+def counts(session: nox.Session) -> None:
+    """Record what a small run does: statements, commits, requests, rows, imports. A test refuses more of any."""
+    run(session, "python", "-m", "counts.test_counts", env={"PYTHONPATH": "tests"})
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Show which lines the fast tests run, commands in their own processes included."""
     run(session, "coverage", "erase")

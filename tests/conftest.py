@@ -33,6 +33,7 @@ LONGEST = ("model", "schedule", "crash")
 MARKED = {
     "process": (
         "cli/*",
+        "counts/*",
         "crash/*",
         "destinations/test_fakes.py",
         "differential/test_differential.py",
@@ -63,6 +64,7 @@ MARKED = {
     ),
     "slow": (
         "cli/*",
+        "counts/*",
         "crash/*",
         "delivery/test_calls.py::test_a_hundred_thousand_calls_keep_their_order",
         "delivery/test_pending.py::test_any_number_of_properties_are_in_one_call_in_alphabetical_order",

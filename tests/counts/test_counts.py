@@ -1,0 +1,111 @@
+"""What a run does is counted and not timed: a later change that makes it do more is seen, on any machine.
+
+A number may fall: `nox -s counts` records those of the tree.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from destinations.receiver import Receiver, Reply
+
+HERE = Path(__file__).parent
+RECORDED = HERE / "counts.json"
+RECORD = "nox -s counts"
+USERS = 1_000
+#: Six audiences from two files, two traits, and two services. Each service gets its calls of a run in one request:
+#: how many answers are recorded together depends on the time.
+CONFIG = """
+store: sqlite:///store.db
+sources: {{exports: {{files: .}}}}
+audiences:
+  - {{name: Newsletter, source: exports, file: newsletter.csv}}
+  - {{names_from: audience, source: exports, file: audiences.csv}}
+computed_traits: [{{source: exports, file: traits.csv, traits: [score, city]}}]
+destinations:
+  segment: {{type: segment, write_key: key, url: "{url}"}}
+  mixpanel: {{type: mixpanel, token: key, url: "{url}"}}
+guard: {{max_removed: 100%, max_added: 100%}}
+"""
+RUNS = ("first run", "1% run", "unchanged run")
+Counts = Mapping[str, Mapping[str, int]]
+
+
+def write_snapshots(folder: Path, *, day: int) -> None:
+    """From day 0 to day 1 one user in a hundred enters or leaves the newsletter and gets another city."""
+    changed = set(range(0, USERS, 99)) if day else set[int]()
+    traits = [f"user-{n:04},{n % 90 + 0.5},City {n % 7 + (n in changed)}" for n in range(USERS)]
+    for name, lines in {
+        "newsletter.csv": ["user_id", *(f"user-{n:04}" for n in range(USERS) if (n % 2 == 0) != (n in changed))],
+        "audiences.csv": ["user_id,audience", *(f"user-{n:04},Group {n % 5}" for n in range(0, USERS, 3))],
+        "traits.csv": ["user_id,score,city", *traits],
+    }.items():
+        file = folder / name
+        file.write_text("\n".join(lines) + "\n")
+        os.utime(file, (1_700_000_000 + day, 1_700_000_000 + day))
+
+
+def count_runs(folder: Path) -> dict[str, dict[str, int]]:
+    """What the runs did, each in a process of its own, by their names."""
+    with Receiver() as receiver:
+        receiver.will_answer(Reply(body=b'{"success": true, "code": 200, "status": "OK"}'))
+        (folder / "config.yaml").write_text(CONFIG.format(url=receiver.url))
+        return {name: count_run(folder, receiver, day=int(name != RUNS[0])) for name in RUNS}
+
+
+def count_run(folder: Path, receiver: Receiver, *, day: int) -> dict[str, int]:
+    receiver.requests.clear()
+    write_snapshots(folder, day=day)
+    counts = folder / "counts.json"
+    command = [sys.executable, "-m", "counts.count_command", str(counts), "sync", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    bodies = [
+        gzip.decompress(each.body) if each.headers.get("content-encoding") == "gzip" else each.body
+        for each in receiver.requests
+    ]
+    totals = json.loads(counts.read_text())
+    return {**totals, "requests": len(bodies), "bytes sent": sum(map(len, bodies))}
+
+
+def differences(recorded: Counts, counted: Counts, *, are_more: bool) -> list[str]:
+    return [
+        f"{run}: {name}: {counted[run].get(name, 0):,}, recorded are {recorded[run].get(name, 0):,}"
+        for run in RUNS
+        for name in sorted({*recorded[run], *counted[run]})
+        if counted[run].get(name, 0) != recorded[run].get(name, 0)
+        and (counted[run].get(name, 0) > recorded[run].get(name, 0)) == are_more
+    ]
+
+
+@pytest.mark.filterwarnings("default:fewer than recorded")
+def test_a_run_does_no_more_than_recorded(tmp_path: Path) -> None:
+    recorded, counted = json.loads(RECORDED.read_text()), count_runs(tmp_path)
+
+    fewer = differences(recorded, counted, are_more=False)
+    if fewer:
+        warnings.warn("\n".join(["fewer than recorded:", *fewer, f"Record them: {RECORD}"]), stacklevel=1)
+    more = differences(recorded, counted, are_more=True)
+    assert not more, "\n".join(["A run does more than recorded:", *more, f"If it has to: {RECORD}"])
+
+
+def main() -> None:
+    """Record what the runs of this tree do."""
+    with TemporaryDirectory() as folder:
+        counted = count_runs(Path(folder))
+    RECORDED.write_text(json.dumps(counted, indent=2, sort_keys=True) + "\n")
+    print(RECORDED.read_text(), end="")
+
+
+if __name__ == "__main__":
+    main()

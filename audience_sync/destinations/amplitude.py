@@ -17,7 +17,7 @@ from audience_sync.destinations.json_api.ids import epoch_milliseconds
 from audience_sync.destinations.json_api.item import Item, Part
 from audience_sync.destinations.json_api.limits import ItemLimits
 from audience_sync.destinations.json_api.values import ValueTypes
-from audience_sync.destinations.messages.identify import json_bytes
+from audience_sync.destinations.messages.identify import json_bytes, json_list
 from audience_sync.errors import UnsendableError
 from audience_sync.model import Alias, AudienceEvent
 
@@ -28,6 +28,7 @@ NO_USERS = frozenset(
 )
 NO_MAPPING = "previous ids are not sent: User Mapping is an add-on of Amplitude (`user_mapping: true`)"
 STATUS_OK, FIRST_ERROR_STATUS = 200, 400
+NO_KEY = "(?i)^(invalid|missing).api.?key"
 WRONG_KEY = "the key is not accepted. Correct `destinations.NAME.api_key`, or the region"
 #: Addresses of User Mapping, which has hosts of its own.
 USER_MAPPING_HOSTS: Mapping[str, str] = {"us": "https://api.amplitude.com", "eu": "https://api.eu.amplitude.com"}
@@ -57,20 +58,14 @@ class AmplitudeDestination(JsonApiDestination):
     deletion = "delete the user by Amplitude's User Privacy API"
     hosts: ClassVar[Mapping[str, str]] = {"us": "https://api2.amplitude.com", "eu": "https://api.eu.amplitude.com"}
     bounds = ItemLimits(
-        service="Amplitude", item_bytes=500_000, properties=1_024, text_characters=1_024, no_users=NO_USERS
+        service="Amplitude", message_bytes=500_000, message_traits=1_024, text_characters=1_024, no_users=NO_USERS
     )
     types = ValueTypes(null="unset")
     batch_messages = 1_000
     batch_bytes = 1_000_000
     success_texts = (b"success",)
     body_rules = (
-        BodyRule(
-            status=400,
-            pointer="/error",
-            pattern="(?i)^(invalid|missing).api.?key",
-            meaning=Meaning.STOP,
-            hint=WRONG_KEY,
-        ),
+        BodyRule(status=400, pointer="/error", pattern=NO_KEY, meaning=Meaning.STOP, hint=WRONG_KEY),
         BodyRule(status=400, pointer="/missing_field", pattern="^api_key$", meaning=Meaning.STOP, hint=WRONG_KEY),
         BodyRule(
             status=429,
@@ -87,8 +82,8 @@ class AmplitudeDestination(JsonApiDestination):
     def __init__(self, options: AmplitudeOptions, about: Audiencing) -> None:
         super().__init__(options, about)
         self._key = options.api_key.get_secret_value()
-        self._begin = b'{"api_key":' + json_bytes(self._key) + b',"events":['
-        self._end = b'],"options":{"min_id_length":%d}}' % options.min_id_length
+        self._begin = b'{"api_key":' + json_bytes(self._key) + b',"events":'
+        self._end = b',"options":{"min_id_length":%d}}' % options.min_id_length
         self.has_alias = options.user_mapping
         if not options.user_mapping:
             self.remarks = (*self.remarks, NO_MAPPING)
@@ -134,13 +129,11 @@ class AmplitudeDestination(JsonApiDestination):
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         if isinstance(messages[0], Merge):
             return self._mapping_request(messages)
-        body = self._begin + b",".join(message.body for message in messages) + self._end
-        return self.post("/2/httpapi", body)
+        return self.post("/2/httpapi", self._begin + json_list(messages) + self._end)
 
     def _mapping_request(self, messages: Sequence[Message]) -> HttpRequest:
         """Return the request that maps previous ids, which is a form."""
-        mapping = b"[" + b",".join(message.body for message in messages) + b"]"
-        body = urlencode({"api_key": self._key, "mapping": mapping.decode()}).encode()
+        body = urlencode({"api_key": self._key, "mapping": json_list(messages).decode()}).encode()
         base = self.options.url or USER_MAPPING_HOSTS[self.options.region]
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return HttpRequest("POST", f"{base}/usermap", headers, body)

@@ -13,7 +13,7 @@ from audience_sync.config.sections.base import Rate
 from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Meaning, Merge, Message
 from audience_sync.destinations.http.credentials import bearer
 from audience_sync.destinations.http.option_types import BaseUrl, Key
-from audience_sync.destinations.http.statuses import HINTS, StatusTable
+from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.json_api.answers import BodyRule, listed, reasons_by_index
 from audience_sync.destinations.json_api.destination import (
     JsonApiDestination,
@@ -23,7 +23,7 @@ from audience_sync.destinations.json_api.destination import (
 )
 from audience_sync.destinations.json_api.item import Item, Part
 from audience_sync.destinations.json_api.limits import ItemLimits
-from audience_sync.destinations.messages.identify import json_text
+from audience_sync.destinations.messages.identify import json_list, json_text
 from audience_sync.model import Alias, AudienceEvent
 
 #: An object with one of these keys changes the stored value instead of replacing it.
@@ -51,7 +51,7 @@ class BrazeOptions(JsonApiOptions):
 
     @property
     def identifier(self) -> str:
-        return self.id or (self.known_by if self.known_by in ("email", "phone") else "external_id")
+        return self.id or self.identifier_or("external_id")
 
     @model_validator(mode="after")
     def _label_of_aliases(self) -> Self:
@@ -66,7 +66,7 @@ class BrazeDestination(JsonApiDestination):
     deletion = "delete the user by Braze's `POST /users/delete`"
     bounds = ItemLimits(
         service="Braze",
-        item_bytes=100_000,
+        message_bytes=100_000,
         name_characters=255,
         text_characters=255,
         list_items=500,
@@ -81,7 +81,6 @@ class BrazeDestination(JsonApiDestination):
     batch_bytes = 4_000_000
     statuses = StatusTable(
         hints={
-            **HINTS,
             **dict.fromkeys(
                 (401, 404), "the key is not accepted: does it belong to the instance in `destinations.NAME.url`?"
             ),
@@ -208,8 +207,8 @@ def _arrays(messages: Sequence[Message]) -> tuple[list[tuple[int, Message]], lis
 
 
 def _joined(arrays: Mapping[str, Sequence[Message]]) -> bytes:
-    written = {name: b",".join(each.body for each in found) for name, found in arrays.items() if found}
-    return b"{" + b",".join(b'"%s":[%s]' % (name.encode(), items) for name, items in written.items()) + b"}"
+    found = [b'"%s":%s' % (name.encode(), json_list(messages)) for name, messages in arrays.items() if messages]
+    return b"{" + b",".join(found) + b"}"
 
 
 def _has_null(value: Any) -> bool:

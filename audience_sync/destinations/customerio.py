@@ -11,13 +11,14 @@ from audience_sync.config.sections.base import Rate
 from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Merge, Message
 from audience_sync.destinations.http.credentials import basic
 from audience_sync.destinations.http.option_types import Key
-from audience_sync.destinations.http.statuses import HINTS, StatusTable
+from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.json_api.answers import listed, reasons_by_index
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions, split_kinds
 from audience_sync.destinations.json_api.ids import epoch_seconds, message_ulid
 from audience_sync.destinations.json_api.item import Item, Part
 from audience_sync.destinations.json_api.limits import ItemLimits
 from audience_sync.destinations.json_api.values import ValueTypes
+from audience_sync.destinations.messages.identify import json_list
 from audience_sync.model import Alias, AudienceEvent
 
 #: Customer.io redirects the data of an account in the EU to its own address.
@@ -40,7 +41,7 @@ class CustomerIoOptions(JsonApiOptions):
 
     @property
     def identifier(self) -> str:
-        return self.id or (self.known_by if self.known_by in ("email", "phone") else "id")
+        return self.id or self.identifier_or("id")
 
 
 class CustomerIoDestination(JsonApiDestination):
@@ -50,8 +51,8 @@ class CustomerIoDestination(JsonApiDestination):
     hosts: ClassVar[Mapping[str, str]] = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
     bounds = ItemLimits(
         service="Customer.io",
-        item_bytes=32_000,
-        properties=299,
+        message_bytes=32_000,
+        message_traits=299,
         user_bytes=150,
         name_bytes=150,
         value_bytes=1_000,
@@ -63,7 +64,6 @@ class CustomerIoDestination(JsonApiDestination):
     batch_bytes = 500_000
     statuses = StatusTable(
         hints={
-            **HINTS,
             401: "the key is not accepted: is it a Track API key, and is `destinations.NAME.region` right?",
             **dict.fromkeys(REDIRECTS, "the account is in the other region: correct `destinations.NAME.region`"),
         }
@@ -119,8 +119,7 @@ class CustomerIoDestination(JsonApiDestination):
         return split_kinds(messages)
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
-        body = b'{"batch":[' + b",".join(message.body for message in messages) + b"]}"
-        return self.post("/api/v2/batch", body)
+        return self.post("/api/v2/batch", b'{"batch":' + json_list(messages) + b"}")
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
         return reasons_by_index((each.get("batch_index"), _reason(each)) for each in listed(body, "/errors"))

@@ -23,7 +23,7 @@ from audience_sync.destinations.base import (
 )
 from audience_sync.destinations.http.credentials import bearer
 from audience_sync.destinations.http.option_types import Key
-from audience_sync.destinations.http.statuses import STATUSES, StatusTable, status_reason
+from audience_sync.destinations.http.statuses import StatusTable, status_reason
 from audience_sync.destinations.json_api.answers import BodyRule, at, listed, members, named_items, parsed_body
 from audience_sync.destinations.json_api.destination import divided, split_kinds
 from audience_sync.destinations.json_api.fields import FieldsDestination, FieldsOptions
@@ -31,7 +31,7 @@ from audience_sync.destinations.json_api.ids import message_uuid
 from audience_sync.destinations.json_api.item import Item, Part
 from audience_sync.destinations.json_api.limits import ItemLimits
 from audience_sync.destinations.json_api.values import ValueTypes
-from audience_sync.destinations.messages.identify import json_text
+from audience_sync.destinations.messages.identify import json_list, json_text
 from audience_sync.errors import UnsendableError
 from audience_sync.model import AudienceEvent
 
@@ -92,7 +92,7 @@ class HubSpotDestination(FieldsDestination):
     hosts: ClassVar[Mapping[str, str]] = {"": "https://api.hubapi.com"}
     bounds = ItemLimits(
         service="HubSpot",
-        item_bytes=1_000_000,
+        message_bytes=1_000_000,
         name_characters=100,
         text_characters=65_536,
         name_pattern="[a-z][a-z0-9_]*",
@@ -102,7 +102,7 @@ class HubSpotDestination(FieldsDestination):
     names: ClassVar[Mapping[str, str]] = {"firstName": "firstname", "lastName": "lastname"}
     batch_messages = 100
     batch_bytes = 3_000_000
-    statuses = StatusTable({**STATUSES, 409: Meaning.RETRY, 423: Meaning.RETRY, 477: Meaning.RETRY})
+    statuses = StatusTable(dict.fromkeys((409, 423, 477), Meaning.RETRY))
     body_rules = (
         BodyRule(
             status=400,
@@ -229,8 +229,7 @@ class HubSpotDestination(FieldsDestination):
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         path = "/events/v3/send/batch" if isinstance(messages[0], Event) else self._contacts
-        body = b'{"inputs":[' + b",".join(message.body for message in messages) + b"]}"
-        return self.post(path, body)
+        return self.post(path, b'{"inputs":' + json_list(messages) + b"}")
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
         """Return the contacts that an answer names: by our message id or, where none exists, by their own id."""
@@ -254,7 +253,7 @@ class HubSpotDestination(FieldsDestination):
         if written + len(judgement.refused) >= len(messages):
             return judgement
         reason = f"{written} of {len(messages)} contacts were written" if written else NOTHING_WRITTEN
-        return replace(judgement, meaning=Meaning.REFUSED, reason=status_reason(answer.status or 0, reason, {}))
+        return replace(judgement, meaning=Meaning.REFUSED, reason=status_reason(answer.status or 0, reason))
 
     def fields_request(self) -> HttpRequest:
         return self.post(PROPERTIES, b"", method="GET")

@@ -21,14 +21,14 @@ from audience_sync.destinations.base import (
     Message,
 )
 from audience_sync.destinations.http.option_types import Key
-from audience_sync.destinations.http.statuses import HINTS, StatusTable, status_reason
+from audience_sync.destinations.http.statuses import StatusTable, status_reason
 from audience_sync.destinations.json_api.answers import BodyRule, at, members, named_items, parsed_body
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions, split_kinds
 from audience_sync.destinations.json_api.ids import epoch_seconds
 from audience_sync.destinations.json_api.item import Item, Part
 from audience_sync.destinations.json_api.limits import ItemLimits
 from audience_sync.destinations.json_api.values import ValueTypes
-from audience_sync.destinations.messages.identify import json_bytes
+from audience_sync.destinations.messages.identify import json_bytes, json_list
 from audience_sync.model import Alias, AudienceEvent
 
 #: The lists of ``failedUpdates``, each with its reason; the names end with ``Emails`` or ``UserIds``.
@@ -83,7 +83,7 @@ class IterableDestination(JsonApiDestination):
     hosts: ClassVar[Mapping[str, str]] = {"us": "https://api.iterable.com", "eu": "https://api.eu.iterable.com"}
     bounds = ItemLimits(
         service="Iterable",
-        item_bytes=1_000_000,
+        message_bytes=1_000_000,
         reserved=frozenset(
             {"userId", "itblInternal", "itblUserId", "devices", "emailListIds", "unsubscribedChannelIds"}
             | {"unsubscribedMessageTypeIds", "subscribedMessageTypeIds", "profileUpdatedAt"}
@@ -96,7 +96,6 @@ class IterableDestination(JsonApiDestination):
     batch_bytes = 4_000_000
     statuses = StatusTable(
         hints={
-            **HINTS,
             401: WRONG_KEY,
             403: "the key is not allowed to do this: it has to be a server-side key",
         }
@@ -169,10 +168,9 @@ class IterableDestination(JsonApiDestination):
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         if isinstance(messages[0], Merge):
             return self.post("/api/users/merge", messages[0].body)
-        items = b",".join(message.body for message in messages)
         if isinstance(messages[0], Event):
-            return self.post("/api/events/trackBulk", b'{"events":[' + items + b"]}")
-        return self.post("/api/users/bulkUpdate", b'{"users":[' + items + b"]" + self._end + b"}")
+            return self.post("/api/events/trackBulk", b'{"events":' + json_list(messages) + b"}")
+        return self.post("/api/users/bulkUpdate", b'{"users":' + json_list(messages) + self._end + b"}")
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
         emails = "/email" if self._id == "email" else "/dataFields/email"
@@ -200,7 +198,7 @@ class IterableDestination(JsonApiDestination):
             return judgement
         if failed <= len(judgement.refused):
             return judgement
-        reason = status_reason(answer.status or 0, f"{failed} of {len(messages)} updates failed in Iterable", {})
+        reason = status_reason(answer.status or 0, f"{failed} of {len(messages)} updates failed in Iterable")
         return replace(judgement, meaning=Meaning.REFUSED, reason=reason)
 
 

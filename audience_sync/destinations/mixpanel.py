@@ -21,14 +21,14 @@ from audience_sync.destinations.base import (
 )
 from audience_sync.destinations.http.credentials import basic
 from audience_sync.destinations.http.option_types import Key
-from audience_sync.destinations.http.statuses import HINTS, StatusTable
+from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.json_api.answers import BodyRule, at, listed, parsed_body, reasons_by_index
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions, split_kinds
 from audience_sync.destinations.json_api.ids import epoch_milliseconds, message_uuid
 from audience_sync.destinations.json_api.item import Item, Part
 from audience_sync.destinations.json_api.limits import ItemLimits
 from audience_sync.destinations.json_api.values import ValueTypes
-from audience_sync.destinations.messages.identify import json_text
+from audience_sync.destinations.messages.identify import json_list, json_text
 from audience_sync.model import Alias, AudienceEvent
 
 #: Ids that Mixpanel refuses, since they are mistakes of an implementation.
@@ -41,6 +41,7 @@ TOKEN = "the project token is not accepted. Correct `destinations.NAME.token`, o
 ANY_TOKEN = "Mixpanel answers 200 to a wrong token or region: look for the first call in Mixpanel's Users"
 MERGES = "previous ids are merged in projects with the original ID merge only, and can't be separated again"
 NO_MERGES = "previous ids are not sent: Mixpanel merges them with `api_secret` only"
+NONE_ACCEPTED = "Mixpanel accepted no update of the batch"
 MOST_DEPTH, MOST_KEYS = 3, 255
 
 
@@ -67,8 +68,8 @@ class MixpanelDestination(JsonApiDestination):
     }
     bounds = ItemLimits(
         service="Mixpanel",
-        item_bytes=256_000,
-        properties=2_000,
+        message_bytes=256_000,
+        message_traits=2_000,
         user_characters=255,
         no_users=NO_USERS,
         name_characters=255,
@@ -87,26 +88,11 @@ class MixpanelDestination(JsonApiDestination):
     }
     batch_messages = 2_000
     batch_bytes = 2_000_000
-    statuses = StatusTable(hints={**HINTS, 401: TOKEN})
+    statuses = StatusTable(hints={401: TOKEN})
     body_rules = (
-        *(
-            BodyRule(status=each, pointer="/error", pattern=NO_TOKEN, meaning=Meaning.STOP, hint=TOKEN)
-            for each in (2, 4)
-        ),
-        BodyRule(
-            status=2,
-            pointer="",
-            pattern="^0$",
-            meaning=Meaning.REFUSED,
-            hint="Mixpanel accepted no update of the batch",
-        ),
-        BodyRule(
-            status=2,
-            pointer="/status",
-            pattern="^0$",
-            meaning=Meaning.REFUSED,
-            hint="Mixpanel accepted no update of the batch",
-        ),
+        BodyRule(status=(2, 4), pointer="/error", pattern=NO_TOKEN, meaning=Meaning.STOP, hint=TOKEN),
+        BodyRule(status=2, pointer="", pattern="^0$", meaning=Meaning.REFUSED, hint=NONE_ACCEPTED),
+        BodyRule(status=2, pointer="/status", pattern="^0$", meaning=Meaning.REFUSED, hint=NONE_ACCEPTED),
     )
     profile_fields = frozenset(
         {"email", "phone", "name", "firstname", "lastname", "avatar", "created", "createdat", "distinctid", "bucket"}
@@ -161,7 +147,7 @@ class MixpanelDestination(JsonApiDestination):
         return split_kinds(messages, events_apart=True)
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
-        body = b"[" + b",".join(message.body for message in messages) + b"]"
+        body = json_list(messages)
         if isinstance(messages[0], Event | Merge):
             key = self.options.api_secret if isinstance(messages[0], Merge) else self.options.token
             return self.post("/import?strict=1", body, basic(key or self.options.token))

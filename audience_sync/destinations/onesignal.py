@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from audience_sync.config.sections.base import Rate
 from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Meaning, Message
 from audience_sync.destinations.http.option_types import Key
-from audience_sync.destinations.http.statuses import HINTS, STATUSES, StatusTable
+from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.json_api.answers import BodyRule
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions
 from audience_sync.destinations.json_api.ids import message_uuid
@@ -56,7 +56,7 @@ class OneSignalDestination(JsonApiDestination):
     options: OneSignalOptions
     deletion = "delete the user by OneSignal's `DELETE /apps/{app_id}/users/by/{alias_label}/{alias_id}`"
     hosts: ClassVar[Mapping[str, str]] = {"": "https://api.onesignal.com"}
-    bounds = ItemLimits(service="OneSignal", item_bytes=100_000, properties=100)
+    bounds = ItemLimits(service="OneSignal", message_bytes=100_000, message_traits=100)
     types = ValueTypes(as_text=True, null="empty")
     batch_messages = 1
     batch_bytes = 200_000
@@ -74,15 +74,12 @@ class OneSignalDestination(JsonApiDestination):
             meaning=Meaning.REFUSED,
             hint="the user has as many tags as the plan allows",
         ),
-        *(
-            BodyRule(
-                status=status,
-                pointer="/errors",
-                pattern=r"(?i)\bapp_id\b|\bapp not found|api key|authorization|\bauth-\d",
-                meaning=Meaning.STOP,
-                hint="the key or the app is not accepted. Correct `destinations.NAME.api_key` or `app_id`",
-            )
-            for status in (400, 404)
+        BodyRule(
+            status=(400, 404),
+            pointer="/errors",
+            pattern=r"(?i)\bapp_id\b|\bapp not found|api key|authorization|\bauth-\d",
+            meaning=Meaning.STOP,
+            hint="the key or the app is not accepted. Correct `destinations.NAME.api_key` or `app_id`",
         ),
     )
     profile_fields = frozenset({"externalid", "onesignalid"})
@@ -97,7 +94,7 @@ class OneSignalDestination(JsonApiDestination):
         self.remarks = (*self.remarks, UPDATES if options.update_only else CREATES)
         self._app = f"/apps/{options.app_id}"
         self.statuses = (
-            StatusTable({**STATUSES, 404: Meaning.REFUSED}, hints={**HINTS, 404: "OneSignal has no such user"})
+            StatusTable({404: Meaning.REFUSED}, hints={404: "OneSignal has no such user"})
             if options.update_only
             else StatusTable()
         )

@@ -9,34 +9,24 @@ from pydantic import Field
 
 from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Meaning, Message
 from audience_sync.destinations.http.option_types import Key
-from audience_sync.destinations.http.statuses import HINTS, StatusTable
+from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.json_api.answers import BodyRule
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions
 from audience_sync.destinations.json_api.ids import message_uuid
 from audience_sync.destinations.json_api.item import Item, Part
 from audience_sync.destinations.json_api.limits import ItemLimits
 from audience_sync.destinations.json_api.values import ValueTypes
-from audience_sync.destinations.messages.identify import json_bytes
+from audience_sync.destinations.messages.identify import json_bytes, json_list
 from audience_sync.model import Alias, AudienceEvent
 
 #: The end of each event: without it PostHog would store the place of this server for the person.
 SERVER = '"$geoip_disable":true,"$is_server":true}}'
 GEOIP = "audience events store the place of this server for the person, unless GeoIP is off in the project"
+WRONG_TOKEN = "the project token is not accepted: is it `phc_...`, and is `destinations.NAME.region` right?"
 #: Ids that mean no user: PostHog merges no such person and may drop the event.
 NO_USERS = frozenset(
-    {
-        "anonymous",
-        "guest",
-        "distinctid",
-        "distinct_id",
-        "id",
-        "not_authenticated",
-        "email",
-        "undefined",
-        "true",
-        "false",
-    }
-    | {"[object object]", "nan", "none", "null", "0"}
+    {"anonymous", "guest", "distinctid", "distinct_id", "id", "not_authenticated", "email", "undefined", "true"}
+    | {"false", "[object object]", "nan", "none", "null", "0"}
 )
 
 
@@ -52,17 +42,12 @@ class PostHogDestination(JsonApiDestination):
     deletion = "delete the person in PostHog (People), or by `DELETE /api/projects/{id}/persons/{id}`"
     hosts: ClassVar[Mapping[str, str]] = {"us": "https://us.i.posthog.com", "eu": "https://eu.i.posthog.com"}
     bounds = ItemLimits(
-        service="PostHog", item_bytes=900_000, user_characters=200, no_users=NO_USERS, reserved_prefix="$"
+        service="PostHog", message_bytes=900_000, user_characters=200, no_users=NO_USERS, reserved_prefix="$"
     )
     types = ValueTypes(null="unset")
     batch_messages = 1_000
     batch_bytes = 5_000_000
-    statuses = StatusTable(
-        hints={
-            **HINTS,
-            401: "the project token is not accepted: is it `phc_...`, and is `destinations.NAME.region` right?",
-        }
-    )
+    statuses = StatusTable(hints={401: WRONG_TOKEN})
     body_rules = (
         BodyRule(
             status=2,
@@ -77,7 +62,7 @@ class PostHogDestination(JsonApiDestination):
             pointer="/code",
             pattern="invalid_api_key",
             meaning=Meaning.STOP,
-            hint="the project token is not accepted: is it `phc_...`, and is `destinations.NAME.region` right?",
+            hint=WRONG_TOKEN,
         ),
         BodyRule(
             status=2,
@@ -99,7 +84,7 @@ class PostHogDestination(JsonApiDestination):
     def __init__(self, options: PostHogOptions, about: Audiencing) -> None:
         super().__init__(options, about)
         key = options.api_key.get_secret_value()
-        self._begin = b'{"api_key":' + json_bytes(key) + b',"historical_migration":false,"batch":['
+        self._begin = b'{"api_key":' + json_bytes(key) + b',"historical_migration":false,"batch":'
         if options.events:
             self.remarks = (*self.remarks, GEOIP)
 
@@ -127,8 +112,7 @@ class PostHogDestination(JsonApiDestination):
         return Message(*merge)  # it may share a request with the others
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
-        body = self._begin + b",".join(message.body for message in messages) + b"]}"
-        return self.post("/batch/", body)
+        return self.post("/batch/", self._begin + json_list(messages) + b"}")
 
 
 def _event(name: str, user_id: str, about: AudienceEvent | Alias, properties: Mapping[str, Any]) -> dict[str, Any]:

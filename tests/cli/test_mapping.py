@@ -243,25 +243,25 @@ def test_names_that_two_properties_exchange_have_the_values_of_the_other(vip: Pr
     ]
 
 
-def test_a_second_rename_before_the_first_was_delivered_ends_both_names(vip: Project, receiver: Receiver) -> None:
-    configured(with_customers(vip), crm=segment(receiver, traits=[]))
-    vip.sync()
+def renamed_without_delivery(project: Project, receiver: Receiver) -> None:
+    """Rename `vip` to `is_vip` while the destination refuses the key."""
+    configured(with_customers(project), crm=segment(receiver, traits=[]))
+    project.sync()
     receiver.will_answer(Reply(401))
-    configured(vip, crm=segment(receiver, traits=[], rename={"vip": "is_vip"}))
-    vip.sync()
+    configured(project, crm=segment(receiver, traits=[], rename={"vip": "is_vip"}))
+    project.sync()
     accept(receiver)
+
+
+def test_a_second_rename_before_the_first_was_delivered_ends_both_names(vip: Project, receiver: Receiver) -> None:
+    renamed_without_delivery(vip, receiver)
     configured(vip, crm=segment(receiver, traits=[], rename={"vip": "member"}))
     vip.sync()
     assert calls(receiver)[0] == ("ada", {"member": True, "vip": False, "is_vip": False})
 
 
 def test_a_name_given_back_before_it_was_delivered_stays(vip: Project, receiver: Receiver) -> None:
-    configured(with_customers(vip), crm=segment(receiver, traits=[]))
-    vip.sync()
-    receiver.will_answer(Reply(401))
-    configured(vip, crm=segment(receiver, traits=[], rename={"vip": "is_vip"}))
-    vip.sync()
-    accept(receiver)
+    renamed_without_delivery(vip, receiver)
     configured(vip, crm=segment(receiver, traits=[]))
     vip.sync()
     assert calls(receiver)[0] == ("ada", {"vip": True, "is_vip": False})

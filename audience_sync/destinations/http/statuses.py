@@ -78,17 +78,23 @@ def name_destination(reason: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StatusTable:
-    """Meanings by status: ``exact`` ones first, then those of the hundred. ``hints``: what to do, by status."""
+    """A service's own meanings of statuses, over STATUSES and FAMILIES (by hundred), and own hints, over HINTS."""
 
-    exact: Mapping[int, Meaning] = field(default_factory=lambda: STATUSES)
-    families: Mapping[int, Meaning] = field(default_factory=lambda: FAMILIES)
-    hints: Mapping[int, str] = field(default_factory=lambda: HINTS)
+    exact: Mapping[int, Meaning] = field(default_factory=dict)
+    families: Mapping[int, Meaning] = field(default_factory=dict)
+    hints: Mapping[int, str] = field(default_factory=dict)
 
     def meaning(self, status: int | None) -> Meaning:
         """Return the meaning of a status. A missing answer and an unlisted status are tried again."""
         if status is None:
             return Meaning.RETRY
-        return self.exact.get(status) or self.families.get(status // 100, Meaning.RETRY)
+        own = self.exact.get(status) or STATUSES.get(status) or self.families.get(status // 100)
+        return own or FAMILIES.get(status // 100, Meaning.RETRY)
+
+    def hint(self, status: int) -> str:
+        """Return what to do; empty if unknown. A common hint does not fit a meaning of the service's own."""
+        common = "" if status in self.exact else HINTS.get(status, "")
+        return self.hints.get(status, common)
 
 
 def judge_status(answer: Answer, table: StatusTable, detail: str) -> Judgement:
@@ -96,17 +102,15 @@ def judge_status(answer: Answer, table: StatusTable, detail: str) -> Judgement:
     meaning = table.meaning(answer.status)
     if meaning is Meaning.DELIVERED:
         return Judgement(meaning, status=answer.status)
-    reason = answer.error if answer.status is None else status_reason(answer.status, detail, table.hints)
+    reason = answer.error if answer.status is None else status_reason(answer.status, detail, table.hint(answer.status))
     return Judgement(meaning, reason, status=answer.status, retry_after=_wait_seconds(answer, meaning))
 
 
-def status_reason(status: int, detail: str, hints: Mapping[int, str] = HINTS) -> str:
+def status_reason(status: int, detail: str, hint: str = "") -> str:
     """``HTTP 401: the key is not accepted. Correct it under `destinations.NAME` (invalid write key)``"""
-    hint = hints.get(status) or FAMILY_HINTS.get(status // 100)
-    if hint and detail:
-        return f"HTTP {status}: {hint} ({detail})"
-    said = hint or detail
-    return f"HTTP {status}: {said}" if said else f"HTTP {status}"
+    hint = hint or FAMILY_HINTS.get(status // 100, "")
+    text = f"{hint} ({detail})" if hint and detail else hint or detail
+    return f"HTTP {status}: {text}" if text else f"HTTP {status}"
 
 
 def _wait_seconds(answer: Answer, meaning: Meaning) -> float | None:
@@ -177,11 +181,20 @@ def is_html(answer: Answer) -> bool:
     return begin.startswith(b"<") and (kind == "text/html" or _HTML.match(begin) is not None)
 
 
-def answer_too_long(answer: Answer) -> Judgement:
-    """Judge a success whose body is too long to read, if the protocol needs the body."""
-    said = f"but the answer is longer than {len(answer.body):,} bytes, so that it can't be checked"
+def judge_success(answer: Answer, meaning: Meaning, reason: str) -> Judgement:
+    """Judge a success by its body."""
+    return Judgement(meaning, status_reason(answer.status or 0, reason), status=answer.status)
+
+
+def judge_unreadable(answer: Answer) -> Judgement | None:
+    """Judge a success with a page of HTML, or with a body that is too long to read; None for another one."""
+    if is_html_answer(answer.body):
+        return judge_success(answer, Meaning.RETRY, HTML_PAGE)
+    if not answer.is_cut:
+        return None
+    reason = f"but the answer is longer than {len(answer.body):,} bytes, so that it can't be checked"
     more = "" if len(answer.body) >= MAX_ANSWER_BYTES else "; raise `max_answer` in the config (4MiB at most)"
-    return Judgement(Meaning.RETRY, status_reason(answer.status or 0, said + more), status=answer.status)
+    return judge_success(answer, Meaning.RETRY, reason + more)
 
 
 def excerpt(body: bytes, secrets: Iterable[str] = ()) -> str:

@@ -17,13 +17,13 @@ from audience_sync.destinations.http.statuses import status_reason
 class BodyRule:
     """A row of a table: the meaning of a body that its status alone does not have.
 
-    ``status``: the status, or its hundred (2 is 2xx). ``pointer``: a JSON pointer to a value; the rule holds if it
+    ``status``: statuses, or hundreds (2 is 2xx). ``pointer``: a JSON pointer to a value; the rule holds if the value
     exists and its text matches ``pattern``, there is something at ``given``, and nothing at ``unless``. Without a
-    pointer and a pattern it holds for every body, and for none. ``hint``: what it means and what to do. ``wait``:
-    seconds, unless the answer has a time to wait.
+    pointer and a pattern it holds for every body, and without a body. ``hint``: what it means and what to do.
+    ``wait``: seconds, unless the answer has a time to wait.
     """
 
-    status: int
+    status: int | tuple[int, ...]
     pointer: str = ""
     pattern: str = ""
     meaning: Meaning
@@ -33,7 +33,8 @@ class BodyRule:
     given: str = ""
 
     def holds(self, status: int, body: Any) -> bool:
-        if status not in (self.status, *range(self.status * 100, self.status * 100 + 100)):
+        own = self.status if isinstance(self.status, tuple) else (self.status,)
+        if status not in own and status // 100 not in own:
             return False
         if self.unless is not None and at(body, self.unless):
             return False
@@ -53,7 +54,7 @@ def judge_rules(rules: Sequence[BodyRule], judgement: Judgement, body: Any, deta
     for rule in rules:
         if rule.holds(status, body):
             wait = rule.wait if judgement.retry_after is None else judgement.retry_after
-            reason = status_reason(status, detail, {status: rule.hint})
+            reason = status_reason(status, detail, rule.hint)
             return Judgement(rule.meaning, reason, status=status, retry_after=wait)
     return judgement
 

@@ -26,12 +26,11 @@ from audience_sync.destinations.base import (
 )
 from audience_sync.destinations.http.option_types import BaseUrl
 from audience_sync.destinations.http.statuses import (
-    HTML_PAGE,
     StatusTable,
-    answer_too_long,
     excerpt,
-    is_html_answer,
     judge_status,
+    judge_success,
+    judge_unreadable,
     status_reason,
 )
 from audience_sync.destinations.json_api.answers import BodyRule, judge_rules, parsed_body
@@ -66,6 +65,10 @@ class JsonApiOptions(DestinationOptions):
                     "shorten it in `events`"
                 )
         return self
+
+    def identifier_or(self, default: str) -> str:
+        """Return `email` or `phone` if users are known by it, and else the service's own name of a user id."""
+        return self.known_by if self.known_by in ("email", "phone") else default
 
 
 class JsonApiDestination(HttpDestination):
@@ -162,9 +165,9 @@ class JsonApiDestination(HttpDestination):
         if not (self._good_names.issuperset([name for name, _ in pairs]) and self._is_short(call.traits_json)):
             self.bounds.check(pairs, self.names, self.value_problem)
             self._good_names.update(name for name, _ in pairs)
-        if len(pairs) <= self.bounds.properties:
+        if len(pairs) <= self.bounds.message_traits:
             messages = self._messages(call, call.message_id, pairs)
-            if all(len(each.body) <= self.bounds.item_bytes for each in messages):
+            if all(len(each.body) <= self.bounds.message_bytes for each in messages):
                 return messages
         return self._divided(call, pairs)
 
@@ -196,8 +199,8 @@ class JsonApiDestination(HttpDestination):
         sizes = {pair[0]: len(alone([pair])[0].body) for pair in pairs}
         self.bounds.check_sizes(sizes)
         envelope = max(size - len(name) - len(value) for (name, value), size in zip(pairs, sizes.values(), strict=True))
-        room = self.bounds.item_bytes - max(envelope, 0)
-        return [message for group in self.bounds.divide(pairs, room) for message in alone(group)]
+        room = self.bounds.message_bytes - max(envelope, 0)
+        return [message for group in self.bounds.pack(pairs, room) for message in alone(group)]
 
     def name_problems(self, names: Collection[str]) -> Mapping[str, str]:
         found = {name: self.bounds.name_problem(self.names.get(name, name)) for name in names}
@@ -223,8 +226,8 @@ class JsonApiDestination(HttpDestination):
             conditions.append(f"not regexp_matches(traits, '\"({'|'.join(map(re.escape, odd))})\":')")
         body = item_sql(form, traits)
         conditions = [*self.bounds.sql_conditions(renamed), *self.user_conditions(), *conditions]
-        if self.bounds.item_bytes < sys.maxsize:
-            conditions.append(f"strlen(traits) + strlen(user_id) <= {self.bounds.item_bytes // 2 - 1000}")
+        if self.bounds.message_bytes < sys.maxsize:
+            conditions.append(f"strlen(traits) + strlen(user_id) <= {self.bounds.message_bytes // 2 - 1000}")
         return f"case when {' and '.join(dict.fromkeys(conditions))} then {body} end"
 
     def event_properties(self, event: AudienceEvent) -> dict[str, Any]:
@@ -258,13 +261,11 @@ class JsonApiDestination(HttpDestination):
         detail = excerpt(answer.body, self._secrets)
         body = parsed_body(answer)
         judgement = judge_rules(self.body_rules, judge_status(answer, self.statuses, detail), body, detail)
-        if judgement.meaning is Meaning.DELIVERED and answer.status is not None:
-            if is_html_answer(answer.body):
-                return Judgement(Meaning.RETRY, status_reason(answer.status, HTML_PAGE), status=answer.status)
-            if answer.is_cut:
-                return answer_too_long(answer)
+        if judgement.meaning is Meaning.DELIVERED:
+            if unreadable := judge_unreadable(answer):
+                return unreadable
             if body is None and answer.body.strip() not in (b"", *self.success_texts):
-                return Judgement(Meaning.RETRY, status_reason(answer.status, NOT_JSON), status=answer.status)
+                return judge_success(answer, Meaning.RETRY, NOT_JSON)
         if judgement.meaning not in (Meaning.DELIVERED, Meaning.REFUSED) or not messages:
             return judgement
         refused = {
@@ -287,7 +288,7 @@ class JsonApiDestination(HttpDestination):
         return {index: each for index, each in found.items() if each}
 
     def _reason(self, answer: Answer, detail: object) -> str:
-        return status_reason(answer.status or 0, excerpt(str(detail).encode(), self._secrets), {})
+        return status_reason(answer.status or 0, excerpt(str(detail).encode(), self._secrets))
 
 
 def split_kinds(messages: Sequence[Message], *, events_apart: bool = False) -> list[list[Message]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from audience_sync.destinations.json_api.values import plain_object_sql
-from audience_sync.destinations.messages.identify import object_json
+from audience_sync.destinations.messages.split import MessageLimits
 from audience_sync.errors import UnsendableError
 from audience_sync.sql import quote_literal
 
@@ -17,8 +17,8 @@ Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ItemLimits:
-    """A service's limits of one item: bytes, properties, the user id, names, and values.
+class ItemLimits(MessageLimits):
+    """A service's limits of one item, which is a message: the user id, names, and values, too.
 
     ``no_users``: user ids (in lower case) that mean no user there. ``name_pattern``: the form of a name, if it has
     one. ``text_characters`` and ``text_bytes`` bound texts, in lists too, ``value_bytes`` every value.
@@ -26,9 +26,6 @@ class ItemLimits:
     have one.
     """
 
-    service: str
-    item_bytes: int
-    properties: int = sys.maxsize
     user_bytes: int = sys.maxsize
     user_characters: int = sys.maxsize
     no_users: frozenset[str] = frozenset()
@@ -113,31 +110,6 @@ class ItemLimits:
     def _too_long(self, size: str, most: str) -> str:
         return f"has {size} and {self.service} takes {most}: shorten the value at its source"
 
-    def check_sizes(self, sizes: Mapping[str, int]) -> None:
-        """Raise UnsendableError with every property whose item would be too large even without other properties."""
-        reasons = {
-            name: f"'{name}' makes an item of {size:,} bytes and {self.service} takes {self.item_bytes:,}: "
-            "shorten the value at its source"
-            for name, size in sizes.items()
-            if size > self.item_bytes
-        }
-        if reasons:
-            raise UnsendableError("; ".join(reasons.values()), reasons)
-
-    def divide(self, properties: Sequence[Pair], room: int) -> Iterator[Sequence[Pair]]:
-        """Group the properties by item, with at most ``room`` bytes in each."""
-        group: list[Pair] = []
-        used = 0
-        for pair in properties:
-            size = len(object_json([pair]).encode())
-            if group and (len(group) >= self.properties or used + size > room):
-                yield group
-                group, used = [], 0
-            group.append(pair)
-            used += size
-        if group:
-            yield group
-
     def sql_conditions(self, renamed: Mapping[str, str]) -> list[str]:
         """Return the conditions, in SQL, under which a call is surely within the limits but for reserved names.
 
@@ -151,9 +123,9 @@ class ItemLimits:
             found.append(f"length(user_id) <= {self.user_characters}")
         if self.no_users:
             found.append(f"lower(user_id) not in ({', '.join(map(quote_literal, sorted(self.no_users)))})")
-        if self.properties < sys.maxsize:
+        if self.message_traits < sys.maxsize:
             commas = "length(traits) - length(replace(traits, ',', ''))"
-            found.append(f"(strlen(traits) <= {self.properties} or {commas} < {self.properties})")
+            found.append(f"(strlen(traits) <= {self.message_traits} or {commas} < {self.message_traits})")
         in_ascii = min(self.text_characters, self.text_bytes, self.value_bytes)
         if self.short < sys.maxsize // 4:
             more = in_ascii // 4  # bytes than characters

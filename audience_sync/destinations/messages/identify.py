@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from audience_sync.destinations.base import Message
 from audience_sync.errors import UnsendableError
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 from audience_sync.sql import quote_literal
@@ -44,6 +45,11 @@ def json_text(value: Any) -> str:
 
 #: Keys are few, and each is in millions of calls.
 _key_json = lru_cache(maxsize=4096)(json_text)
+
+
+def json_list(messages: Iterable[Message]) -> bytes:
+    """Write the bodies of messages, each of which is JSON, as a list."""
+    return b"[" + b",".join([message.body for message in messages]) + b"]"
 
 
 def identify_bytes(call: IdentifyCall, message_id: str, traits_json: str, tail: str) -> bytes:

@@ -26,6 +26,31 @@ class MessageLimits:
     message_bytes: int
     message_traits: int = sys.maxsize
 
+    def check_sizes(self, sizes: Mapping[str, int]) -> None:
+        """Raise UnsendableError with every trait whose message would be too large even without other traits."""
+        reasons = {
+            key: f"'{key}' makes a message of {size:,} bytes and {self.service} takes {self.message_bytes:,}: "
+            "shorten the value at its source"
+            for key, size in sizes.items()
+            if size > self.message_bytes
+        }
+        if reasons:
+            raise UnsendableError("; ".join(reasons.values()), reasons)
+
+    def pack(self, traits: Sequence[tuple[str, str]], room: int) -> Iterator[list[tuple[str, str]]]:
+        """Group the traits by message, with at most ``room`` bytes in each."""
+        group: list[tuple[str, str]] = []
+        used = 0
+        for trait in traits:
+            size = len(object_json([trait]).encode())
+            if group and (len(group) >= self.message_traits or used + size > room):
+                yield group
+                group, used = [], 0
+            group.append(trait)
+            used += size
+        if group:
+            yield group
+
 
 def encode_within_limits(call: IdentifyCall, tail: str, limits: MessageLimits) -> list[Message]:
     """Return the messages of a call. ``tail`` is the end of every message, see ``message_tail``."""
@@ -46,8 +71,8 @@ def _split_call(call: IdentifyCall, tail: str, limits: MessageLimits) -> Iterato
     found = split_traits(call.traits_json)
     empty = len(identify_bytes(call, derived_message_id(call.message_id, ""), "{}", tail))
     sizes = {key: empty - len("{}") + len(object_json([(key, value)]).encode()) for key, value in found}
-    check_sizes(sizes, limits)
-    for traits in _pack_traits(found, limits.message_bytes - empty, limits.message_traits):
+    limits.check_sizes(sizes)
+    for traits in limits.pack(found, limits.message_bytes - empty):
         yield partial_message(call, traits, tail)
 
 
@@ -55,30 +80,3 @@ def partial_message(call: IdentifyCall, traits: Sequence[tuple[str, str]], tail:
     """Return a message with these traits alone."""
     message_id = derived_message_id(call.message_id, traits[0][0])
     return Message(message_id, identify_bytes(call, message_id, object_json(traits), tail))
-
-
-def check_sizes(sizes: Mapping[str, int], limits: MessageLimits) -> None:
-    """Raise UnsendableError with every trait whose message would be too large even without other traits."""
-    reasons = {
-        key: f"'{key}' makes a message of {size:,} bytes and {limits.service} takes {limits.message_bytes:,}: "
-        "shorten the value at its source"
-        for key, size in sizes.items()
-        if size > limits.message_bytes
-    }
-    if reasons:
-        raise UnsendableError("; ".join(reasons.values()), reasons)
-
-
-def _pack_traits(parts: Sequence[tuple[str, str]], room: int, most: int) -> Iterator[list[tuple[str, str]]]:
-    """Group the traits by message: at most ``most`` of them, with ``room`` bytes together."""
-    group: list[tuple[str, str]] = []
-    used = 0
-    for trait in parts:
-        size = len(object_json([trait]).encode())
-        if group and (len(group) == most or used + size > room):
-            yield group
-            group, used = [], 0
-        group.append(trait)
-        used += size
-    if group:
-        yield group

@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 
 from audience_sync.destinations.base import Audiencing, Event, Meaning, Message
 from audience_sync.destinations.http.option_types import BaseUrl, Key
-from audience_sync.destinations.http.statuses import HINTS, STATUSES, StatusTable
+from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.messages.identify import (
     json_bytes,
     message_tail,
@@ -16,7 +16,7 @@ from audience_sync.destinations.messages.identify import (
     track_bytes,
     with_context_traits,
 )
-from audience_sync.destinations.messages.split import MessageLimits, check_sizes, partial_message
+from audience_sync.destinations.messages.split import MessageLimits, partial_message
 from audience_sync.destinations.segment.personas import personas_context
 from audience_sync.destinations.segment.tracking_api import PROFILE_FIELDS, TrackingDestination, TrackingOptions
 from audience_sync.model import AudienceEvent, IdentifyCall
@@ -56,10 +56,7 @@ class SegmentDestination(TrackingDestination):
     batch_bytes = 500_000
     batch_messages = 2_500
     #: Like Segment's own clients; 400, 413 and 422 are final.
-    statuses = StatusTable(
-        {**STATUSES, 410: Meaning.RETRY, 460: Meaning.RETRY},
-        hints={status: hint for status, hint in HINTS.items() if status != 410},
-    )
+    statuses = StatusTable({410: Meaning.RETRY, 460: Meaning.RETRY})
     profile_fields = PROFILE_FIELDS | {"audiencekey", "traitkey"}  # fields of its audiences
 
     def __init__(self, options: SegmentOptions, about: Audiencing) -> None:
@@ -78,7 +75,7 @@ class SegmentDestination(TrackingDestination):
             tail = self._personas_tail(key, is_boolean=value in ("true", "false"))
             traits = [(key, value), *(pair for pair in identifiers if pair[0] != key)]
             messages[key] = partial_message(call, traits, with_context_traits(tail, call.identifiers))
-        check_sizes({key: len(message.body) for key, message in messages.items()}, self.bounds)
+        self.bounds.check_sizes({key: len(message.body) for key, message in messages.items()})
         return list(messages.values())
 
     def encode_event(self, user_id: str, event: AudienceEvent) -> Event:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from audience_sync.destinations.http.option_types import BaseUrl, Key
-from audience_sync.destinations.http.statuses import HINTS, StatusTable
+from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.messages.split import MessageLimits
 from audience_sync.destinations.segment.tracking_api import TrackingDestination, TrackingOptions
 
@@ -42,4 +42,4 @@ class RudderStackDestination(TrackingDestination):
     #: RudderStack documents no number; this is Segment's. Finding one refused call in so many needs 24 requests at
     #: most.
     batch_messages = 2_500
-    statuses = StatusTable(hints={**HINTS, 404: DISABLED})
+    statuses = StatusTable(hints={404: DISABLED})

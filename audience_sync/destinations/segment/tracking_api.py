@@ -24,13 +24,11 @@ from audience_sync.destinations.base import (
 from audience_sync.destinations.http.credentials import basic
 from audience_sync.destinations.http.option_types import BaseUrl, Key
 from audience_sync.destinations.http.statuses import (
-    HTML_PAGE,
     StatusTable,
-    answer_too_long,
     excerpt,
-    is_html_answer,
     judge_status,
-    status_reason,
+    judge_success,
+    judge_unreadable,
 )
 from audience_sync.destinations.messages.identify import alias_bytes, message_tail, track_bytes
 from audience_sync.destinations.messages.split import MessageLimits, encode_within_limits, single_message_sql
@@ -110,15 +108,14 @@ class TrackingDestination(HttpDestination):
         return HttpRequest("POST", self.address, self._headers | {"Content-Encoding": "gzip"}, _gzip(body))
 
     def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
-        said = excerpt(answer.body, self._secrets)
-        judgement = judge_status(answer, self.statuses, said)
-        if judgement.meaning is not Meaning.DELIVERED or answer.status is None:
+        detail = excerpt(answer.body, self._secrets)
+        judgement = judge_status(answer, self.statuses, detail)
+        if judgement.meaning is not Meaning.DELIVERED:
             return judgement
-        if answer.is_cut and not is_html_answer(answer.body):
-            return answer_too_long(answer)
-        meaning, reason = judge_body(answer.body)
-        words = HTML_PAGE if is_html_answer(answer.body) else f"{reason} ({said})"
-        return Judgement(meaning, reason and status_reason(answer.status, words), status=answer.status)
+        if unreadable := judge_unreadable(answer):
+            return unreadable
+        meaning, problem = judge_body(answer.body)
+        return judge_success(answer, meaning, f"{problem} ({detail})") if problem else judgement
 
 
 def judge_body(body: bytes) -> tuple[Meaning, str]:

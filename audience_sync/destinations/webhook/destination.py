@@ -19,8 +19,14 @@ from audience_sync.destinations.base import (
     Meaning,
     Message,
 )
-from audience_sync.destinations.http.statuses import HTML_PAGE, excerpt, is_html, judge_status, status_reason
-from audience_sync.destinations.messages.identify import identify_bytes, identify_sql, message_tail, track_bytes
+from audience_sync.destinations.http.statuses import HTML_PAGE, excerpt, is_html, judge_status, judge_success
+from audience_sync.destinations.messages.identify import (
+    identify_bytes,
+    identify_sql,
+    json_list,
+    message_tail,
+    track_bytes,
+)
 from audience_sync.destinations.webhook.options import WebhookOptions, status_table
 from audience_sync.destinations.webhook.signature import ID, signature_headers, signing_key
 from audience_sync.model import AudienceEvent, IdentifyCall
@@ -77,7 +83,7 @@ class WebhookDestination(HttpDestination):
         if self.options.body == "call":
             (message,) = messages
             return message.body
-        return b"[" + b",".join(message.body for message in messages) + b"]"
+        return json_list(messages)
 
     def signed(self, request: HttpRequest, at: datetime) -> HttpRequest:
         if self._key is None:
@@ -91,7 +97,7 @@ class WebhookDestination(HttpDestination):
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None or self._is_named(answer.status):
             return judgement
         if is_html(answer):
-            return Judgement(Meaning.RETRY, status_reason(answer.status, HTML_PAGE), status=answer.status)
+            return judge_success(answer, Meaning.RETRY, HTML_PAGE)
         return judgement
 
     def _is_named(self, status: int) -> bool:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema, model_val
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.destinations.base import Meaning
 from audience_sync.destinations.http.option_types import WholeUrl
-from audience_sync.destinations.http.statuses import FAMILIES, HINTS, STATUSES, StatusTable
+from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.webhook.signature import ID, SIGNATURE, TIMESTAMP, usable_secret
 from audience_sync.text import unknown_name_message
 
@@ -88,8 +88,7 @@ class WebhookOptions(DestinationOptions):
 
 
 def status_table(answers: Mapping[str, Meaning]) -> StatusTable:
-    """Merge the config's meanings over the defaults. A hint describes the default meaning only."""
+    """Return the config's meanings, over the defaults."""
     exact = {int(answer): meaning for answer, meaning in answers.items() if answer.isdigit()}
     families = {int(answer[0]): meaning for answer, meaning in answers.items() if not answer.isdigit()}
-    hints = {status: hint for status, hint in HINTS.items() if status not in exact}
-    return StatusTable({**STATUSES, **exact}, {**FAMILIES, **families}, hints)
+    return StatusTable(exact, families)

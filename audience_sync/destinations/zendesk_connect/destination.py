@@ -25,15 +25,13 @@ from audience_sync.destinations.base import (
 )
 from audience_sync.destinations.http.option_types import BaseUrl, Key
 from audience_sync.destinations.http.statuses import (
-    HTML_PAGE,
     StatusTable,
-    answer_too_long,
     excerpt,
-    is_html_answer,
     judge_status,
-    status_reason,
+    judge_success,
+    judge_unreadable,
 )
-from audience_sync.destinations.messages.identify import json_bytes
+from audience_sync.destinations.messages.identify import json_bytes, json_list
 from audience_sync.destinations.zendesk_connect.user import AndroidToken, connect_user, normalize_key
 from audience_sync.errors import UnsendableError
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
@@ -136,7 +134,7 @@ class ZendeskConnectDestination(HttpDestination):
         address = self._address("track" if isinstance(messages[0], Event) else "identify")
         if len(messages) == 1:
             return HttpRequest("POST", address, self._headers(messages), messages[0].body)
-        body = b"[" + b",".join(message.body for message in messages) + b"]"
+        body = json_list(messages)
         return HttpRequest("POST", f"{address}/batch", self._headers(messages), body)
 
     def _headers(self, messages: Sequence[Message]) -> dict[str, str]:
@@ -150,19 +148,14 @@ class ZendeskConnectDestination(HttpDestination):
     def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
         said = excerpt(answer.body, self._secrets)
         judgement = judge_status(answer, CONNECT_STATUSES, error_text(answer.body, self._secrets) or said)
-        if judgement.meaning is not Meaning.DELIVERED or answer.status is None:
+        if judgement.meaning is not Meaning.DELIVERED:
             return judgement
-        if is_html_answer(answer.body):
-            return Judgement(Meaning.RETRY, status_reason(answer.status, HTML_PAGE), status=answer.status)
-        if answer.is_cut:
-            return answer_too_long(answer)
+        if unreadable := judge_unreadable(answer):
+            return unreadable
         if not is_success(answer.body):
-            reason = status_reason(answer.status, f"but not in Connect's format ({said})")
-            return Judgement(Meaning.RETRY, reason, status=answer.status)
+            return judge_success(answer, Meaning.RETRY, f"but not in Connect's format ({said})")
         if error := error_text(answer.body, self._secrets):
-            return Judgement(
-                Meaning.REFUSED, status_reason(answer.status, f"but with an error ({error})"), status=answer.status
-            )
+            return judge_success(answer, Meaning.REFUSED, f"but with an error ({error})")
         return judgement
 
 

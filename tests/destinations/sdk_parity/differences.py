@@ -131,43 +131,65 @@ def translate_customerio(request: dict[str, Any]) -> dict[str, Any]:
 TRANSLATIONS: defaultdict[str, Translation] = defaultdict(
     lambda: lambda request: request, customerio=translate_customerio, posthog=translate_posthog
 )
-_RUNTIME = ("$python_runtime", "$python_version", "$os", "$os_version", "$os_distro")
-#: Of each vendor: the differences that are right. Another one fails the check, and so does one that is not found.
+
+
+def own_only(reason: str, *pointers: str) -> tuple[Difference, ...]:
+    return tuple(Difference(pointer, Kind.OWN_ONLY, reason) for pointer in pointers)
+
+
+def sdk_only(reason: str, *pointers: str) -> tuple[Difference, ...]:
+    return tuple(Difference(pointer, Kind.SDK_ONLY, reason) for pointer in pointers)
+
+
+def another_value(reason: str, *pointers: str) -> tuple[Difference, ...]:
+    return tuple(Difference(pointer, Kind.ANOTHER_VALUE, reason) for pointer in pointers)
+
+
+ITEM, PROPERTY = "/body/*", "/body/*/properties"
+EVENT, EVENT_PROPERTY = "/body/batch/*", "/body/batch/*/properties"
+SAME_ID = "ours is the same when an event is sent again"
+NAMES_SDK = "names the SDK"
+#: The differences that are right, by vendor. Another one fails the check, and so does one that is not found.
 NAMED: Mapping[str, Sequence[Difference]] = {
     "amplitude": (
-        Difference("/headers/content-type", Kind.ANOTHER_VALUE, "the SDK names the charset, which JSON has anyway"),
-        Difference("/body/events/*/insert_id", Kind.ANOTHER_VALUE, "ours is the same when a call is sent again"),
-        Difference("/body/events/*/library", Kind.SDK_ONLY, "names the SDK"),
+        *another_value("the SDK names the charset, which JSON has anyway", "/headers/content-type"),
+        *another_value(SAME_ID, "/body/events/*/insert_id"),
+        *sdk_only(NAMES_SDK, "/body/events/*/library"),
     ),
     "customerio": (
-        Difference("/body/batch/*/timestamp", Kind.OWN_ONLY, "an older value never replaces a newer one"),
-        Difference("/body/batch/*/id", Kind.ANOTHER_VALUE, "ours is a ULID, the same when a call is sent again"),
+        *own_only("an older value never replaces a newer one", f"{EVENT}/timestamp"),
+        *another_value(SAME_ID, f"{EVENT}/id"),
     ),
     "hubspot": (
-        Difference("/body/inputs/*/objectWriteTraceId", Kind.OWN_ONLY, "an answer names a refused contact by it"),
-        Difference("/body/inputs/*/uuid", Kind.OWN_ONLY, "the same when an event is sent again"),
+        *own_only("an answer names a refused contact by it", "/body/inputs/*/objectWriteTraceId"),
+        *own_only("the same when an event is sent again", "/body/inputs/*/uuid"),
     ),
     "mixpanel": (
-        Difference("/headers/content-type", Kind.ANOTHER_VALUE, "a form with JSON in it; the API takes JSON, too"),
-        Difference("/parameters/strict", Kind.OWN_ONLY, "an invalid item is an error with a reason"),
-        Difference("/parameters/verbose", Kind.SDK_ONLY, "/import has no such parameter: it always gives the reason"),
-        Difference("/parameters/ip", Kind.SDK_ONLY, "/import has no such parameter: it never uses the server's place"),
-        Difference("/body/*/$time", Kind.SDK_ONLY, "$ignore_time leaves the time a person was last seen unchanged"),
-        Difference("/body/*/properties/$insert_id", Kind.ANOTHER_VALUE, "ours is the same when an event is sent again"),
-        Difference("/body/*/properties/token", Kind.SDK_ONLY, "/import takes it from the authorisation"),
-        Difference("/body/*/properties/mp_lib", Kind.SDK_ONLY, "names the SDK"),
-        Difference("/body/*/properties/$lib_version", Kind.SDK_ONLY, "names the SDK"),
+        *another_value("a form with JSON in it; the API accepts JSON, too", "/headers/content-type"),
+        *own_only("an invalid item is an error with a reason", "/parameters/strict"),
+        *sdk_only("/import has no such parameter: it always gives the reason", "/parameters/verbose"),
+        *sdk_only("/import has no such parameter: it never uses the server's place", "/parameters/ip"),
+        *sdk_only("$ignore_time leaves the time a person was last seen unchanged", f"{ITEM}/$time"),
+        *another_value(SAME_ID, f"{PROPERTY}/$insert_id"),
+        *sdk_only("/import reads it from the authorisation", f"{PROPERTY}/token"),
+        *sdk_only(NAMES_SDK, f"{PROPERTY}/mp_lib", f"{PROPERTY}/$lib_version"),
     ),
     "posthog": (
-        Difference("/body/sent_at", Kind.SDK_ONLY, "without it PostHog takes each event's own time"),
-        Difference("/body/batch/*/uuid", Kind.ANOTHER_VALUE, "ours is the same when an event is sent again"),
-        Difference("/body/batch/*/properties/$geoip_disable", Kind.SDK_ONLY, "the recorded case has it in `$set` only"),
-        Difference("/body/batch/*/properties/$is_server", Kind.SDK_ONLY, "the recorded case has it in `$set` only"),
-        Difference("/body/batch/*/properties/$lib", Kind.SDK_ONLY, "names the SDK"),
-        Difference("/body/batch/*/properties/$lib_version", Kind.SDK_ONLY, "names the SDK"),
-        *(
-            Difference(f"/body/batch/*/properties/{name}", Kind.SDK_ONLY, "describes the computer that sends")
-            for name in _RUNTIME
+        *sdk_only("without it PostHog uses each event's own time", "/body/sent_at"),
+        *another_value(SAME_ID, f"{EVENT}/uuid"),
+        *sdk_only(
+            "the recorded case has it in `$set` only",
+            f"{EVENT_PROPERTY}/$geoip_disable",
+            f"{EVENT_PROPERTY}/$is_server",
+        ),
+        *sdk_only(NAMES_SDK, f"{EVENT_PROPERTY}/$lib", f"{EVENT_PROPERTY}/$lib_version"),
+        *sdk_only(
+            "describes the computer that sends",
+            f"{EVENT_PROPERTY}/$python_runtime",
+            f"{EVENT_PROPERTY}/$python_version",
+            f"{EVENT_PROPERTY}/$os",
+            f"{EVENT_PROPERTY}/$os_version",
+            f"{EVENT_PROPERTY}/$os_distro",
         ),
     ),
 }

@@ -158,7 +158,10 @@ class DatabaseSource(Source):
                 self._url, poolclass=NullPool, hide_parameters=True, connect_args=connect_arguments(self._url)
             )
         except (ImportError, NoSuchModuleError) as error:
-            raise self._problem("needs a driver that is not installed", error, "Install it with pip.") from None
+            remedy = "Install it with pip."
+            if self._url.get_backend_name() in _POSTGRESQL:
+                remedy = "Install it: pip install 'audience-sync[postgresql]'"
+            raise self._problem("needs a driver that is not installed", error, remedy) from None
         except SQLAlchemyError as error:
             raise self._problem("can't be opened", error, "Correct the URL.") from None
         try:

@@ -35,8 +35,14 @@ class Sheet:
 
 def read_sheet(found: FoundFile, sheet: str | None) -> Sheet:
     """A sheet (default: the first visible one), loaded into memory: Excel allows 1,048,576 rows. Raises SourceError."""
-    import pandas
-
+    try:
+        import pandas
+        import python_calamine  # noqa: F401  # pandas reads with it
+    except ImportError as error:
+        raise SourceError(
+            f"{found.name} is an Excel workbook, and reading it needs the package {error.name}, which is not "
+            "installed. Nothing of it was used. Install it: pip install 'audience-sync[excel]'"
+        ) from None
     _refuse_large(found)
     try:
         with pandas.ExcelFile(found.path, engine="calamine") as book:

@@ -84,12 +84,12 @@ def _audiences(report: Report) -> Iterator[Condition]:
         failed = each.status is AudienceStatus.FAILED
         yield AlertKind.FAILED, each.key, (each.error or "it failed") if failed else None
         if not failed:  # of a failed audience an earlier hold may still be open
-            yield AlertKind.HELD, each.key, each.held.words if each.held else None
+            yield AlertKind.HELD, each.key, each.held.message if each.held else None
 
 
 def _run(report: Report) -> Iterator[Condition]:
     yield AlertKind.FAILED, TRAITS, "\n".join(report.traits.errors) or None
-    yield AlertKind.HELD, TRAITS, "\n".join(dict.fromkeys(each.words for _, each in report.traits.held)) or None
+    yield AlertKind.HELD, TRAITS, "\n".join(dict.fromkeys(each.message for _, each in report.traits.held)) or None
     yield AlertKind.FAILED, RUN, "\n".join(report.errors) or None
     yield AlertKind.HELD, RUN, "\n".join(report.held) or None
 

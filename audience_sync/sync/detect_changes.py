@@ -18,7 +18,7 @@ from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.operations.move_key import move_keys
 from audience_sync.sync.operations.retire import retire
 from audience_sync.sync.operations.undo import undo
-from audience_sync.sync.values.report import AudienceResult, Detection, RunFindings
+from audience_sync.sync.values.findings import AudienceResult, Detection, RunFindings
 from audience_sync.sync.values.request import Retire, Undo
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import not_found_message

@@ -37,7 +37,7 @@ from audience_sync.sync.operations.merge_users import carry_over
 from audience_sync.sync.operations.move_key import check_moves, with_moved_keys
 from audience_sync.sync.operations.retire import refuse_unretirable
 from audience_sync.sync.values.change_set import ChangeSet
-from audience_sync.sync.values.report import Detection, RunFindings
+from audience_sync.sync.values.findings import Detection, RunFindings
 from audience_sync.sync.values.request import (
     ProgressListener,
     Resync,

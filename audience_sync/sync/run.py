@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from audience_sync.store.connection.lease import acquire
 from audience_sync.store.integrity.quick_check import refuse_damaged
+from audience_sync.store.maintenance.retention import apply_retention
 from audience_sync.sync.commit.commit import commit_run
-from audience_sync.sync.commit.retention import apply_retention
 from audience_sync.sync.commit.run_record import record_result, recorded_if_it_fails, start_run
 from audience_sync.sync.deliver.dispatch import deliver_all
 from audience_sync.sync.deliver.pending import calls_by_destination, pending_deliveries

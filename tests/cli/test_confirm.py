@@ -19,7 +19,7 @@ from audience_sync.model import RunId
 from audience_sync.sync.preview.forecast import Forecast
 from audience_sync.sync.preview.plan import RunPreview, Sends
 from audience_sync.sync.preview.plan_file import PlanFile
-from audience_sync.sync.values.report import RunFindings
+from audience_sync.sync.values.findings import RunFindings
 from audience_sync.sync.values.request import Undo
 
 FORECASTS = [

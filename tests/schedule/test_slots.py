@@ -9,8 +9,8 @@ import pytest
 from audience_sync.errors import SlotsClaimedError
 from audience_sync.model import HistoryKind
 from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance.pruning import mark_pruned, prune
 from audience_sync.store.runs import schedule_slots as slots
-from audience_sync.store.runs.pruning import mark_pruned, prune
 from audience_sync.store.runs.schedule_slots import LastSlot, Slot
 from audience_sync.store.tables import view_prefix
 from audience_sync.sync.commit.run_record import begin_run

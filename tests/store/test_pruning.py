@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 
 from audience_sync.model import HistoryKind, RunId
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.runs.pruning import delivered_through, mark_pruned, prune, pruned_through
+from audience_sync.store.maintenance.pruning import delivered_through, mark_pruned, prune, pruned_through
 from audience_sync.store.tables import (
     changes,
     delivery_cursors,

@@ -9,14 +9,8 @@ import pytest
 
 from audience_sync.delivery.deliver import DeliveryStats
 from audience_sync.model import AudienceStatus, ChangeCounts, RunId, RunStatus
-from audience_sync.sync.values.report import (
-    AudienceResult,
-    DestinationReport,
-    HeldDifference,
-    Report,
-    TraitsResult,
-    destination_report,
-)
+from audience_sync.sync.values.findings import AudienceResult, HeldDifference, TraitsResult
+from audience_sync.sync.values.report import DestinationReport, Report, destination_report
 
 SYNCED = AudienceResult(key="vip", name="VIP", status=AudienceStatus.SYNCED, before=10, entered=3, left=1, invalid=2)
 UNCHANGED = AudienceResult(key="vip", name="VIP", status=AudienceStatus.UNCHANGED, before=10)
@@ -40,7 +34,7 @@ DOWN_WITHOUT_CALLS = DestinationReport(
 CUT_SHORT = DestinationReport(name="connect", address="api", calls=5, delivered=0, refused=0, pending=5)
 
 HELD_TRAITS = TraitsResult(
-    held=(("plan", HeldDifference(words="too many would lose it", since=RunId(7), counts=ChangeCounts(9, 0, 5))),)
+    held=(("plan", HeldDifference(message="too many would lose it", since=RunId(7), counts=ChangeCounts(9, 0, 5))),)
 )
 BAD_TRAITS = TraitsResult(errors=("computed_traits[0]: no such file",))
 
@@ -147,7 +141,7 @@ def test_the_json_of_a_run_is_a_contract() -> None:
 
 def test_the_json_of_a_held_audience_says_what_it_would_have_done() -> None:
     held = replace(
-        HELD, held=HeldDifference(words="the new snapshot is empty", since=RunId(5), counts=ChangeCounts(10, 0, 10))
+        HELD, held=HeldDifference(message="the new snapshot is empty", since=RunId(5), counts=ChangeCounts(10, 0, 10))
     )
     (audience,) = report(held).as_json()["audiences"]
     assert (audience["members"], audience["entered"], audience["left"]) == (10, 0, 0)

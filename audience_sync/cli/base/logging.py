@@ -17,7 +17,8 @@ from audience_sync.model import AudienceStatus
 from audience_sync.text import form, iso_time, pluralize
 
 if TYPE_CHECKING:
-    from audience_sync.sync.values.report import AudienceResult, DestinationReport, Report
+    from audience_sync.sync.values.findings import AudienceResult
+    from audience_sync.sync.values.report import DestinationReport, Report
 
 FORMAT_VARIABLE = "AUDIENCE_SYNC_LOG"
 FORMATS = ("text", "json")
@@ -87,7 +88,7 @@ def log_report(report: Report) -> None:
                 _runs.warning(_audience_reason(audience), extra=extra)
             else:
                 _runs.info(message, extra=extra)
-    held = [f"computed trait {key}: {each.words}" for key, each in report.traits.held]
+    held = [f"computed trait {key}: {each.message}" for key, each in report.traits.held]
     for message in (*report.traits.errors, *held, *report.errors, *report.held):
         _runs.warning(message, extra=run)
 
@@ -102,5 +103,5 @@ def _refused_text(destination: DestinationReport) -> list[str]:
 
 def _audience_reason(audience: AudienceResult) -> str:
     """The reason why an audience failed or is held, with its name first."""
-    reason = audience.held.words if audience.held else audience.error or audience.status.value
+    reason = audience.held.message if audience.held else audience.error or audience.status.value
     return reason if reason.startswith(f"audience '{audience.key}'") else f"audience '{audience.key}': {reason}"

@@ -21,7 +21,8 @@ from audience_sync.cli.views.run_details import MAX_REASONS, Details, Held, Refu
 from audience_sync.errors import ACCEPT_ANYWAY
 from audience_sync.model import AudienceStatus, ChangeCounts, HoldKind
 from audience_sync.sync.guard.limits import removes_everyone
-from audience_sync.sync.values.report import AudienceResult, DestinationReport, InvalidRow, Report
+from audience_sync.sync.values.findings import AudienceResult, InvalidRow
+from audience_sync.sync.values.report import DestinationReport, Report
 from audience_sync.text import and_more, form, listed, pluralize, share_of
 
 #: The most reasons, and rows or users of each, that a block lists.

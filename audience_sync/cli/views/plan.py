@@ -37,7 +37,7 @@ from audience_sync.model import AudienceStatus, IdentifyCall, PropertyKind
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.sync.preview.forecast import Forecast
 from audience_sync.sync.preview.plan import RunPreview
-from audience_sync.sync.values.report import AudienceResult
+from audience_sync.sync.values.findings import AudienceResult
 from audience_sync.text import and_more, join_names, listed, pluralize
 
 #: The most traits, invalid rows and refused calls that are shown; `--json` has more.

@@ -23,8 +23,8 @@ from audience_sync.cli.base.layout import (
 )
 from audience_sync.cli.base.output import short_duration
 from audience_sync.cli.views.attention import MAX_LISTED, answer_text, change_text, refusal_lines, without_audience_name
+from audience_sync.cli.views.headline import call_texts, held_things, moved_texts
 from audience_sync.cli.views.history import member_notes
-from audience_sync.cli.views.summary import call_texts, held_things, moved_texts
 from audience_sync.config.sections.base import USER_ID
 from audience_sync.model import ChangeCounts, HoldKind
 from audience_sync.sync.guard.messages import limit_then, without_subject

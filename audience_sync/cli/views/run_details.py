@@ -17,7 +17,8 @@ from audience_sync.store.audiences.holds import Hold, Sample, read_holds_of, rea
 from audience_sync.store.tables import delivery_destinations, open_refusals, runs
 from audience_sync.sync.guard.limits import exceeds, removes_everyone
 from audience_sync.sync.guard.messages import limit_text, without_subject
-from audience_sync.sync.values.report import AudienceResult, Report, RunFindings, TraitsResult
+from audience_sync.sync.values.findings import AudienceResult, RunFindings, TraitsResult
+from audience_sync.sync.values.report import Report
 
 #: The most reasons of a destination's refused calls, and users of each; `show` has more.
 MAX_REASONS, MAX_USERS = 5, 5
@@ -131,7 +132,7 @@ def _held_changes(
     for key, (kind, held) in found.items():
         hold = stored.get((kind, key)) if held.since is not None else None
         config = configs.get(key)
-        reason = without_subject(hold.reason if hold else held.words.partition(". ")[0])
+        reason = without_subject(hold.reason if hold else held.message.partition(". ")[0])
         own = config is not None and not (hold and (hold.together or hold.undone_run)) and "together" not in reason
         limit = _limit(kind, held.counts, settings.guard_of(config)) if config is not None and own else ""
         one = Held(

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from audience_sync.cli.base.layout import INDENT, advice, labelled, prose
 from audience_sync.cli.base.output import screen
 from audience_sync.cli.views.attention import change_text
+from audience_sync.cli.views.headline import counts_text, held_text
 from audience_sync.cli.views.run_details import Details
-from audience_sync.cli.views.summary import Wording, counts_text, held_text
+from audience_sync.cli.views.summary import Wording
 from audience_sync.model import AudienceStatus, ChangeCounts
 from audience_sync.store.audiences.holds import Hold
 from audience_sync.sync.guard.messages import effect
-from audience_sync.sync.values.report import AudienceResult, Report
+from audience_sync.sync.values.findings import AudienceResult
+from audience_sync.sync.values.report import Report
 from audience_sync.sync.values.request import Seed
 from audience_sync.text import join_names, pluralize, seconds_text
 

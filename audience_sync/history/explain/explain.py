@@ -31,7 +31,7 @@ from audience_sync.store.audiences.holdouts import Holdout, holdouts_of
 from audience_sync.store.audiences.properties import read_properties
 from audience_sync.store.audiences.suppressions import erased_at
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.runs.pruning import pruned_through
+from audience_sync.store.maintenance.pruning import pruned_through
 from audience_sync.store.tables import (
     delivery_destinations,
     past_suppressions,

@@ -18,7 +18,8 @@ import duckdb
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import SnapshotRequest
-from audience_sync.sources.files.column_lineage import GUESSED, Origins, text_columns
+from audience_sync.sources.files.column_lineage import GUESSED, text_columns
+from audience_sync.sources.files.column_origins import Origins
 from audience_sync.sources.files.open import OpenFiles, open_files, open_tables_for_sql, with_sql_types
 from audience_sync.sources.formats.json import invalid_line
 from audience_sync.sources.rows.column_schema import generic_type

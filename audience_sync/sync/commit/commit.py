@@ -32,6 +32,7 @@ from audience_sync.store.audiences.properties import (
 from audience_sync.store.audiences.suppressions import CONFIG, suppress, unsuppress, withhold_refused_of_ended
 from audience_sync.store.connection.bulk import Rows, delete_rows, insert_rows
 from audience_sync.store.connection.lease import Lease
+from audience_sync.store.runs.deliveries import plan_deliveries
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, download_chain, save_files
 from audience_sync.store.tables import (
     absences,
@@ -47,9 +48,9 @@ from audience_sync.store.tables import (
     runs,
     withheld_values,
 )
-from audience_sync.sync.commit.run_record import is_committed, plan_deliveries
+from audience_sync.sync.commit.run_record import is_committed
 from audience_sync.sync.values.change_set import Absences, ChainChange, ChangeSet, HeldOut, SuppressionUpdate
-from audience_sync.sync.values.report import RunFindings
+from audience_sync.sync.values.findings import RunFindings
 from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.text import storable
 from audience_sync.tracing import span

@@ -1,4 +1,4 @@
-"""Record a run in the store: its row at the start, its planned deliveries, and its end."""
+"""Record a run in the store: its row at the start, and its end."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from audience_sync.store.connection.lease import Lease
 from audience_sync.store.connection.process_identity import current_process
 from audience_sync.store.runs import schedule_slots
 from audience_sync.store.runs.clock import count_from, read_run_clock
-from audience_sync.store.tables import delivery_requests, run_destinations, runs, unaccepted_calls
+from audience_sync.store.runs.deliveries import count_answers, replace_deliveries
+from audience_sync.store.tables import delivery_requests, runs
 from audience_sync.sync.values.report import DestinationReport, Report
 from audience_sync.sync.values.request import RunRequest
-from audience_sync.text import iso_time
 from audience_sync.version import __version__
 
 #: Errors in the command, whose run is deleted again.
@@ -99,7 +99,7 @@ def record_failure(lease: Lease, run: RunId, seconds: float, error: BaseExceptio
     def write(connection: Connection) -> bool:
         if not _has_ended(connection, run):
             _finish(connection, run, status, seconds, message)
-            _count_answers(connection, run)
+            count_answers(connection, run)
             if not is_interrupted:  # the scheduled times of an interrupted run stay due
                 schedule_slots.end_slots(connection, run)
         return True
@@ -155,7 +155,7 @@ def _mark_dead(connection: Connection, run: RunId) -> None:
     values = {"status": RunStatus.INTERRUPTED.value, "finished_at": ended, "error": message}
     seconds = round((ended - row.started_at).total_seconds(), 3)
     connection.execute(update(runs).where(runs.c.id == run).values(**values, seconds=seconds))
-    _count_answers(connection, run)
+    count_answers(connection, run)
 
 
 def _forget_run(lease: Lease, run: RunId) -> None:
@@ -168,37 +168,16 @@ def _forget_run(lease: Lease, run: RunId) -> None:
     lease.transact(write)
 
 
-def plan_deliveries(connection: Connection, run: RunId, planned: Mapping[int, int]) -> None:
-    """Write the numbers of calls to deliver, by destination's id, in the transaction that commits the run.
-
-    Until the run ends, the pending calls are these minus the answered ones.
-    """
-    none = dict.fromkeys(("delivered", "refused", "retries", "requests"), 0)
-    rows = [
-        {"run_id": run, "destination_id": destination, "calls": calls, "pending": calls, **none, "seconds": 0.0}
-        for destination, calls in planned.items()
-    ]
-    if rows:
-        connection.execute(insert(run_destinations), rows)
-
-
 def _run_with_nonce(connection: Connection, nonce: str) -> RunId | None:
     found = connection.execute(select(runs.c.id).where(runs.c.nonce == nonce)).scalar()
     return None if found is None else RunId(found)
 
 
 def _end_run(connection: Connection, report: Report, destination_ids: Mapping[str, int]) -> None:
-    _keep_deliveries(
+    replace_deliveries(
         connection, report.run, [_row(report.run, destination_ids[each.name], each) for each in report.destinations]
     )
     _finish(connection, report.run, report.status, report.seconds, report.error)
-
-
-def _keep_deliveries(connection: Connection, run: RunId, rows: Sequence[Mapping[str, object]]) -> None:
-    """Replace the planned deliveries."""
-    connection.execute(delete(run_destinations).where(run_destinations.c.run_id == run))
-    if rows:
-        connection.execute(insert(run_destinations), rows)
 
 
 def is_committed(connection: Connection, run: RunId) -> bool:
@@ -215,64 +194,6 @@ def _finish(connection: Connection, run: RunId, status: RunStatus, seconds: floa
     connection.execute(update(runs).where(runs.c.id == run).values(**values, error=error))
 
 
-def _count_answers(connection: Connection, run: RunId) -> None:
-    """Replace the planned deliveries of a run that broke off by what its requests show as delivered and pending."""
-    planned = {
-        row.destination_id: row.calls
-        for row in connection.execute(
-            select(run_destinations.c.destination_id, run_destinations.c.calls).where(run_destinations.c.run_id == run)
-        )
-    }
-    withheld = _withheld(connection, run)
-    committed = connection.execute(select(runs.c.committed_at).where(runs.c.id == run)).scalar()
-    found = {
-        row.destination_id: row
-        for row in connection.execute(
-            select(
-                delivery_requests.c.destination_id,
-                func.sum(delivery_requests.c.calls).label("calls"),
-                func.sum(delivery_requests.c.refused).label("refused"),
-                func.sum(delivery_requests.c.attempts).label("attempts"),
-                func.count().label("answered"),
-                func.max(delivery_requests.c.answered_at).label("last_at"),
-            )
-            .where(delivery_requests.c.run_id == run)
-            .group_by(delivery_requests.c.destination_id)
-        )
-    }
-    rows = []
-    for destination in sorted(planned.keys() | found.keys()):
-        each = found.get(destination)
-        answered, refused = (int(each.calls), int(each.refused)) if each else (0, 0)
-        calls = planned.get(destination, answered) - withheld.get(destination, 0)
-        took = (each.last_at - committed).total_seconds() if each and committed else 0.0
-        rows.append(
-            {
-                "run_id": run,
-                "destination_id": destination,
-                "calls": calls,
-                "delivered": answered - refused,
-                "refused": refused,
-                "pending": calls - answered,
-                "retries": int(each.attempts - each.answered) if each else 0,
-                "requests": int(each.attempts) if each else 0,
-                "seconds": round(max(took, 0.0), 3),
-            }
-        )
-    _keep_deliveries(connection, run, rows)
-
-
-def _withheld(connection: Connection, run: RunId) -> dict[int, int]:
-    """By destination's id, the calls not sent because their users were suppressed during the run."""
-    query = (
-        select(delivery_requests.c.destination_id, func.count().label("calls"))
-        .join_from(delivery_requests, unaccepted_calls)
-        .where(delivery_requests.c.run_id == run, unaccepted_calls.c.reason.is_(None))
-        .group_by(delivery_requests.c.destination_id)
-    )
-    return {row.destination_id: row.calls for row in connection.execute(query)}
-
-
 def _row(run: RunId, destination: int, each: DestinationReport) -> dict[str, object]:
     return {
         "run_id": run,
@@ -286,19 +207,3 @@ def _row(run: RunId, destination: int, each: DestinationReport) -> dict[str, obj
         "seconds": round(each.seconds, 3),
         "error": each.error or None,
     }
-
-
-def start_times(connection: Connection, wanted: Sequence[RunId]) -> dict[RunId, str]:
-    """The start of each run as identify calls have it: ISO 8601, UTC, with milliseconds."""
-    query = select(runs.c.id, runs.c.started_at).where(runs.c.id.in_(wanted))
-    return {row.id: iso_time(row.started_at) for row in connection.execute(query)}
-
-
-def times_and_nonces(connection: Connection, wanted: Sequence[RunId]) -> tuple[dict[RunId, str], dict[RunId, str]]:
-    return start_times(connection, wanted), nonces_of(connection, wanted)
-
-
-def nonces_of(connection: Connection, wanted: Sequence[RunId]) -> dict[RunId, str]:
-    """The nonce of each run for its message ids; runs of a version without nonces are missing."""
-    query = select(runs.c.id, runs.c.nonce).where(runs.c.id.in_(wanted), runs.c.nonce.is_not(None))
-    return {row.id: row.nonce for row in connection.execute(query)}

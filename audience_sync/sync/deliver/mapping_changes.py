@@ -20,7 +20,7 @@ from audience_sync.sync.guard.holds import (
     supersede_missing,
 )
 from audience_sync.sync.guard.limits import ends_too_many, mapping_reason
-from audience_sync.sync.values.report import Detection, MappingChange, MappingKind, MappingResult, RunFindings
+from audience_sync.sync.values.findings import Detection, MappingChange, MappingKind, MappingResult, RunFindings
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import listed
 
@@ -61,7 +61,7 @@ class MappingGuard:
         reason = mapping_reason(name, _text(changes), users, self.guards[held[0]].max_removed)
         verdict = guard_difference(self.context, compared, reason)
         result = MappingResult(destination=name, changes=changes, held=verdict.held)
-        words = (verdict.held.words,) if verdict.held else ()
+        words = (verdict.held.message,) if verdict.held else ()
         return verdict.holds + _result(result, words)
 
     def _compare(self, name: str, keys: Sequence[str], changes: Sequence[MappingChange]) -> ComparedDifference:

@@ -19,7 +19,7 @@ from audience_sync.sync.diff.snapshot_files import traits_change
 from audience_sync.sync.diff.traits import diff_traits
 from audience_sync.sync.load.snapshot import read_invalid_rows, scanning, snapshot_request
 from audience_sync.sync.values.change_set import ChangeSet, NewProperty, PropertyChange, SourceState
-from audience_sync.sync.values.report import Detection, RunFindings
+from audience_sync.sync.values.findings import Detection, RunFindings
 from audience_sync.sync.values.run_context import AliasMap, RunContext
 from audience_sync.text import form, pluralize
 from audience_sync.workspace import Workspace

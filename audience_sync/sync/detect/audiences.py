@@ -36,7 +36,7 @@ from audience_sync.sync.values.change_set import (
     PropertyChange,
     SourceState,
 )
-from audience_sync.sync.values.report import AudienceResult, Detection, HeldDifference, RunFindings
+from audience_sync.sync.values.findings import AudienceResult, Detection, HeldDifference, RunFindings
 from audience_sync.sync.values.run_context import RunContext
 
 
@@ -301,7 +301,7 @@ def _hold(context: RunContext, each: AudienceDiff, held: HeldDifference, source:
         status=AudienceStatus.HELD,
         before=each.chain.user_count,
         invalid=each.diff.invalid,
-        error=held.words,
+        error=held.message,
         held=held,
         absent=context.stored.absent.get(key, 0),
     )

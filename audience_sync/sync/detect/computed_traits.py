@@ -34,7 +34,7 @@ from audience_sync.sync.load.snapshot import (
     scanning,
 )
 from audience_sync.sync.values.change_set import ChainChange, ChangeSet, NewProperty, PropertyChange
-from audience_sync.sync.values.report import Detection, HeldDifference, InvalidRow, RunFindings, TraitsResult
+from audience_sync.sync.values.findings import Detection, HeldDifference, InvalidRow, RunFindings, TraitsResult
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import form, pluralize
 

@@ -26,7 +26,7 @@ from audience_sync.sync.diff.members import diff_several
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, refusal
 from audience_sync.sync.load.resolve_audiences import origin as origin_of
 from audience_sync.sync.load.snapshot import failure_message, load_snapshot, read_invalid_rows, scanning
-from audience_sync.sync.values.report import AudienceResult, Detection, RunFindings
+from audience_sync.sync.values.findings import AudienceResult, Detection, RunFindings
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import form, pluralize
 from audience_sync.workspace import Workspace

@@ -16,7 +16,7 @@ from audience_sync.sync.guard.holds import Difference, compare_with_hold, guard_
 from audience_sync.sync.guard.limits import suppression_reason
 from audience_sync.sync.load.snapshot import read_invalid_rows, scanning, snapshot_request
 from audience_sync.sync.values.change_set import SuppressionUpdate
-from audience_sync.sync.values.report import Detection, RunFindings
+from audience_sync.sync.values.findings import Detection, RunFindings
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.workspace import Workspace
 
@@ -79,4 +79,4 @@ def _guard(context: RunContext, before: str, removed: str) -> Detection:
     if verdict.held is None:
         return verdict.holds
     workspace.run(f"delete from {removed}")
-    return verdict.holds + Detection(findings=RunFindings(held=(verdict.held.words,)))
+    return verdict.holds + Detection(findings=RunFindings(held=(verdict.held.message,)))

@@ -18,7 +18,7 @@ from audience_sync.sync.guard.messages import (
     would_be_held,
 )
 from audience_sync.sync.values.change_set import ChangeSet
-from audience_sync.sync.values.report import Detection, HeldDifference, RunFindings
+from audience_sync.sync.values.findings import Detection, HeldDifference, RunFindings
 from audience_sync.sync.values.request import GuardExceptions
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.workspace import Workspace
@@ -128,12 +128,12 @@ def decide(
         since = f"It is held since run {waiting.first_run}."
         words = _words(replace(waiting, together=together) if repeated else waiting, run, reason, since)
         last = run or waiting.last_run
-        held = HeldDifference(words=words, since=waiting.first_run, counts=difference.counts, last=last)
+        held = HeldDifference(message=words, since=waiting.first_run, counts=difference.counts, last=last)
         return Verdict(held=held, holds=Detection(changes=ChangeSet(repeated_holds=(waiting,))))
     new = _new_hold(difference, reason, undone and undone[0], together=together)
     before = _before(compared)
     words = _words(new, run, reason, before)
-    held = HeldDifference(words=words, since=run, counts=difference.counts, last=run, before=before)
+    held = HeldDifference(message=words, since=run, counts=difference.counts, last=run, before=before)
     return Verdict(
         held=held, holds=_ended(waiting, HoldStatus.SUPERSEDED) + Detection(changes=ChangeSet(new_holds=(new,)))
     )

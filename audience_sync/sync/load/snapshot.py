@@ -16,7 +16,7 @@ from audience_sync.sources.rows.column_schema import schema_changes
 from audience_sync.store.audiences.properties import Property
 from audience_sync.sync.load.resolve_ids import resolve_ids
 from audience_sync.sync.values.change_set import SourceState
-from audience_sync.sync.values.report import InvalidRow
+from audience_sync.sync.values.findings import InvalidRow
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import pluralize
 from audience_sync.workspace import Workspace

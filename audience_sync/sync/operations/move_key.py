@@ -17,7 +17,7 @@ from audience_sync.store.snapshots.chain import BASE, Chain, current_rows_query,
 from audience_sync.sync.guard.holds import supersede
 from audience_sync.sync.guard.messages import frozen
 from audience_sync.sync.values.change_set import ChainChange, ChangeSet, PropertyChange
-from audience_sync.sync.values.report import AudienceResult, Detection, RunFindings
+from audience_sync.sync.values.findings import AudienceResult, Detection, RunFindings
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.sync.values.stored_state import StoredState
 from audience_sync.text import not_found_message

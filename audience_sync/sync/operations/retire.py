@@ -24,7 +24,7 @@ from audience_sync.sync.diff.traits import diff_traits
 from audience_sync.sync.guard.holds import supersede
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, origin
 from audience_sync.sync.values.change_set import Absences, ChainChange, ChangeSet, HeldOut, PropertyChange
-from audience_sync.sync.values.report import AudienceResult, Detection, RunFindings, TraitsResult
+from audience_sync.sync.values.findings import AudienceResult, Detection, RunFindings, TraitsResult
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.sync.values.stored_state import StoredState
 from audience_sync.text import not_found_message

@@ -22,7 +22,7 @@ from audience_sync.model import (
 from audience_sync.sql import Query, TableName, quote_identifier, quote_literal
 from audience_sync.store.audiences.properties import Property
 from audience_sync.store.connection.process_identity import current_process
-from audience_sync.store.runs.pruning import pruned_through
+from audience_sync.store.maintenance.pruning import pruned_through
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.store.tables import changes, properties, runs
 from audience_sync.sync.diff.members import MembersDiff
@@ -31,7 +31,7 @@ from audience_sync.sync.diff.traits import diff_traits
 from audience_sync.sync.guard.holds import Difference, hold_undone
 from audience_sync.sync.guard.messages import frozen
 from audience_sync.sync.values.change_set import ChangeSet, PropertyChange, SourceState
-from audience_sync.sync.values.report import AudienceResult, Detection, RunFindings, SkippedUser, TraitsResult
+from audience_sync.sync.values.findings import AudienceResult, Detection, RunFindings, SkippedUser, TraitsResult
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import form, listed, pluralize
 from audience_sync.workspace import Workspace

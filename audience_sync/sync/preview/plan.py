@@ -9,22 +9,15 @@ from typing import Any
 
 from audience_sync.model import AudienceStatus, PropertyKind, RunId
 from audience_sync.sql import quote_literal
+from audience_sync.store.runs.runs import nonces_of, start_times
 from audience_sync.store.snapshots.chain import trait_column
-from audience_sync.sync.commit.run_record import nonces_of, start_times
 from audience_sync.sync.deliver.pending import PendingDelivery, pending_deliveries
 from audience_sync.sync.plan_run import open_workspace, plan_run
 from audience_sync.sync.preview.forecast import Forecast, forecast
 from audience_sync.sync.preview.plan_file import PlanFile, changes_of
 from audience_sync.sync.values.change_set import ChainChange
-from audience_sync.sync.values.report import (
-    AudienceResult,
-    RunFindings,
-    audience_json,
-    build_report,
-    left_alone_json,
-    mappings_json,
-    traits_json,
-)
+from audience_sync.sync.values.findings import AudienceResult, RunFindings
+from audience_sync.sync.values.report import audience_json, build_report, left_alone_json, mappings_json, traits_json
 from audience_sync.sync.values.request import (
     ProgressListener,
     Retire,

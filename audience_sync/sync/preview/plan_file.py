@@ -14,7 +14,7 @@ from audience_sync.model import AudienceStatus
 from audience_sync.sql import quote_literal
 from audience_sync.sync.deliver.pending import PendingDelivery, pending_deliveries
 from audience_sync.sync.values.change_set import ChainChange
-from audience_sync.sync.values.report import AudienceResult
+from audience_sync.sync.values.findings import AudienceResult
 from audience_sync.sync.values.request import GuardExceptions, RunRequest, Seed, Selection, Sync
 from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.text import and_more, pluralize

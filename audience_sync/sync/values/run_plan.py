@@ -11,7 +11,7 @@ from audience_sync.destinations.base import Destination
 from audience_sync.model import RunId
 from audience_sync.store.runs.clock import RunClock
 from audience_sync.sync.values.change_set import ChangeSet, SuppressionUpdate
-from audience_sync.sync.values.report import RunFindings
+from audience_sync.sync.values.findings import RunFindings
 from audience_sync.sync.values.request import RunRequest
 
 

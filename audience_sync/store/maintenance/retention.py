@@ -12,7 +12,7 @@ from audience_sync.errors import StoreError
 from audience_sync.model import HistoryKind
 from audience_sync.store.audiences.absences import run_before_first_absence
 from audience_sync.store.connection.lease import Lease
-from audience_sync.store.runs.pruning import delivered_through, mark_pruned, prune
+from audience_sync.store.maintenance.pruning import delivered_through, mark_pruned, prune
 from audience_sync.store.runs.runs import last_run_started_by
 
 log = logging.getLogger("audience_sync")

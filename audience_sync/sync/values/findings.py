@@ -1,0 +1,152 @@
+"""Define what the stages of a run find: results of audiences, traits and mappings, invalid rows, warnings, errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from audience_sync.model import AudienceStatus, ChangeCounts, RunId
+from audience_sync.sync.values.change_set import Addable, ChangeSet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidRow:
+    """An invalid row. ``row`` is counted from 1, the first row of data."""
+
+    audience_key: str | None
+    file: str
+    row: int
+    user_id: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldDifference:
+    """A difference that a guard holds, with its ``message``.
+
+    ``since`` and ``last``: the first and the newest run that held it; None in a preview of a new hold. ``before``: a
+    sentence about the previous hold.
+    """
+
+    message: str
+    since: RunId | None
+    counts: ChangeCounts
+    last: RunId | None = None
+    before: str = ""
+
+
+class SkippedUser(NamedTuple):
+    """A user whom an undo skips, because ``run`` has changed them later."""
+
+    key: str
+    user_id: str
+    run: RunId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudienceResult:
+    """The result of one audience. If it is held or failed, nothing of it was changed or sent.
+
+    ``absent``: members who are missing from the snapshot and stay. ``returned``: members who were missing and came
+    back. ``held_out``: users of the snapshot who are held out.
+    """
+
+    key: str
+    name: str
+    status: AudienceStatus
+    before: int = 0
+    entered: int = 0
+    left: int = 0
+    invalid: int = 0
+    error: str | None = None
+    held: HeldDifference | None = None
+    absent: int = 0
+    returned: int = 0
+    held_out: int = 0
+
+    @property
+    def after(self) -> int:
+        return self.before + self.entered - self.left
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraitsResult(Addable):
+    """The result of all computed traits: users with some, users whose values changed, and holds by key."""
+
+    users: int = 0
+    changed: int = 0
+    invalid: int = 0
+    errors: tuple[str, ...] = ()
+    held: tuple[tuple[str, HeldDifference], ...] = ()  # by key
+
+
+class MappingKind(StrEnum):
+    """The kinds of changes of a destination's mapping."""
+
+    NEW = "new"  # it gets the property from now on
+    DROPPED = "dropped"  # it no longer gets the property
+    RENAMED = "renamed"
+    HASHED = "hashed"
+    USER_ID = "user_id"
+    ON_NULL = "on_null"
+
+
+_MAPPING_TEXTS = {
+    MappingKind.NEW: "{key} is new",
+    MappingKind.DROPPED: "{key} is no longer sent",
+    MappingKind.RENAMED: "{before} becomes {after}",
+    MappingKind.HASHED: "{key} is sent {after}, no longer {before}",
+    MappingKind.USER_ID: "users are known by {after}, no longer by {before}",
+    MappingKind.ON_NULL: "on_null of {key} is {after}, no longer {before}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappingChange:
+    """A change of a destination's mapping. ``key``: None if it is of all properties. ``users``: those with a value."""
+
+    kind: MappingKind
+    key: str | None
+    before: str | None
+    after: str | None
+    users: int
+
+    @property
+    def text(self) -> str:
+        return _MAPPING_TEXTS[self.kind].format(key=self.key, before=self.before, after=self.after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappingResult:
+    """The changes of a destination's mapping. If it is held, changes are still sent under the former one."""
+
+    destination: str
+    changes: tuple[MappingChange, ...]
+    held: HeldDifference | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFindings(Addable):
+    """Everything that a run reports, in order.
+
+    ``errors`` stop all sending. ``held``: messages of held suppression lists and mappings. ``skipped_users``: of an
+    undo.
+    """
+
+    audiences: tuple[AudienceResult, ...] = ()
+    traits: TraitsResult = field(default_factory=TraitsResult)
+    invalid_rows: tuple[InvalidRow, ...] = ()
+    warnings: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    mappings: tuple[MappingResult, ...] = ()
+    skipped_users: tuple[SkippedUser, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection(Addable):
+    """The result of every stage before the commit: what is committed, apart from what is reported."""
+
+    changes: ChangeSet = field(default_factory=ChangeSet)
+    findings: RunFindings = field(default_factory=RunFindings)

@@ -22,6 +22,11 @@ def form(count: int, thing: str) -> str:
     return thing if count == 1 else _IRREGULAR.get(thing, f"{_CONSONANT_AND_Y.sub('ie', thing)}s")
 
 
+def ordinal(number: int) -> str:
+    """``first``, ``second``, ... ``12th``."""
+    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")
+
+
 def share_of(part: int, whole: int) -> str:
     """``64%``. A share of some is at least ``< 1%``, a share of less than all at most ``> 99%``."""
     if whole <= 0:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 from audience_sync.config.sections.base import USER_ID, DestinationOptions
+from audience_sync.delivery.hashing import hash_value
 from audience_sync.delivery.state.cursors import SentForm, SentId, Subscription
 from audience_sync.destinations.base import Destination
 from audience_sync.destinations.messages.identify import object_json, split_traits
 from audience_sync.errors import NoIdentifierError, UnsendableError
 from audience_sync.model import AudienceEvent, IdentifyCall, RunId, UserId
 
-#: A value that is a SHA-256 already.
-_HASHED = re.compile(r"[0-9a-fA-F]{64}")
 #: JSON texts of a value that a user lacks.
 _MISSING = ("null", '""')
-#: Traits whose values are phone numbers, for the normalisation before a hash.
-PHONES = frozenset({"phone", "phone_number", "mobile", "mobile_phone"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +23,10 @@ class DestinationMapping:
     """What one destination is sent of a call.
 
     ``user_id``: the trait by which it knows users; None is the user id. ``hashes_id``: its hash is the id.
-    ``identifiers``: the traits whose current
-    values travel with every call, as properties unless ``places_identifiers``: then the destination's own code has
-    them. ``rename``: names at the destination. ``hashed``: traits that are sent as SHA-256. ``audiences``: the keys
-    whose former names end with ``false``; those of others end with ``null``. ``former``: names that end.
+    ``identifiers``: the traits whose current values travel with every call, as properties unless
+    ``places_identifiers``: then the destination's own code has them. ``rename``: names at the destination. ``hashed``:
+    traits that are sent as SHA-256. ``audiences``: the keys whose former names end with ``false``; those of others end
+    with ``null``. ``former``: names that end.
     """
 
     user_id: str | None = None
@@ -150,7 +145,7 @@ class DestinationMapping:
             return own
         text = current.get(self.user_id, "null")
         if self.hashes_id:
-            text = _hash(self.user_id, text)
+            text = hash_value(self.user_id, text)
         value = json.loads(text)
         if value is None or (isinstance(value, str) and not value.strip()):
             raise NoIdentifierError(f"the user has no {self.user_id}, by which this destination knows users")
@@ -160,7 +155,7 @@ class DestinationMapping:
 
     def _pairs(self, values: Mapping[str, str]) -> Iterable[tuple[str, str]]:
         for key, value in values.items():
-            yield self.name_of(key), _hash(key, value) if key in self.hashed else value
+            yield self.name_of(key), hash_value(key, value) if key in self.hashed else value
 
     def _ended(self, call: IdentifyCall) -> Iterable[tuple[str, str]]:
         return ((name, "false" if key in self.audiences else "null") for key, name in call.former)
@@ -214,34 +209,3 @@ def known_by(options: DestinationOptions, forms: Iterable[SentForm]) -> SentId:
 def _wanted_id(options: DestinationOptions) -> SentId:
     trait = options.known_by
     return SentId() if trait == USER_ID else SentId(trait, trait in options.hash)
-
-
-def _hash(key: str, value: str) -> str:
-    """Return the JSON text of the SHA-256 of a value. A missing value stays null, and a hash is not hashed again."""
-    text = json.loads(value)
-    if text is None or text == "":
-        return "null"
-    text = text if isinstance(text, str) else json.dumps(text)
-    if _HASHED.fullmatch(text.strip()):
-        return f'"{text.strip().lower()}"'
-    normalise: Callable[[str, str], str] = _phone if key in PHONES else _plain
-    return f'"{sha256(normalise(key, text).encode()).hexdigest()}"'
-
-
-def _plain(key: str, text: str) -> str:
-    del key
-    return text.strip().lower()
-
-
-def _phone(key: str, text: str) -> str:
-    """Return a number in E.164. Raises UnsendableError for a text that is not an international number."""
-    import phonenumbers
-
-    reason = f"'{key}' is not an international phone number (+49 30 ...), so that it can't be hashed"
-    try:
-        number = phonenumbers.parse(text, None)
-    except phonenumbers.NumberParseException:
-        raise UnsendableError(reason, {key: reason}) from None
-    if not phonenumbers.is_possible_number(number):
-        raise UnsendableError(reason, {key: reason})
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))

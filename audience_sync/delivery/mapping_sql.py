@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from audience_sync.delivery.mapping import PHONES, DestinationMapping
+from audience_sync.delivery.hashing import PHONES
+from audience_sync.delivery.mapping import DestinationMapping
 from audience_sync.destinations.messages.identify import json_text
 from audience_sync.sql import Condition, Query, quote_literal
 

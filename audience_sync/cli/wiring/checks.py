@@ -31,7 +31,7 @@ from audience_sync.store.maintenance import migrate
 from audience_sync.store.runs.schedule_slots import last_slots
 from audience_sync.sync.diff.priority_groups import grouped
 from audience_sync.sync.load.resolve_audiences import resolve_config, retired_key, without_retired_traits
-from audience_sync.text import pluralize
+from audience_sync.text import ordinal, pluralize
 
 #: Rows that are read of a snapshot, which may have millions.
 FEW_ROWS = 100
@@ -89,7 +89,7 @@ def _schedules(settings: Settings) -> Iterator[ProjectCheck]:
 
 def _notify(settings: Settings) -> list[ProjectCheck]:
     """Send a test message to every address of `notify`, and call the dead-man's switch."""
-    from audience_sync.alerts.notify import alert_egress, ordinal
+    from audience_sync.alerts.notify import alert_egress
     from audience_sync.alerts.send import ping, send
 
     addresses = settings.notify.to

@@ -12,7 +12,6 @@ import duckdb
 from audience_sync.errors import IncompleteError, SourceError
 from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source
 from audience_sync.sources.files.open import OpenFiles, open_files, open_tables
-from audience_sync.sources.files.sql import is_repeatable, query_rows
 from audience_sync.sources.fingerprint import request_fingerprint
 from audience_sync.sources.formats.json import record_keys
 from audience_sync.sources.readiness import not_ready_reason
@@ -69,6 +68,8 @@ class FilesSource(Source):
         return replace(rows, manifest_rows=self._manifest_rows(workspace, request, found), columns=columns)
 
     def _read_query(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
+        from audience_sync.sources.files.sql import query_rows
+
         answer = query_rows(workspace, self._folder_of(request), request)
         self._require_ready(request)
         self._manifest_rows(workspace, request, answer.found)  # checks the files; an answer has other rows
@@ -77,8 +78,11 @@ class FilesSource(Source):
         return replace(rows, columns=answer.columns if request.expected.columns else None)
 
     def fingerprint(self, request: SnapshotRequest) -> str | None:
-        if request.query is not None and not is_repeatable(request.query):
-            return None
+        if request.query is not None:
+            from audience_sync.sources.files.sql import is_repeatable
+
+            if not is_repeatable(request.query):
+                return None
         if self._not_ready_reason(request):
             return None
         folder = self._folder_of(request)

@@ -1,4 +1,4 @@
-"""The result of checking one part of the store."""
+"""Define the result of checking one part of the store."""
 
 from __future__ import annotations
 

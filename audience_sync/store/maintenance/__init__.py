@@ -1,1 +1,1 @@
-"""Migrate, back up and copy the store, and grant rights to it."""
+"""Migrate, back up, copy and prune the store, erase users, and grant rights."""

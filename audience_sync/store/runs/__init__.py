@@ -1,1 +1,1 @@
-"""Keep schedule slots, the clock of runs, and how far the history is pruned."""
+"""Keep runs: their times, deliveries and schedule slots, and the clock."""

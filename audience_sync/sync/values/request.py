@@ -1,4 +1,4 @@
-"""What a run is asked to do, and the ports it works with."""
+"""Define what a run is asked to do, and the ports that it works with."""
 
 from __future__ import annotations
 

@@ -57,6 +57,7 @@ MARKED = {
         "sources/test_json_values.py",
         "sources/test_file_names.py",
         "sources/test_surrogates.py",
+        "sources/test_type_inference.py",
         "sources/test_user_ids.py",
         "sync/test_convergence.py",
         "sync/test_diff.py",

@@ -19,7 +19,7 @@ from audience_sync.sources.rows.column_schema import generic_type
 from audience_sync.sources.rows.scan import Scan, SnapshotPart, snapshot_part, wanted_columns
 from audience_sync.sources.rows.snapshot_query import snapshot_rows
 from audience_sync.sources.rows.spool import spool
-from audience_sync.sources.rows.type_inference import Kind, infer_types, stays_text
+from audience_sync.sources.rows.type_inference import infer_types, stays_text
 from audience_sync.sources.storage.locate import FileLocation, FoundFile
 from audience_sync.sources.storage.manifest import manifest_row_count
 from audience_sync.sources.storage.resolve_names import EXCEL, JSON, file_words
@@ -149,7 +149,7 @@ def _infer_trait_types(
         for key, trait in request.traits.items()
         if trait.column not in typed and not stays_text(key) and not stays_text(trait.column)
     }
-    return infer_types(workspace, tables, sorted(untyped), lambda name: tuple(Kind))
+    return infer_types(workspace, tables, sorted(untyped))
 
 
 def _read_excel(

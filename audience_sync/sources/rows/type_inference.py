@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 
-from audience_sync.sources.rows.scan import Scan, batched
+from audience_sync.sources.rows.scan import Column, Scan, batched
 from audience_sync.sources.values.casts import ISO_DATE, ISO_TIME, JSON_NUMBER
+from audience_sync.sources.values.json_sql import NUMERIC_TEXT
 from audience_sync.workspace import Workspace
 
 MAX_DIGITS = 15
@@ -26,23 +28,30 @@ ALWAYS_TEXT = frozenset(
     | {"postalcode", "postcode", "state", "street", "timezone", "title", "token", "username", "website"}
     | {"zip", "zipcode"}
 )
+#: Numbers that a double writes without an exponent; zeros at the end are allowed.
+_PLAIN_NUMBER = f"0|-?[1-9][0-9]{{0,{MAX_DIGITS - 1}}}" + r"|-?[1-9][0-9]*\.[0-9]+|-?0\.0{0,3}[1-9][0-9]*|0\.0+"
+
+
+def _full_match(pattern: str) -> str:
+    return f"regexp_full_match({{0}}, '{pattern.replace('{', '{{').replace('}', '}}')}')"
 
 
 class Kind(Enum):
     """A type and its SQL test, the narrowest type first."""
 
     BOOLEAN = ("BOOLEAN", "lower({0}) in ('true', 'false')")
-    INTEGER = ("BIGINT", f"regexp_full_match({{0}}, '0|-?[1-9][0-9]{{{{0,{MAX_DIGITS - 1}}}}}')")
+    PLAIN_NUMBER = (NUMERIC_TEXT, f"length({{0}}) <= {MAX_DIGITS + 1} and {_full_match(_PLAIN_NUMBER)}")
+    INTEGER = ("BIGINT", _full_match(f"0|-?[1-9][0-9]{{0,{MAX_DIGITS - 1}}}"))
     NUMBER = (
         "DOUBLE",
-        f"length({{0}}) <= 24 and regexp_full_match({{0}}, '{JSON_NUMBER.replace('{', '{{').replace('}', '}}')}')"
-        f" and length(regexp_replace({{0}}, '[eE].*|[^0-9]', '', 'g')) <= {MAX_DIGITS}",
+        f"case when length({{0}}) > 24 or not {_full_match(JSON_NUMBER)} then false"
+        f" when length({{0}}) <= {MAX_DIGITS} then true"
+        f" else length(regexp_replace({{0}}, '[eE].*|[^0-9]', '', 'g')) <= {MAX_DIGITS} end",
     )
     DATE = ("DATE", "length({0}) = 10 and try_cast({0} as DATE) is not null and {0}[5] = '-' and {0}[8] = '-'")
     TIME = (
         "TIMESTAMP WITH TIME ZONE",
-        f"regexp_full_match({{0}}, '{(ISO_DATE + '|' + ISO_TIME).replace('{', '{{').replace('}', '}}')}')"
-        " and try_cast({0} as TIMESTAMPTZ) is not null",
+        f"{_full_match(f'{ISO_DATE}|{ISO_TIME}')} and try_cast({{0}} as TIMESTAMPTZ) is not null",
     )
 
     def test(self, expression: str) -> str:
@@ -53,6 +62,9 @@ class Kind(Enum):
         return self.value[0]
 
 
+#: Values of traits become JSON text, columns of queries get types of SQL.
+TRAIT_KINDS = tuple(kind for kind in Kind if kind is not Kind.INTEGER)
+_SQL_KINDS = tuple(kind for kind in Kind if kind is not Kind.PLAIN_NUMBER)
 #: Types that keep the spelling of an id; a double, a boolean or a time would change it.
 _LOSSLESS = (Kind.INTEGER, Kind.DATE)
 
@@ -65,7 +77,7 @@ def infer_types(
     workspace: Workspace,
     tables: Sequence[Scan],
     names: Sequence[str],
-    may_be: Callable[[str], Sequence[Kind]] = lambda name: tuple(Kind),
+    may_be: Callable[[str], Sequence[Kind]] = lambda name: TRAIT_KINDS,
 ) -> list[Scan]:
     """The tables with inferred types for these columns, if they are text. All files are read together, once."""
     kinds = {name: allowed for name in names if (allowed := may_be(name))}
@@ -73,16 +85,20 @@ def infer_types(
         return list(tables)
     found = _find_kinds(workspace, tables, kinds)
     return [
-        table.with_columns({name: table.columns[name].cast(kind.type) for name, kind in found.items()})
+        table.with_columns({name: _with_kind(table.columns[name], kind) for name, kind in found.items()})
         for table in tables
     ]
+
+
+def _with_kind(column: Column, kind: Kind) -> Column:
+    return replace(column, type=kind.type) if kind is Kind.PLAIN_NUMBER else column.cast(kind.type)
 
 
 def kinds_for_sql(name: str) -> Sequence[Kind]:
     if stays_text(name):
         return ()
     is_id = name.lower() == "id" or name.endswith(("_id", "Id", "ID", "-id", " id"))
-    return _LOSSLESS if is_id else tuple(Kind)
+    return _LOSSLESS if is_id else _SQL_KINDS
 
 
 def _find_kinds(workspace: Workspace, tables: Sequence[Scan], kinds: Mapping[str, Sequence[Kind]]) -> dict[str, Kind]:
@@ -90,8 +106,14 @@ def _find_kinds(workspace: Workspace, tables: Sequence[Scan], kinds: Mapping[str
     # The first rows rule out most kinds; only the remaining ones are tested on all rows.
     first = _run_tests(workspace, f"{rows} limit {FIRST_ROWS}", kinds)
     remaining = {name: [kind for kind in kinds[name] if first[name, kind] is not False] for name in kinds}
-    passed = _run_tests(workspace, rows, remaining)
-    return {name: fits[0] for name in kinds if (fits := [kind for kind in remaining[name] if passed[name, kind]])}
+    plain = {name for name in kinds if Kind.PLAIN_NUMBER in remaining[name]}  # these are numbers, too
+    narrow = {
+        name: [kind for kind in remaining[name] if name not in plain or kind is not Kind.NUMBER] for name in kinds
+    }
+    passed = _run_tests(workspace, rows, narrow)
+    wide = {name: [Kind.NUMBER] for name in plain if passed[name, Kind.PLAIN_NUMBER] is False}
+    passed |= _run_tests(workspace, rows, wide)
+    return {name: fits[0] for name in kinds if (fits := [kind for kind in remaining[name] if passed.get((name, kind))])}
 
 
 def _run_tests(

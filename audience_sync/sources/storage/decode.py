@@ -129,15 +129,19 @@ def _transcode(found: FoundFile, out: BinaryIO | None, encoding: str) -> bool:
 
 
 class _Decoder:
-    """Decodes a file chunk by chunk, and counts lines and bytes for errors."""
+    """Decodes a file chunk by chunk, and finds line and byte of an error."""
 
     def __init__(self, found: FoundFile, encoding: str) -> None:
         self._found, self._encoding = found, encoding
         self._decoder = codecs.getincrementaldecoder(encoding)()
-        self._lines, self._bytes = 1, 0
+        self._bytes = 0
 
     def check(self, chunk: bytes) -> bytes:
-        self._decode(chunk, final=False)
+        """Return the chunk of UTF-8. ASCII after a whole character needs no decoding."""
+        if chunk.isascii() and not self._decoder.getstate()[0]:
+            self._bytes += len(chunk)
+        else:
+            self._decode(chunk, final=False)
         return chunk
 
     def to_utf8(self, chunk: bytes, *, final: bool = False) -> bytes:
@@ -146,38 +150,43 @@ class _Decoder:
         try:
             return (text.removeprefix(_BYTE_ORDER_MARK) if is_first else text).encode()
         except UnicodeEncodeError as error:  # UTF-7 can encode half of a surrogate pair
-            lines = self._lines - text[error.start :].count("\n")
-            raise self._problem(
-                f", line {lines}", "it has half of a surrogate pair, which is not a character"
-            ) from None
+            line = self._line_at(self._bytes) - text[error.start :].count("\n")
+            raise self._problem(f", line {line}", "it has half of a surrogate pair, which is not a character") from None
 
     def _decode(self, chunk: bytes, *, final: bool) -> str:
         before = self._decoder.getstate()
         try:
             text = self._decoder.decode(chunk, final)
         except UnicodeDecodeError as error:
-            raise self._undefined_byte(error, chunk, before) from None
+            raise self._undefined_byte(error, before[0]) from None
         except UnicodeError as error:  # UTF-16 without its byte order mark
             raise SourceError(
                 f"{self._found.name}: {error}. Nothing of it was used. A file without the mark is "
                 f"`encoding: {self._encoding}-le` or `-be`, if it is {self._encoding.upper()} at all: correct "
                 "`encoding:` in the config."
             ) from None
-        if self._encoding in EBCDIC:
-            text = text.replace(_NEXT_LINE, "\n")
-        self._lines += text.count("\n")
         self._bytes += len(chunk)
-        return text
+        return self._with_line_ends(text)
 
-    def _undefined_byte(self, error: UnicodeDecodeError, chunk: bytes, before: tuple[bytes, int]) -> SourceError:
-        """An error with line and byte; decodes the chunk again up to the error, from the decoder's state before it."""
-        into = max(error.start - len(before[0]), 0)
-        self._decoder.setstate(before)
-        line = self._lines + self._decoder.decode(chunk[:into], False).count("\n")
-        offset = self._bytes + error.start - len(before[0])
+    def _with_line_ends(self, text: str) -> str:
+        return text.replace(_NEXT_LINE, "\n") if self._encoding in EBCDIC else text
+
+    def _undefined_byte(self, error: UnicodeDecodeError, pending: bytes) -> SourceError:
+        """An error with line and byte. ``pending``: the bytes of a character that the chunk before began."""
+        offset = self._bytes + error.start - len(pending)
         return self._problem(
-            f", line {line}", f"byte 0x{error.object[error.start]:02X} at offset {offset:,} is not a character of it"
+            f", line {self._line_at(offset)}",
+            f"byte 0x{error.object[error.start]:02X} at offset {offset:,} is not a character of it",
         )
+
+    def _line_at(self, offset: int) -> int:
+        """The line of the byte at this offset. It decodes the file again, so that lines are counted for errors only."""
+        decoder, line = codecs.getincrementaldecoder(self._encoding)(), 1
+        with self._found.open() as file:
+            while chunk := file.read(min(_CHUNK, offset)):
+                line += self._with_line_ends(decoder.decode(chunk)).count("\n")
+                offset -= len(chunk)
+        return line
 
     def _problem(self, index: str, what: str) -> SourceError:
         name = self._encoding.removesuffix("-sig").upper()

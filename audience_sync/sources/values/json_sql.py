@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LARGEST_PLAIN = "1e15"
 #: First character of an invalid value's text; no JSON begins with it.
 INVALID = "!"
+#: The type of a text that is a number as a double writes it, but for zeros at the end.
+NUMERIC_TEXT = "NUMERIC TEXT"
 MAX_LEVELS = 100
 MAX_DIGITS = 1_000
 #: Reasons; messages have the column's name before them.
@@ -60,6 +62,9 @@ def sql_json(expression: str, duckdb_type: str, *, is_checked: bool = True) -> s
         return f"cast({expression} as VARCHAR)"
     if duckdb_type in ("FLOAT", "DOUBLE"):
         return number_json(expression)
+    if duckdb_type == NUMERIC_TEXT:
+        zeros_at_the_end = f"suffix({expression}, '0') and contains({expression}, '.')"
+        return f"case when {zeros_at_the_end} then {number_json(f'cast({expression} as DOUBLE)')} else {expression} end"
     if is_time(duckdb_type):
         return time_json(expression, duckdb_type)
     return _other_json(expression, duckdb_type, is_checked=is_checked)

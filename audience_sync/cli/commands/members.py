@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import shutil
 import sys
-from collections.abc import Callable
 from datetime import datetime
 from itertools import chain
 
@@ -16,8 +18,6 @@ from audience_sync.cli.base.process import write_utf8
 from audience_sync.cli.base.session import Session, with_session
 from audience_sync.text import pluralize
 
-Batch = list[tuple[str, str]]
-
 
 @click.command()
 @click.argument("key")
@@ -25,49 +25,38 @@ Batch = list[tuple[str, str]]
 @with_session
 def members(session: Session, key: str, at: datetime | None) -> None:
     """List the members of an audience, as CSV (or JSON lines with --json)."""
-    from audience_sync.history.members import members_of
+    from audience_sync.history.members import CSV_LINE, JSON_LINE, members_of
     from audience_sync.project import store_to_read
 
     settings = session.store_settings()
-    is_terminal = sys.stdout.isatty()
-    text_of = _json_lines_writer() if session.as_json else _csv_writer(for_terminal=is_terminal)
+    is_terminal, line = sys.stdout.isatty(), JSON_LINE if session.as_json else CSV_LINE
     count = 0
     with store_to_read(settings.store) as store:
-        found = members_of(store, key, at=at, memory_limit=settings.memory_limit)
-        first = next(found, [])  # before the header, so that a wrong key is only an error
+        parts = members_of(store, key, at=at, memory_limit=settings.memory_limit, line=line)
+        first = next(parts, None)  # before the header, so that a wrong key is only an error
         if not is_terminal:
             write_utf8(sys.stdout)
         if not session.as_json:
             sys.stdout.write("user_id,member_since\n")
-        for rows in chain([first], found):
-            sys.stdout.write(text_of(rows))
-            count += len(rows)
+        sys.stdout.flush()
+        for part in chain([first] if first else [], parts):
+            count += part.members
+            if is_terminal:
+                lines = part.path.read_bytes().decode()
+                sys.stdout.write(lines if session.as_json else _for_people(lines))
+            else:
+                with part.path.open("rb") as file:
+                    shutil.copyfileobj(file, sys.stdout.buffer)
     if is_terminal and not session.as_json:
         intro = f"{pluralize(count, 'member')} of {key}. As a file:"
         write(intro_and_command(intro, f"audience-sync members {key} > {key}.csv", screen(error=True)), error=True)
 
 
-def _csv_writer(*, for_terminal: bool) -> Callable[[Batch], str]:
-    """Write a batch by RFC 4180, with LF. Few ids need quotes, so a batch without such an id is joined directly."""
-
-    def lines(rows: Batch) -> str:
-        everything = "".join([user for user, _ in rows])
-        if everything.isprintable() and not any(sign in everything for sign in ' ,"'):
-            return "".join([f"{user},{since}\n" for user, since in rows])
-        return "".join([f"{_csv_field(display_id(user) if for_terminal else user)},{since}\n" for user, since in rows])
-
-    return lines
-
-
-def _csv_field(text: str) -> str:
-    """Quote a text with separators, quotes, line ends or control characters, or spaces at an end."""
-    if text.isprintable() and text == text.strip() and "," not in text and '"' not in text:
-        return text
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _json_lines_writer() -> Callable[[Batch], str]:
-    import json
-
-    encode = json.JSONEncoder(ensure_ascii=False).encode
-    return lambda rows: "".join([f"{encode({'user_id': user, 'member_since': since})}\n" for user, since in rows])
+def _for_people(lines: str) -> str:
+    """The lines of CSV with control characters in ids escaped."""
+    if lines.replace("\n", "").isprintable():
+        return lines
+    shown = io.StringIO(newline="")
+    rows = csv.reader(io.StringIO(lines, newline=""))
+    csv.writer(shown, lineterminator="\n").writerows((display_id(user), since) for user, since in rows)
+    return shown.getvalue()

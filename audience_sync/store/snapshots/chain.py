@@ -89,22 +89,43 @@ def current_rows_query(chain: Chain) -> str:
     The row in a user's newest file counts. (A run may write two files, for several sources of traits.) Users who
     left, or lost all their traits, are not in it.
     """
-    if not chain.files:
-        return _empty_query(chain)
-    columns = ", ".join(("user_id", "run_id", *chain.columns))
-    has_base = any(file.kind == BASE for file in chain.files)
-    base = f"select {columns} from read_parquet({_paths(chain, BASE)})" if has_base else _empty_query(chain)
     if not chain.deltas:
-        return base
-    newest = (
-        f"select {columns} from read_parquet({_paths(chain, DELTA)}, filename = true) qualify row_number() "
-        f"over (partition by user_id order by list_position({_paths(chain, DELTA)}, filename) desc) = 1"
-    )
+        return base_rows_query(chain)
+    columns = ", ".join(("user_id", "run_id", *chain.columns))
     return (
-        f"with newest as materialized ({newest}) "
-        f"select {columns} from ({base}) anti join newest using (user_id) "
+        f"with newest as materialized ({newest_rows_query(chain)}) "
+        f"select {columns} from ({base_rows_query(chain)}) anti join newest using (user_id) "
         f"union all select {columns} from newest where {_is_present(chain)}"
     )
+
+
+def base_rows_query(chain: Chain) -> str:
+    """A query for the rows of a chain's base."""
+    if not any(file.kind == BASE for file in chain.files):
+        return _empty_query(chain)
+    return f"select {', '.join(('user_id', 'run_id', *chain.columns))} from read_parquet({_paths(chain, BASE)})"
+
+
+def newest_rows_query(chain: Chain) -> str:
+    """A query for the newest rows of users in a chain's deltas, who may have left since."""
+    if not chain.deltas:
+        return _empty_query(chain)
+    deltas = _paths(chain, DELTA)
+    return (
+        f"select {', '.join(('user_id', 'run_id', *chain.columns))} from read_parquet({deltas}, filename = true) "
+        f"qualify row_number() over (partition by user_id order by list_position({deltas}, filename) desc) = 1"
+    )
+
+
+def row_group_starts(workspace: Workspace, chain: Chain) -> list[str]:
+    """The first user ids of the row groups of a chain's base, in order; groups of very long ids may have none."""
+    if not any(file.kind == BASE for file in chain.files):
+        return []
+    found = workspace.all(
+        f"select distinct stats_min_value from parquet_metadata({_paths(chain, BASE)}) "
+        "where path_in_schema = 'user_id' and stats_min_value is not null order by all"
+    )
+    return [start for (start,) in found]
 
 
 def _paths(chain: Chain, kind: str) -> str:

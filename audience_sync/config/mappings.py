@@ -29,10 +29,10 @@ def find_problems(file: ConfigFile, profile_fields: Mapping[str, Collection[str]
         yield from _repeated(options.rename, traits | audiences, path)
         yield from _unusable(options, traits, frozenset(profile_fields.get(options.type, ())), path)
     for index, entry in enumerate(file.computed_traits):
-        for place, destination in enumerate(entry.destinations or ()):
+        for position, destination in enumerate(entry.destinations or ()):
             if destination not in file.destinations:
                 message = unknown_name_message("destination", destination, sorted(file.destinations))
-                yield ConfigProblem(("computed_traits", index, "destinations", place), message)
+                yield ConfigProblem(("computed_traits", index, "destinations", position), message)
 
 
 def _unknown(options: DestinationOptions, traits: Sequence[str], path: ConfigPath) -> Iterator[ConfigProblem]:

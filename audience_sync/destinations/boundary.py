@@ -219,20 +219,20 @@ def contained(destinations: Mapping[str, Destination]) -> Mapping[str, Destinati
 def destination_error_message(error: BaseException, secrets: Sequence[str]) -> str:
     """Describe an error of a destination's own code, with its file and line, in one line."""
 
-    def plain(words: str) -> str:
-        return mask_secrets(storable(words), secrets)
+    def plain(text: str) -> str:
+        return mask_secrets(storable(text), secrets)
 
     if isinstance(error, AudienceSyncError):  # meant for people already
         return truncate(plain(str(error)))
     try:
-        words = summarize_error(error, plain, with_location=False)
+        text = summarize_error(error, plain, with_location=False)
     except Exception:  # its own __str__ may fail too
-        words = type(error).__name__
+        text = type(error).__name__
     frames = extract_tb(error.__traceback__)
     if is_memory_error(error) and frames and Path(frames[-1].filename).is_relative_to(_PACKAGE):
         return "there was not enough memory: give the process more (`ulimit -v`, a container's limit)"
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return truncate(f"error in the destination's own code: {words}") + where
+    return truncate(f"error in the destination's own code: {text}") + where
 
 
 def _contain(name: str, destination: Destination) -> Destination:

@@ -234,8 +234,10 @@ class HubSpotDestination(FieldsDestination):
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
         """Return the contacts that an answer names: by our message id or, where none exists, by their own id."""
         errors = list(listed(body, "/errors"))
-        by_id = [(each, _why(error)) for error in errors for each in members(error, "/context/ids")]
-        by_trace = [(each, _why(error)) for error in errors for each in members(error, "/context/objectWriteTraceId")]
+        by_id = [(each, _reason(error)) for error in errors for each in members(error, "/context/ids")]
+        by_trace = [
+            (each, _reason(error)) for error in errors for each in members(error, "/context/objectWriteTraceId")
+        ]
         return {
             **named_items(messages, "/id", by_id, ignores_case=True),
             **named_items(messages, "/objectWriteTraceId", by_trace),
@@ -245,7 +247,7 @@ class HubSpotDestination(FieldsDestination):
         """Judge; a success that does not account for every contact is a refusal, which is halved."""
         judgement = super().judge(answer, messages)
         if judgement.meaning is Meaning.SLOW_DOWN and judgement.retry_after is None:
-            return replace(judgement, retry_after=_wait(answer))
+            return replace(judgement, retry_after=_wait_seconds(answer))
         if judgement.meaning is not Meaning.DELIVERED or not messages or isinstance(messages[0], Event):
             return judgement
         results = at(parsed_body(answer), "/results")
@@ -282,14 +284,14 @@ class HubSpotDestination(FieldsDestination):
         return self.post(PROPERTIES, orjson.dumps(body))
 
 
-def _why(error: Mapping[str, Any]) -> str:
+def _reason(error: Mapping[str, Any]) -> str:
     """Return the reason of an error of one contact."""
     if error.get("category") == "OBJECT_NOT_FOUND":
         return NO_CONTACT
     return str(error.get("message", ""))
 
 
-def _wait(answer: Answer) -> float | None:
+def _wait_seconds(answer: Answer) -> float | None:
     """Return the seconds to wait that HubSpot's headers of a rate limit mean."""
     if answer.headers.get("x-hubspot-ratelimit-daily-remaining") == "0":
         return DAILY_WAIT
@@ -299,5 +301,5 @@ def _wait(answer: Answer) -> float | None:
 
 def label(name: str) -> str:
     """Return a label for people: ``total_revenue`` becomes ``Total revenue``; a short word is an abbreviation."""
-    words = name.replace("_", " ")
-    return words.upper() if len(words) <= 3 else words.capitalize()
+    text = name.replace("_", " ")
+    return text.upper() if len(text) <= 3 else text.capitalize()

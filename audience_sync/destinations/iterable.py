@@ -207,8 +207,8 @@ def _failures(body: Any, kind: str) -> list[tuple[object, str]]:
     return [
         (user, reason)
         for failure, reason in FAILURES.items()
-        for place in (f"/failedUpdates/{failure}{kind}", f"/{failure}{kind}")
-        for user in members(body, place)
+        for pointer in (f"/failedUpdates/{failure}{kind}", f"/{failure}{kind}")
+        for user in members(body, pointer)
     ]
 
 

@@ -119,7 +119,7 @@ def plan_run(
     if request.moves:
         check_moves(request.moves, settings.audiences)
     resolved = resolve_config(settings, stored.properties, leaving=request.retired_key)
-    warnings = (*clock.warnings(), *(f"{place}: {words}" for place, words in resolved.warnings))
+    warnings = (*clock.warnings(), *(f"{path}: {warning}" for path, warning in resolved.warnings))
     context = RunContext(
         workspace=workspace,
         reader=StoreReader(dependencies.store, workspace, stored, request.resends),

@@ -67,8 +67,8 @@ def reject(session: Session, run: int, keys: tuple[str, ...]) -> None:
         f"Rejected for {names.get(each.kind, '{}').format(each.key)}: {changes(each.kind, each.counts)}."
         for each in holds
     ]
-    place = "config" if all(each.kind is HoldKind.MAPPING for each in holds) else "source"
-    same = f"Nothing was changed or sent. If the {place} is still the same, the next run holds it again."
+    where = "config" if all(each.kind is HoldKind.MAPPING for each in holds) else "source"
+    same = f"Nothing was changed or sent. If the {where} is still the same, the next run holds it again."
     fields = [
         {"kind": each.kind, "key": each.key, "entered": each.counts.entered, "left": each.counts.left} for each in holds
     ]

@@ -189,8 +189,8 @@ def no_answer(error: BaseException, proxy: str | None, url: str) -> Answer:
     causes = tuple(_causes(error))
     refused = next((cause for cause in causes if isinstance(cause, ProxyRefusedError)), None)
     if proxy and refused:
-        words = tunnel_message(proxy, refused.status, url)
-        return Answer(None, error=words, is_of_proxy=is_final(refused.status))
+        message = tunnel_message(proxy, refused.status, url)
+        return Answer(None, error=message, is_of_proxy=is_final(refused.status))
     if proxy and any(isinstance(cause, ProxyError) for cause in causes):
         return Answer(None, error=proxy_message(proxy, f"can't be used: {connection_error_message(error)}"))
     return Answer(None, error=connection_error_message(error))
@@ -213,8 +213,8 @@ def untrusted_certificate_message(error: ssl.SSLCertVerificationError) -> str:
     why = "the server's TLS certificate is not trusted"
     if getattr(error, "verify_code", None) in UNKNOWN_CA:
         return f"{why}: if a CA of your company signed it, name the CA's file in `ca_file`"
-    said = getattr(error, "verify_message", "").rstrip(".")
-    return f"{why} ({said})" if said else why
+    detail = getattr(error, "verify_message", "").rstrip(".")
+    return f"{why} ({detail})" if detail else why
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -222,8 +222,8 @@ class JsonApiDestination(HttpDestination):
             conditions = [*conditions, f"not contains(traits, '\"{self.user_field}\":[')"]
         if renamed or self.checks_nested or self.user_field:
             conditions = [*conditions, "not contains(substr(traits, 2), '{')", *plain_object_sql("traits")]
-        if odd := sorted(self.bounds.reserved | self.names.keys() - renamed.keys()):  # ``encode`` handles these
-            conditions.append(f"not regexp_matches(traits, '\"({'|'.join(map(re.escape, odd))})\":')")
+        if special := sorted(self.bounds.reserved | self.names.keys() - renamed.keys()):  # ``encode`` handles these
+            conditions.append(f"not regexp_matches(traits, '\"({'|'.join(map(re.escape, special))})\":')")
         body = item_sql(form, traits)
         conditions = [*self.bounds.sql_conditions(renamed), *self.user_conditions(), *conditions]
         if self.bounds.message_bytes < sys.maxsize:

@@ -27,7 +27,7 @@ def message_ulid(message_id: str, timestamp: str) -> str:
     """Return a ULID: 48 bits of the time in milliseconds and 80 bits of the message id."""
     digest = md5(message_id.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
     number = (epoch_milliseconds(timestamp) << 80) | int.from_bytes(digest[:10], "big")
-    return "".join(_CROCKFORD[(number >> 5 * place) & 31] for place in reversed(range(_ULID_CHARACTERS)))
+    return "".join(_CROCKFORD[(number >> 5 * position) & 31] for position in reversed(range(_ULID_CHARACTERS)))
 
 
 @lru_cache(maxsize=64)  # a run has few times

@@ -34,4 +34,4 @@ def personas_context(about: Audiencing, key: str, *, is_boolean: bool, name: str
 def stable_id(installation: str, name: str, characters: int) -> str:
     """Letters and digits that look random and are always the same for the same names."""
     number = int.from_bytes(blake2b(f"{installation}\n{name}".encode(), digest_size=32).digest())
-    return "".join(_BASE62[number // 62**place % 62] for place in range(characters))
+    return "".join(_BASE62[number // 62**position % 62] for position in range(characters))

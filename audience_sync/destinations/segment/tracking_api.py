@@ -135,14 +135,14 @@ def judge_body(body: bytes) -> tuple[Meaning, str]:
     if not body.strip() or body.strip().strip(b'"').lower() == b"ok":
         return Meaning.DELIVERED, ""
     try:
-        said = orjson.loads(body)
+        parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
-        said = None
-    if not isinstance(said, dict):
+        parsed = None
+    if not isinstance(parsed, dict):
         return Meaning.RETRY, "but not in the format of a tracking API"
-    if said.get("success", True) not in (True, "true"):
+    if parsed.get("success", True) not in (True, "true"):
         return Meaning.REFUSED, "but without success"
-    if said.get("error") or said.get("errors"):
+    if parsed.get("error") or parsed.get("errors"):
         return Meaning.REFUSED, "but with an error"
     return Meaning.DELIVERED, ""
 

@@ -146,14 +146,14 @@ class ZendeskConnectDestination(HttpDestination):
         }
 
     def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
-        said = excerpt(answer.body, self._secrets)
-        judgement = judge_status(answer, CONNECT_STATUSES, error_text(answer.body, self._secrets) or said)
+        detail = excerpt(answer.body, self._secrets)
+        judgement = judge_status(answer, CONNECT_STATUSES, error_text(answer.body, self._secrets) or detail)
         if judgement.meaning is not Meaning.DELIVERED:
             return judgement
         if unreadable := judge_unreadable(answer):
             return unreadable
         if not is_success(answer.body):
-            return judge_success(answer, Meaning.RETRY, f"but not in Connect's format ({said})")
+            return judge_success(answer, Meaning.RETRY, f"but not in Connect's format ({detail})")
         if error := error_text(answer.body, self._secrets):
             return judge_success(answer, Meaning.REFUSED, f"but with an error ({error})")
         return judgement
@@ -174,10 +174,10 @@ def is_success(body: bytes) -> bool:
 def error_text(body: bytes, secrets: Sequence[str]) -> str:
     """Return the error of ``{"error": {"Message": "...", "Code": n}}``; empty for another body."""
     try:
-        said = orjson.loads(body)
+        parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
         return ""
-    error = said.get("error") if isinstance(said, dict) else None
+    error = parsed.get("error") if isinstance(parsed, dict) else None
     if not isinstance(error, dict):
         return excerpt(str(error).encode(), secrets) if error else ""
     code = f", code {error['Code']}" if "Code" in error else ""

@@ -118,8 +118,8 @@ def _save_chains(connection: Connection, changes: ChangeSet, run: RunId) -> None
     for change, chain_id in saved:
         for new in change.creates:
             row = {"kind": new.kind.value, "key": new.key, "name": new.name, "origin": new.origin}
-            place = {"definition": new.definition, "chain_id": chain_id, "created_run_id": run}
-            create_property(connection, {**row, **place})
+            stored = {"definition": new.definition, "chain_id": chain_id, "created_run_id": run}
+            create_property(connection, {**row, **stored})
     for change, chain_id in saved:
         if change.moved_to:
             move_property(connection, change.chain.keys[0], change.moved_to, chain_id, run)

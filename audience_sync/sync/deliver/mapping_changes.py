@@ -61,8 +61,8 @@ class MappingGuard:
         reason = mapping_reason(name, _text(changes), users, self.guards[held[0]].max_removed)
         verdict = guard_difference(self.context, compared, reason)
         result = MappingResult(destination=name, changes=changes, held=verdict.held)
-        words = (verdict.held.message,) if verdict.held else ()
-        return verdict.holds + _result(result, words)
+        messages = (verdict.held.message,) if verdict.held else ()
+        return verdict.holds + _result(result, messages)
 
     def _compare(self, name: str, keys: Sequence[str], changes: Sequence[MappingChange]) -> ComparedDifference:
         """Compare with the last hold. Another mapping is another difference, also for the same users."""

@@ -115,8 +115,8 @@ def _resolved(workspace: Workspace, listed: str, remembered: str) -> tuple[Table
         f"select count(*) from (select 1 from {listed} group by previous_id having count(distinct user_id) > 1)"
     )[0]
     if several:
-        words = f"aliases: {pluralize(several, 'previous id')} {form(several, 'has')} several new ids."
-        warnings.append(f"{words} One of each is used, the same in every run.")
+        fact = f"aliases: {pluralize(several, 'previous id')} {form(several, 'has')} several new ids."
+        warnings.append(f"{fact} One of each is used, the same in every run.")
     pairs = workspace.table(
         "aliases",
         f"select previous_id, user_id, is_listed from (select previous_id, l.user_id, true as is_listed, "

@@ -44,7 +44,7 @@ from audience_sync.sync.values.run_context import RunContext
 class AudienceDiff:
     """The diff of one audience, which a guard accepts or holds.
 
-    ``diff``: the users to send. ``news`` (a query) and ``counts``: the users who are new in the diff, for the
+    ``diff``: the users to send. ``guarded`` (a query) and ``counts``: the users who are new in the diff, for the
     guard. ``unavoidable_exits``: if all users leave, those who are held out or in an earlier audience of the group.
     ``is_partial``: it is of a ``names_from`` entry that the next run has to read again.
     """
@@ -52,7 +52,7 @@ class AudienceDiff:
     target: ResolvedAudience
     chain: Chain
     diff: MembersDiff
-    news: Query
+    guarded: Query
     counts: ChangeCounts
     source: SourceState
     absences: Absences | None = None
@@ -194,11 +194,11 @@ def _delay_exits(
     delayed = DelayedExits(diff, Query(f"from {diff.table}"), diff.left)
     if target.stored is not None and (target.config.min_stay is not None or absent):
         delayed = apply_min_stay(context, target, diff, at_once=split.at_once)
-    news, counts = delayed.news, ChangeCounts(chain.user_count - absent, diff.entered, delayed.newly_missing)
+    guarded, counts = delayed.guarded, ChangeCounts(chain.user_count - absent, diff.entered, delayed.newly_missing)
     if chain.files and context.aliases.pairs:
         members = f"select user_id from ({current_rows_query(chain)})"
-        news, counts = ignore_renamed_users(
-            workspace, context.aliases, delayed.diff.table, members, news=news, counts=counts
+        guarded, counts = ignore_renamed_users(
+            workspace, context.aliases, delayed.diff.table, members, guarded=guarded, counts=counts
         )
     unavoidable = 0
     if removes_everyone(counts):
@@ -208,7 +208,7 @@ def _delay_exits(
         target=target,
         chain=chain,
         diff=delayed.diff,
-        news=news,
+        guarded=guarded,
         counts=counts,
         source=source,
         absences=delayed.absences,
@@ -266,7 +266,7 @@ def _difference(context: RunContext, each: AudienceDiff) -> Difference:
         kind=HoldKind.AUDIENCE,
         key=each.target.key,
         counts=each.counts,
-        users=each.news,
+        users=each.guarded,
         tolerance=context.settings.guard_of(each.target.config).tolerance,
     )
 
@@ -335,8 +335,8 @@ def _accept(context: RunContext, each: AudienceDiff, source: SourceState) -> Det
     )
     warnings: tuple[str, ...] = ()
     if stored is not None and stored.name != target.name:
-        words = f"audience '{stored.name}' has the new name '{target.name}'; its key stays '{target.key}'."
-        warnings = (words,)
+        warning = f"audience '{stored.name}' has the new name '{target.name}'; its key stays '{target.key}'."
+        warnings = (warning,)
     return Detection(
         changes=ChangeSet(chains=(change,) if change else (), properties={target.key: property_change}),
         findings=RunFindings(audiences=(each.result,), warnings=warnings),

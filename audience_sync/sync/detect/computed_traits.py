@@ -79,8 +79,8 @@ def detect_traits(context: RunContext, before: Sequence[ChainChange], keys: Coll
                 continue
             detected, tables = _detect_entry(context, config, columns, loaded, changes, is_part=keys is not None)
         except SourceError as error:
-            words = f"computed_traits[{index}]: {failure_message(error, config.columns)}"
-            message = mask_secrets(words, settings.secrets)
+            text = f"computed_traits[{index}]: {failure_message(error, config.columns)}"
+            message = mask_secrets(text, settings.secrets)
             found.append(Detection(findings=RunFindings(traits=TraitsResult(errors=(message,)))))
         else:
             found.append(detected)
@@ -113,7 +113,7 @@ def _load(context: RunContext, config: ComputedTraitsConfig, keys: Sequence[str]
     invalid_value = HAS_INVALID_VALUE if rows.may_have_invalid_values else None
     with scanning(rows):
         table, differing = deduplicate_users(
-            workspace, rows.select, keys, moved=MOVED if context.aliases.pairs else None, odd=invalid_value
+            workspace, rows.select, keys, moved=MOVED if context.aliases.pairs else None, flag=invalid_value
         )
     if differing:
         warnings.append(
@@ -269,7 +269,7 @@ def users_with_traits(context: RunContext, changes: Sequence[ChainChange]) -> in
     """The number of users with computed traits; several chains are joined and counted."""
     stored = {key: chain for key, chain in context.stored.chains.items() if _is_counted(chain)}
     after = [change.chain for change in changes if _is_counted(change.chain)]
-    latest = stored | {chain.id if chain.id is not None else -place: chain for place, chain in enumerate(after, 1)}
+    latest = stored | {chain.id if chain.id is not None else -number: chain for number, chain in enumerate(after, 1)}
     if len(latest) <= 1:
         return sum(chain.user_count for chain in latest.values())
     queries = [

@@ -17,12 +17,12 @@ from audience_sync.sync.values.run_context import RunContext
 class DelayedExits:
     """A diff with delayed exits.
 
-    ``diff``: users who entered, and users whose stay is over. ``news``: a query (``user_id``, ``present``)
+    ``diff``: users who entered, and users whose stay is over. ``guarded``: a query (``user_id``, ``present``)
     for changes since the last run, of which ``newly_missing`` are exits. ``absences``: None without a `min_stay`.
     """
 
     diff: MembersDiff
-    news: Query
+    guarded: Query
     newly_missing: int
     absences: Absences | None = None
 
@@ -47,7 +47,7 @@ def apply_min_stay(
         f"select user_id, true as present from {diff.table} where present "
         f"union all select user_id, false as present from ({leaving})",
     )
-    news = Query(f"from {diff.table} where present or user_id not in (select user_id from {absent})")
+    guarded = Query(f"from {diff.table} where present or user_id not in (select user_id from {absent})")
     left, missing, returned = (workspace.one(f"select count(*) from ({query})")[0] for query in (leaving, newly, back))
     absences = Absences(
         Query(f"{newly} and not ({at_once}) order by user_id" if stay else f"{newly} and false"),
@@ -55,7 +55,7 @@ def apply_min_stay(
         diff.left - left,
         returned,
     )
-    return DelayedExits(MembersDiff(delayed, diff.entered, left, diff.invalid), news, missing, absences)
+    return DelayedExits(MembersDiff(delayed, diff.entered, left, diff.invalid), guarded, missing, absences)
 
 
 def still_missing(context: RunContext, target: ResolvedAudience, invalid: int) -> MembersDiff:

@@ -30,8 +30,8 @@ def grouped(
     called = audience_positions((audience.name, audience.property_key) for audience in settings.audiences)
     by_text = {target.key: target for target in targets} | {
         text: by_config[id(config)]
-        for text, place in called.items()
-        if id(config := settings.audiences[place]) in by_config
+        for text, position in called.items()
+        if id(config := settings.audiences[position]) in by_config
     }
     closed = {text for text in called if text not in by_text} | {key for key, each in stored.items() if each.retired}
     names = [target.name for target in targets]
@@ -39,25 +39,25 @@ def grouped(
     for group, texts in settings.priority_groups.items():
         groups.append([])
         for index, text in enumerate(texts):
-            place, target = ("priority_groups", group, index), by_text.get(text)
+            path, target = ("priority_groups", group, index), by_text.get(text)
             if target is not None and target.key not in first:
-                first[target.key] = place
+                first[target.key] = path
                 groups[-1].append(target)
             elif target is not None:
-                problems.append(Problem(dotted(place), repeated_message(text, first[target.key])))
+                problems.append(Problem(dotted(path), repeated_message(text, first[target.key])))
             elif text not in closed:
-                problems.append(Problem(dotted(place), unknown_audience_message(text, names)))
+                problems.append(Problem(dotted(path), unknown_audience_message(text, names)))
     if problems:
         raise ConfigError(problems)
     return groups
 
 
 def earlier_in_groups(groups: Sequence[Sequence[ResolvedAudience]]) -> Earlier:
-    return {target.key: group[:place] for group in groups for place, target in enumerate(group) if place}
+    return {target.key: group[:position] for group in groups for position, target in enumerate(group) if position}
 
 
 def processing_waves(targets: Sequence[ResolvedAudience], earlier: Earlier) -> Iterator[Sequence[ResolvedAudience]]:
-    """The targets in turns, at least one: each comes after all that go before it in its group."""
+    """The targets in waves, at least one: each comes after all that go before it in its group."""
     turns = {target.key: len(earlier.get(target.key, ())) for target in targets}
     for turn in range(max(turns.values(), default=0) + 1):
         yield [target for target in targets if turns[target.key] == turn]

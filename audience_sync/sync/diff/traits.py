@@ -147,13 +147,13 @@ def _any(chain_keys: Sequence[str], keys: Sequence[str], *, new: bool) -> str:
 
 
 def deduplicate_users(
-    workspace: Workspace, snapshot: str, keys: Sequence[str], *, moved: str | None = None, odd: str | None = None
+    workspace: Workspace, snapshot: str, keys: Sequence[str], *, moved: str | None = None, flag: str | None = None
 ) -> tuple[TableName, int]:
     """A table of a traits snapshot with one row a user, and how many users had several that differ.
 
     Of rows that differ the greatest wins, so that the same snapshot always gives the same values. ``moved``: a column
     that is true if a row came under a previous id of the user; then the user's own go first, and differ alone.
-    ``odd``: a column that is true of a user where it is true of any row.
+    ``flag``: a column that is true of a user where it is true of any row.
     """
     table = workspace.table("snapshot", snapshot)
     # Numbers are counted in half the time of texts; two users with one hash only cost a closer look.
@@ -176,15 +176,15 @@ def deduplicate_users(
     kept = workspace.table(
         "snapshot",
         f"select * from {table} anti join {twice} using (user_id) union all "
-        f"select {_all_with(odd)} from {table} semi join {twice} using (user_id) "
+        f"select {_all_with(flag)} from {table} semi join {twice} using (user_id) "
         f"qualify row_number() over (partition by user_id order by {order}) = 1",
     )
     return kept, differing
 
 
-def _all_with(odd: str | None) -> str:
+def _all_with(flag: str | None) -> str:
     return (
-        f"* replace (bool_or({quote_identifier(odd)}) over (partition by user_id) as {quote_identifier(odd)})"
-        if odd
+        f"* replace (bool_or({quote_identifier(flag)}) over (partition by user_id) as {quote_identifier(flag)})"
+        if flag
         else "*"
     )

@@ -126,14 +126,14 @@ def decide(
         return Verdict(held=None, holds=_superseded(waiting, run, within) if waiting else Detection())
     if waiting and compared.is_same:
         since = f"It is held since run {waiting.first_run}."
-        words = _words(replace(waiting, together=together) if repeated else waiting, run, reason, since)
+        message = _message(replace(waiting, together=together) if repeated else waiting, run, reason, since)
         last = run or waiting.last_run
-        held = HeldDifference(message=words, since=waiting.first_run, counts=difference.counts, last=last)
+        held = HeldDifference(message=message, since=waiting.first_run, counts=difference.counts, last=last)
         return Verdict(held=held, holds=Detection(changes=ChangeSet(repeated_holds=(waiting,))))
     new = _new_hold(difference, reason, undone and undone[0], together=together)
     before = _before(compared)
-    words = _words(new, run, reason, before)
-    held = HeldDifference(message=words, since=run, counts=difference.counts, last=run, before=before)
+    message = _message(new, run, reason, before)
+    held = HeldDifference(message=message, since=run, counts=difference.counts, last=run, before=before)
     return Verdict(
         held=held, holds=_ended(waiting, HoldStatus.SUPERSEDED) + Detection(changes=ChangeSet(new_holds=(new,)))
     )
@@ -227,7 +227,7 @@ def _before(compared: ComparedDifference) -> str:
     return f"Run {last.last_run} held the same, and a person rejected it." if compared.is_same else ""
 
 
-def _words(hold: Hold | NewHold, run: RunId | None, reason: str, before: str) -> str:
+def _message(hold: Hold | NewHold, run: RunId | None, reason: str, before: str) -> str:
     held_by = run or (hold.last_run if isinstance(hold, Hold) else None)
     if held_by is None:
         reason = would_be_held(reason)

@@ -94,9 +94,9 @@ def decision_commands(hold: Hold | NewHold, run: RunId) -> str:
     right, which = ("this", f"{run} {hold.key}")
     if hold.together:
         right, which = (f"all that run {run} held", f"{run}")
-    decide, place = "audience-sync {} " + which, "config" if hold.kind is HoldKind.MAPPING else "source"
+    decide, where = "audience-sync {} " + which, "config" if hold.kind is HoldKind.MAPPING else "source"
     return (
-        f"If {right} is right: {decide.format('approve')}. If not, correct the {place}, or: {decide.format('reject')}"
+        f"If {right} is right: {decide.format('approve')}. If not, correct the {where}, or: {decide.format('reject')}"
     )
 
 

@@ -15,17 +15,17 @@ MOVED = "came under a previous id"
 
 
 def ignore_renamed_users(
-    workspace: Workspace, aliases: AliasMap, difference: str, members: str, *, news: Query, counts: ChangeCounts
+    workspace: Workspace, aliases: AliasMap, difference: str, members: str, *, guarded: Query, counts: ChangeCounts
 ) -> tuple[Query, ChangeCounts]:
-    """``news`` (a query for ``user_id`` and ``present``) and its counts without users who only have a new id.
+    """``guarded`` (a query for ``user_id`` and ``present``) and its counts without users who only have a new id.
 
     Guards don't count these users. ``difference``: a table with ``user_id`` and ``present``. ``members``: a query for
     the ``user_id`` of members before the run.
     """
     moved = _moved(workspace, aliases, difference, members)
     if moved is None:
-        return news, counts
-    rest = Query(f"from (select user_id, present {news}) anti join {moved} using (user_id)")
+        return guarded, counts
+    rest = Query(f"from (select user_id, present {guarded}) anti join {moved} using (user_id)")
     both = "count(*) filter (where present), count(*) filter (where not present)"
     entered, left = workspace.one(f"select {both} from ({rest})")
     return rest, counts._replace(entered=entered, left=left)

@@ -103,7 +103,7 @@ def snapshot_request(config: RowsConfig, *, is_accepted: bool = False) -> Snapsh
         name=config.names_from if isinstance(config, AudienceConfig) else None,
         traits={
             **{key: TraitColumn(trait.column, trait.type) for key, trait in traits.items()},
-            **{f"id {place}": TraitColumn(column, is_id=True) for place, column in enumerate(others, 2)},
+            **{f"id {number}": TraitColumn(column, is_id=True) for number, column in enumerate(others, 2)},
         },
         encoding=config.encoding,
         sheet=config.sheet,

@@ -29,14 +29,14 @@ def carry_over(context: RunContext, changes: ChangeSet, stored: DeliveryInputs, 
         "having coalesce(max_by(value, run_id), 'false') = 'false'",
     )
     chains = list(changes.chains)
-    places = {change.chain.keys: place for place, change in enumerate(chains)}
+    indexes = {change.chain.keys: index for index, change in enumerate(chains)}
     waiting = {stored.chains[key].keys for (key,) in workspace.all(f"select distinct key from {pending}")}
-    for keys in {*places, *waiting} - {(ALIAS_KEY,)}:
-        change = chains[places[keys]] if keys in places else ChainChange(chain=stored.chains[keys[0]])
+    for keys in {*indexes, *waiting} - {(ALIAS_KEY,)}:
+        change = chains[indexes[keys]] if keys in indexes else ChainChange(chain=stored.chains[keys[0]])
         if change.chain.id is None or (log := _log(context, change, pending)) is None:
             continue
-        if keys in places:
-            chains[places[keys]] = replace(change, log=log)
+        if keys in indexes:
+            chains[indexes[keys]] = replace(change, log=log)
         else:
             chains.append(replace(change, log=log))
     merged = MergedUsers(Query(f"select previous_id from {aliases.joined}"), joining)

@@ -36,7 +36,7 @@ def with_moved_keys(known: StoredState, moves: Mapping[str, str], seeding: froze
         raise UnknownKeyError(
             f"{not_found_message('audience', absent, movable)} Nothing was changed or sent.\n  {there}"
         )
-    problems = [Problem("", words) for old, new in waiting.items() if (words := _refusal(known, old, new, seeding))]
+    problems = [Problem("", reason) for old, new in waiting.items() if (reason := _refusal(known, old, new, seeding))]
     if problems:
         raise ConfigError(problems)
     properties, chains = dict(known.properties), dict(known.chains)
@@ -82,13 +82,13 @@ def check_moves(moves: Mapping[str, str], audiences: Sequence[AudienceConfig]) -
     """Raise ConfigError if the config still has an old key, or lacks a new one."""
     keys = {config.property_key for config in audiences}
     problems = [
-        Problem("", f"--move-key {old}={new}: the config {words}")
+        Problem("", f"--move-key {old}={new}: the config {reason}")
         for old, new in moves.items()
-        for words in (
+        for reason in (
             f"still has the key '{old}'" if old in keys else "",
             "" if new in keys else f"has no audience with the key '{new}': give it `key: {new}`",
         )
-        if words
+        if reason
     ]
     if problems:
         raise ConfigError(problems)

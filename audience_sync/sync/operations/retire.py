@@ -36,9 +36,9 @@ def refuse_unretirable(key: str, stored: StoredState) -> None:
     """Raise UnknownKeyError for a key that is not stored."""
     there = [each for each in stored.properties if each != ALIAS_KEY]  # not a key of a person
     if key not in there:
-        words = not_found_message("audience or computed trait", [key], there)
+        fact = not_found_message("audience or computed trait", [key], there)
         never = "If it was never sent, remove it from config.yaml; it needs no retire."
-        raise UnknownKeyError(f"{words} Nothing was changed or sent.\n  {never}")
+        raise UnknownKeyError(f"{fact} Nothing was changed or sent.\n  {never}")
 
 
 def retire(context: RunContext, key: str, targets: Sequence[ResolvedAudience]) -> Detection:

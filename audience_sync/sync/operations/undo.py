@@ -109,8 +109,8 @@ def _skipped(workspace: Workspace, each: RevertibleChange) -> RunFindings:
         named = workspace.all(f"from ({each.superseded}) order by user_id limit {MAX_LISTED_USERS}")
         skipped = [SkippedUser(key, user, newer) for user, newer in named]
         some = listed([f"{user} (run {newer})" for user, newer in named], most=5, count=count)
-        words = f"Skipped: {pluralize(count, 'user')} of {key} {form(count, 'has')} a newer change: {some}."
-        warnings.append(words)
+        warning = f"Skipped: {pluralize(count, 'user')} of {key} {form(count, 'has')} a newer change: {some}."
+        warnings.append(warning)
     if each.unknown:
         warnings.append(f"Skipped: {pluralize(each.unknown, 'user')} of {key}: the value before is not stored.")
     return RunFindings(warnings=tuple(warnings), skipped_users=tuple(skipped))
@@ -176,11 +176,11 @@ def _undo_traits(context: RunContext, changed: Sequence[RevertibleChange], run: 
 def _values_before(chain: Chain, changed: Sequence[RevertibleChange]) -> str:
     """A query for the traits without the run's changes: ``user_id`` and a column per key."""
     columns = ", ".join(
-        f"case when r{place}.user_id is not null then r{place}.before else c.{trait_column(each.of.key)} end "
+        f"case when r{index}.user_id is not null then r{index}.before else c.{trait_column(each.of.key)} end "
         f"as {quote_identifier(each.of.key)}"
-        for place, each in enumerate(changed)
+        for index, each in enumerate(changed)
     )
-    joins = " ".join(f"left join ({each.rows}) r{place} using (user_id)" for place, each in enumerate(changed))
+    joins = " ".join(f"left join ({each.rows}) r{index} using (user_id)" for index, each in enumerate(changed))
     everyone = " union ".join(
         [
             f"select user_id from ({current_rows_query(chain)})",

@@ -149,5 +149,5 @@ def _differences(planned: Mapping[str, PlanEntry], now: Mapping[str, PlanEntry])
         if before and after and before.what == after.what:
             yield f"{of}: as many as planned ({after.what}), but other users or values"
         else:
-            words = (part.what if part else "nothing" for part in (before, after))
-            yield "{}: planned {}, now {}".format(of, *words)
+            values = (part.what if part else "nothing" for part in (before, after))
+            yield "{}: planned {}, now {}".format(of, *values)

@@ -74,7 +74,7 @@ def load_settings(config: Path, *, environment: str | None = None) -> Settings:
 @contextmanager
 def open_dependencies(settings: Settings, store: Store) -> Iterator[RunDependencies]:
     """The parts of a run. The store's schema is the caller's business."""
-    from audience_sync.destinations.boundary import Contained
+    from audience_sync.destinations.boundary import ContainedDestination
     from audience_sync.destinations.registry import destination_types, profile_fields
     from audience_sync.sources.files.allowed_paths import allowed_paths
     from audience_sync.sync.values.request import RunDependencies
@@ -84,7 +84,7 @@ def open_dependencies(settings: Settings, store: Store) -> Iterator[RunDependenc
 
     def destinations(about: Audiencing) -> Mapping[str, Destination]:
         return {
-            name: Contained(name, partial(types[options.type], options, about), options, about)
+            name: ContainedDestination(name, partial(types[options.type], options, about), options, about)
             for name, options in settings.destinations.items()
         }
 

@@ -11,7 +11,13 @@ from pydantic import Field
 
 from audience_sync.destinations.base import Answer, Audiencing, Event, HttpRequest, Judgement, Meaning, Merge, Message
 from audience_sync.destinations.http.option_types import Key
-from audience_sync.destinations.json_api.answers import BodyRule, at, members, named_items, parsed_body
+from audience_sync.destinations.json_api.answers import (
+    BodyRule,
+    parsed_body,
+    reasons_by_identifier,
+    value_at,
+    values_at,
+)
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions, split_kinds
 from audience_sync.destinations.json_api.ids import epoch_milliseconds
 from audience_sync.destinations.json_api.item import Item, Part
@@ -140,25 +146,25 @@ class AmplitudeDestination(JsonApiDestination):
 
     def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
         """Judge; the code in the body counts, as in Amplitude's own libraries, if the status is a success."""
-        code = at(parsed_body(answer), "/code")
+        code = value_at(parsed_body(answer), "/code")
         if answer.status == STATUS_OK and isinstance(code, int) and code >= FIRST_ERROR_STATUS:
             answer = replace(answer, status=code)
         return super().judge(answer, messages)
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
         """Return the events that a refusal names: Amplitude then accepted none of the request."""
-        named = named_items(
+        named = reasons_by_identifier(
             messages,
             "/user_id",
             [
                 (user, "the daily quota of this user is used up")
-                for user in members(body, "/exceeded_daily_quota_users")
+                for user in values_at(body, "/exceeded_daily_quota_users")
             ],
         )
         for part, reason in INVALID.items():
-            for field in members(body, f"/{part}"):
-                named |= _indexes(members(body, f"/{part}/{field}"), f"{reason}: {field}")
-        return named | _indexes(members(body, "/silenced_events"), "Amplitude silences this user or device")
+            for field in values_at(body, f"/{part}"):
+                named |= _indexes(values_at(body, f"/{part}/{field}"), f"{reason}: {field}")
+        return named | _indexes(values_at(body, "/silenced_events"), "Amplitude silences this user or device")
 
 
 def _indexes(found: Sequence[str | int], reason: str) -> dict[int, str]:

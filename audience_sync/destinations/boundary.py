@@ -1,8 +1,9 @@
 """Keep every error of a destination's own code to that destination.
 
-A destination may come from another package. A run calls its code only through ``Contained``. An error of any kind in
-``open``, ``request``, ``signed`` or ``judge`` stops the destination; an error in ``encode`` is an ``OwnCodeError`` of
-that call. Three errors pass, because they concern the run: an interruption, an error of the store, and a lost lease.
+A destination may come from another package. A run calls its code only through ``ContainedDestination``. An error of
+any kind in ``open``, ``request``, ``signed`` or ``judge`` stops the destination; an error in ``encode`` is an
+``OwnCodeError`` of that call. Three errors pass, because they concern the run: an interruption, an error of the store,
+and a lost lease.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ _PACKAGE = Path(__file__).parents[1]
 Result = TypeVar("Result")
 
 
-class Contained(Destination):
+class ContainedDestination(Destination):
     """A destination behind the boundary. If ``make`` fails, every call to it stays pending."""
 
     def __init__(
@@ -183,7 +184,7 @@ class Contained(Destination):
 class ContainedTransport:
     """A transport behind the boundary; ``inner`` is None if it could not be opened."""
 
-    def __init__(self, destination: Contained, inner: Transport | None) -> None:
+    def __init__(self, destination: ContainedDestination, inner: Transport | None) -> None:
         self._destination, self._inner = destination, inner
 
     def send(self, messages: Sequence[Message]) -> Judgement:
@@ -211,7 +212,7 @@ class ContainedTransport:
             self._destination.log(error)
 
 
-def contained(destinations: Mapping[str, Destination]) -> Mapping[str, Destination]:
+def contain_errors(destinations: Mapping[str, Destination]) -> Mapping[str, Destination]:
     """Put all destinations behind the boundary."""
     return {name: _contain(name, each) for name, each in destinations.items()}
 
@@ -236,9 +237,9 @@ def destination_error_message(error: BaseException, secrets: Sequence[str]) -> s
 
 
 def _contain(name: str, destination: Destination) -> Destination:
-    if isinstance(destination, Contained):
+    if isinstance(destination, ContainedDestination):
         return destination
-    return Contained(name, lambda: destination, destination.options, destination.about)
+    return ContainedDestination(name, lambda: destination, destination.options, destination.about)
 
 
 def _checked_message(message: Result) -> Result:

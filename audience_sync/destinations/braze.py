@@ -14,11 +14,11 @@ from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Mean
 from audience_sync.destinations.http.credentials import bearer
 from audience_sync.destinations.http.option_types import BaseUrl, Key
 from audience_sync.destinations.http.statuses import StatusTable
-from audience_sync.destinations.json_api.answers import BodyRule, listed, reasons_by_index
+from audience_sync.destinations.json_api.answers import BodyRule, objects_at, reasons_by_index
 from audience_sync.destinations.json_api.destination import (
     JsonApiDestination,
     JsonApiOptions,
-    divided,
+    divide,
     split_kinds,
 )
 from audience_sync.destinations.json_api.item import Item, Part
@@ -174,7 +174,7 @@ class BrazeDestination(JsonApiDestination):
         groups = split_kinds(messages)
         return list(
             chain.from_iterable(
-                divided(group, MERGES if isinstance(group[0], Merge) else self.batch_messages) for group in groups
+                divide(group, MERGES if isinstance(group[0], Merge) else self.batch_messages) for group in groups
             )
         )
 
@@ -190,7 +190,7 @@ class BrazeDestination(JsonApiDestination):
         users, events = _arrays(messages)
         arrays = {"attributes": users, "events": events}
         found: list[tuple[object, str]] = []
-        for error in listed(body, "/errors"):
+        for error in objects_at(body, "/errors"):
             array, index = arrays.get(str(error.get("input_array")), []), error.get("index")
             if isinstance(index, int) and 0 <= index < len(array):
                 found.append((array[index][0], str(error.get("type", ""))))

@@ -12,7 +12,7 @@ from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Merg
 from audience_sync.destinations.http.credentials import basic
 from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import StatusTable
-from audience_sync.destinations.json_api.answers import listed, reasons_by_index
+from audience_sync.destinations.json_api.answers import objects_at, reasons_by_index
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions, split_kinds
 from audience_sync.destinations.json_api.ids import epoch_seconds, message_ulid
 from audience_sync.destinations.json_api.item import Item, Part
@@ -122,7 +122,7 @@ class CustomerIoDestination(JsonApiDestination):
         return self.post("/api/v2/batch", b'{"batch":' + json_list(messages) + b"}")
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
-        return reasons_by_index((each.get("batch_index"), _reason(each)) for each in listed(body, "/errors"))
+        return reasons_by_index((each.get("batch_index"), _reason(each)) for each in objects_at(body, "/errors"))
 
 
 def _reason(error: Mapping[str, Any]) -> str:

@@ -24,8 +24,15 @@ from audience_sync.destinations.base import (
 from audience_sync.destinations.http.credentials import bearer
 from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import StatusTable, status_reason
-from audience_sync.destinations.json_api.answers import BodyRule, at, listed, members, named_items, parsed_body
-from audience_sync.destinations.json_api.destination import divided, split_kinds
+from audience_sync.destinations.json_api.answers import (
+    BodyRule,
+    objects_at,
+    parsed_body,
+    reasons_by_identifier,
+    value_at,
+    values_at,
+)
+from audience_sync.destinations.json_api.destination import divide, split_kinds
 from audience_sync.destinations.json_api.fields import FieldsDestination, FieldsOptions
 from audience_sync.destinations.json_api.ids import message_uuid
 from audience_sync.destinations.json_api.item import Item, Part
@@ -225,7 +232,7 @@ class HubSpotDestination(FieldsDestination):
                     rounds.append(free)
                 free[contact] = message
             parts += [list(each.values()) for each in rounds]
-        return [part for group in parts for part in divided(group, self.batch_messages)]
+        return [part for group in parts for part in divide(group, self.batch_messages)]
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         path = "/events/v3/send/batch" if isinstance(messages[0], Event) else self._contacts
@@ -233,14 +240,14 @@ class HubSpotDestination(FieldsDestination):
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
         """Return the contacts that an answer names: by our message id or, where none exists, by their own id."""
-        errors = list(listed(body, "/errors"))
-        by_id = [(each, _reason(error)) for error in errors for each in members(error, "/context/ids")]
+        errors = list(objects_at(body, "/errors"))
+        by_id = [(each, _reason(error)) for error in errors for each in values_at(error, "/context/ids")]
         by_trace = [
-            (each, _reason(error)) for error in errors for each in members(error, "/context/objectWriteTraceId")
+            (each, _reason(error)) for error in errors for each in values_at(error, "/context/objectWriteTraceId")
         ]
         return {
-            **named_items(messages, "/id", by_id, ignores_case=True),
-            **named_items(messages, "/objectWriteTraceId", by_trace),
+            **reasons_by_identifier(messages, "/id", by_id, ignores_case=True),
+            **reasons_by_identifier(messages, "/objectWriteTraceId", by_trace),
         }
 
     def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
@@ -250,7 +257,7 @@ class HubSpotDestination(FieldsDestination):
             return replace(judgement, retry_after=_wait_seconds(answer))
         if judgement.meaning is not Meaning.DELIVERED or not messages or isinstance(messages[0], Event):
             return judgement
-        results = at(parsed_body(answer), "/results")
+        results = value_at(parsed_body(answer), "/results")
         written = len(results) if isinstance(results, list) else 0
         if written + len(judgement.refused) >= len(messages):
             return judgement
@@ -261,8 +268,8 @@ class HubSpotDestination(FieldsDestination):
         return self.post(PROPERTIES, b"", method="GET")
 
     def field_names(self, body: Any) -> Collection[str] | None:
-        found = {str(each.get("name")) for each in listed(body, "/results")}
-        return found if isinstance(at(body, "/results"), list) else None
+        found = {str(each.get("name")) for each in objects_at(body, "/results")}
+        return found if isinstance(value_at(body, "/results"), list) else None
 
     def own_fields(self) -> Collection[str]:
         """Return the property of the user id; ``email`` is in every account."""

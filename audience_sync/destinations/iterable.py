@@ -22,7 +22,13 @@ from audience_sync.destinations.base import (
 )
 from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import StatusTable, status_reason
-from audience_sync.destinations.json_api.answers import BodyRule, at, members, named_items, parsed_body
+from audience_sync.destinations.json_api.answers import (
+    BodyRule,
+    parsed_body,
+    reasons_by_identifier,
+    value_at,
+    values_at,
+)
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions, split_kinds
 from audience_sync.destinations.json_api.ids import epoch_seconds
 from audience_sync.destinations.json_api.item import Item, Part
@@ -176,13 +182,13 @@ class IterableDestination(JsonApiDestination):
         emails = "/email" if self._id == "email" else "/dataFields/email"
         return {
             **_event_errors(body, messages),
-            **named_items(messages, emails, _failures(body, "Emails"), ignores_case=True),
-            **named_items(messages, "/userId", _failures(body, "UserIds")),
+            **reasons_by_identifier(messages, emails, _failures(body, "Emails"), ignores_case=True),
+            **reasons_by_identifier(messages, "/userId", _failures(body, "UserIds")),
         }
 
     def field_errors(self, body: Any) -> Mapping[str, str]:
         """Return the properties that have dropped fields: `address` for its nested field `address.city`."""
-        return {str(name).partition(".")[0]: NOT_STORED for name in members(body, "/filteredOutFields")}
+        return {str(name).partition(".")[0]: NOT_STORED for name in values_at(body, "/filteredOutFields")}
 
     def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
         """Judge; a success with more failures than it names is a refusal, which is halved.
@@ -191,9 +197,9 @@ class IterableDestination(JsonApiDestination):
         """
         judgement = super().judge(answer, messages)
         body = parsed_body(answer)
-        if messages and isinstance(messages[0], Merge) and at(body, "/code") in NO_SUCH_SOURCE:
+        if messages and isinstance(messages[0], Merge) and value_at(body, "/code") in NO_SUCH_SOURCE:
             return Judgement(Meaning.DELIVERED, judgement.reason, status=answer.status)
-        failed = at(body, "/failCount")
+        failed = value_at(body, "/failCount")
         if judgement.meaning is not Meaning.DELIVERED or not messages or not isinstance(failed, int):
             return judgement
         if failed <= len(judgement.refused):
@@ -208,14 +214,14 @@ def _failures(body: Any, kind: str) -> list[tuple[object, str]]:
         (user, reason)
         for failure, reason in FAILURES.items()
         for pointer in (f"/failedUpdates/{failure}{kind}", f"/{failure}{kind}")
-        for user in members(body, pointer)
+        for user in values_at(body, pointer)
     ]
 
 
 def _event_errors(body: Any, messages: Sequence[Message]) -> dict[int, str]:
     """Return the events that Iterable does not track, or tracks without some of their fields."""
-    disallowed = dict.fromkeys(members(body, "/disallowedEventNames"), NOT_ALLOWED)
-    dropped = {str(name).partition(".")[0] for name in members(body, "/filteredOutFields")}
+    disallowed = dict.fromkeys(values_at(body, "/disallowedEventNames"), NOT_ALLOWED)
+    dropped = {str(name).partition(".")[0] for name in values_at(body, "/filteredOutFields")}
     if not (disallowed or dropped):
         return {}
     events = {index: orjson.loads(each.body) for index, each in enumerate(messages) if isinstance(each, Event)}

@@ -22,7 +22,7 @@ from audience_sync.destinations.base import (
 from audience_sync.destinations.http.credentials import basic
 from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import StatusTable
-from audience_sync.destinations.json_api.answers import BodyRule, at, listed, parsed_body, reasons_by_index
+from audience_sync.destinations.json_api.answers import BodyRule, objects_at, parsed_body, reasons_by_index, value_at
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions, split_kinds
 from audience_sync.destinations.json_api.ids import epoch_milliseconds, message_uuid
 from audience_sync.destinations.json_api.item import Item, Part
@@ -155,7 +155,7 @@ class MixpanelDestination(JsonApiDestination):
 
     def item_errors(self, body: Any, messages: Sequence[Message]) -> Mapping[int, str]:
         """Return those of ``failed_records`` by index."""
-        found = listed(body, "/failed_records")
+        found = objects_at(body, "/failed_records")
         return reasons_by_index(
             (each.get("index"), ": ".join(str(each[part]) for part in ("field", "message") if each.get(part)))
             for each in found
@@ -167,7 +167,7 @@ class MixpanelDestination(JsonApiDestination):
         others = len(messages) - len(judgement.refused)
         if judgement.meaning is not Meaning.REFUSED or not judgement.refused:
             return judgement
-        imported = at(parsed_body(answer), "/num_records_imported")
+        imported = value_at(parsed_body(answer), "/num_records_imported")
         are_accepted = isinstance(imported, int) and imported >= others
         return replace(judgement, meaning=Meaning.DELIVERED) if are_accepted else judgement
 

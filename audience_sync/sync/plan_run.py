@@ -13,7 +13,7 @@ from audience_sync.config.sections.base import USER_ID
 from audience_sync.delivery.state.cursors import DestinationState, SentForm, read_destination_states
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, first_subscriptions
 from audience_sync.destinations.base import Audiencing
-from audience_sync.destinations.boundary import contained
+from audience_sync.destinations.boundary import contain_errors
 from audience_sync.errors import FrozenError, RetiredError, StoreUnavailableError
 from audience_sync.model import ALIAS_KEY, NO_RUN, HoldKind, PropertyKind, RunId
 from audience_sync.sources.boundary import ExcludedEntry, WorkspaceBrokenError, bound_sources, exclude_entries
@@ -138,7 +138,7 @@ def plan_run(
     start = [Detection(findings=RunFindings(warnings=warnings)), aliased]
     detected = detect_changes(context, resolved.audiences, start)
     changes = detected.changes
-    destinations = contained(dependencies.destinations(_about(stored, changes, settings.secrets)))
+    destinations = contain_errors(dependencies.destinations(_about(stored, changes, settings.secrets)))
     joining = {name for name, each in destinations.items() if each.has_alias}
     states, mappings = _guarded_states(context, changes, resolved.audiences, before, first=first, joining=joining)
     detected = detected if mappings is None else detected + mappings

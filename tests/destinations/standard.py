@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from audience_sync.destinations.base import Answer, Destination, HttpDestination, Meaning, Message
-from audience_sync.destinations.boundary import Contained
+from audience_sync.destinations.boundary import ContainedDestination
 from audience_sync.errors import OwnCodeError
 from audience_sync.model import IdentifyCall, UserId
 from audience_sync.workspace import Workspace
@@ -135,7 +135,7 @@ class DestinationStandard:
         }
         assert sum(map(len, sent)) == 700
 
-    def with_a_bug(self, moment: str, error: str) -> Contained:
+    def with_a_bug(self, moment: str, error: str) -> ContainedDestination:
         """The destination as a run has it, whose method ``moment`` raises an error that repeats its keys."""
         destination = self.destination()
         destination.about = replace(destination.about, secrets=self.secrets)
@@ -147,7 +147,7 @@ class DestinationStandard:
             request = destination.request
             vars(destination)["request"] = lambda messages: replace(request(messages), url="http://127.0.0.1:9/")
         vars(destination)[moment] = fail
-        return Contained("crm", lambda: destination, destination.options, destination.about)
+        return ContainedDestination("crm", lambda: destination, destination.options, destination.about)
 
     def stops(self, moment: str, error: str) -> None:
         transport = self.with_a_bug(moment, error).open()

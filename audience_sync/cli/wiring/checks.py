@@ -17,7 +17,7 @@ from audience_sync.cli.views.checks import ProjectCheck
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Settings
 from audience_sync.delivery.mapping import mapping_of
 from audience_sync.destinations.base import Audiencing, Destination, HttpDestination
-from audience_sync.destinations.boundary import Contained
+from audience_sync.destinations.boundary import ContainedDestination
 from audience_sync.destinations.http.egress import Egress, shown_proxy
 from audience_sync.destinations.http.statuses import name_destination
 from audience_sync.destinations.registry import destination_types
@@ -211,7 +211,7 @@ def _destinations(settings: Settings) -> Iterator[ProjectCheck]:
     traits = frozenset(key for entry in settings.computed_traits for key in entry.columns)
     about = Audiencing("check", audiences, traits, settings.secrets)
     for name, options in settings.destinations.items():
-        destination = Contained(name, partial(types[options.type], options, about), options, about)
+        destination = ContainedDestination(name, partial(types[options.type], options, about), options, about)
         destination.open().close()
         address = destination.address
         if problem := destination.stopped():

@@ -36,13 +36,13 @@ class BodyRule:
         own = self.status if isinstance(self.status, tuple) else (self.status,)
         if status not in own and status // 100 not in own:
             return False
-        if self.unless is not None and at(body, self.unless):
+        if self.unless is not None and value_at(body, self.unless):
             return False
-        if self.given and not at(body, self.given):
+        if self.given and not value_at(body, self.given):
             return False
         if not (self.pointer or self.pattern):
             return True
-        value = at(body, self.pointer)
+        value = value_at(body, self.pointer)
         return value is not None and re.search(self.pattern, _text(value)) is not None
 
 
@@ -67,7 +67,7 @@ def parsed_body(answer: Answer) -> Any:
         return None
 
 
-def at(body: Any, pointer: str) -> Any:
+def value_at(body: Any, pointer: str) -> Any:
     """Return the value at a JSON pointer (RFC 6901), or None."""
     for name in pointer.split("/")[1:]:
         name = name.replace("~1", "/").replace("~0", "~")
@@ -80,15 +80,15 @@ def at(body: Any, pointer: str) -> Any:
     return body
 
 
-def listed(body: Any, pointer: str) -> Iterator[Mapping[str, Any]]:
+def objects_at(body: Any, pointer: str) -> Iterator[Mapping[str, Any]]:
     """Yield the objects of the list at a pointer."""
-    found = at(body, pointer)
+    found = value_at(body, pointer)
     return (each for each in found if isinstance(each, Mapping)) if isinstance(found, list) else iter(())
 
 
-def members(body: Any, pointer: str) -> list[str | int]:
+def values_at(body: Any, pointer: str) -> list[str | int]:
     """Return the texts and numbers of the list at a pointer, or the names of the object; empty for another body."""
-    found = at(body, pointer)
+    found = value_at(body, pointer)
     return [each for each in found if isinstance(each, str | int)] if isinstance(found, list | Mapping) else []
 
 
@@ -101,13 +101,7 @@ def reasons_by_index(found: Iterable[tuple[object, str]]) -> dict[int, str]:
     return reasons
 
 
-def index_in(pointer: str, pattern: str) -> int | None:
-    """Return the index in a pointer to an item, such as ``/data/3/attributes``; ``pattern`` has it as a group."""
-    match = re.search(pattern, pointer)
-    return int(match[1]) if match else None
-
-
-def named_items(
+def reasons_by_identifier(
     messages: Sequence[Message], pointer: str, identifiers: Iterable[tuple[object, str]], *, ignores_case: bool = False
 ) -> dict[int, str]:
     """Return the reasons by index of messages that an answer names by an identifier.
@@ -118,7 +112,7 @@ def named_items(
     reasons = {form(str(each)): why for each, why in identifiers}
     if not reasons:
         return {}
-    own = enumerate(form(_text(at(orjson.loads(each.body), pointer))) for each in messages)
+    own = enumerate(form(_text(value_at(orjson.loads(each.body), pointer))) for each in messages)
     return {index: reasons[text] for index, text in own if text in reasons}
 
 

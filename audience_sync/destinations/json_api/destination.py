@@ -304,6 +304,6 @@ def split_kinds(messages: Sequence[Message], *, events_apart: bool = False) -> l
     return [group for group in groups if group]
 
 
-def divided(messages: Sequence[Message], size: int) -> list[Sequence[Message]]:
+def divide(messages: Sequence[Message], size: int) -> list[Sequence[Message]]:
     """Divide messages into groups of at most this size."""
     return [messages[start : start + size] for start in range(0, len(messages), size)]

@@ -58,9 +58,9 @@ def earlier_in_groups(groups: Sequence[Sequence[ResolvedAudience]]) -> Earlier:
 
 def processing_waves(targets: Sequence[ResolvedAudience], earlier: Earlier) -> Iterator[Sequence[ResolvedAudience]]:
     """The targets in waves, at least one: each comes after all that go before it in its group."""
-    turns = {target.key: len(earlier.get(target.key, ())) for target in targets}
-    for turn in range(max(turns.values(), default=0) + 1):
-        yield [target for target in targets if turns[target.key] == turn]
+    waves = {target.key: len(earlier.get(target.key, ())) for target in targets}
+    for wave in range(max(waves.values(), default=0) + 1):
+        yield [target for target in targets if waves[target.key] == wave]
 
 
 def claimed_users(context: RunContext, changes: ChangeSet, earlier: Sequence[ResolvedAudience]) -> Query | None:
@@ -75,12 +75,12 @@ def claimed_users(context: RunContext, changes: ChangeSet, earlier: Sequence[Res
 
 def claims_version(context: RunContext, changes: ChangeSet, earlier: Sequence[ResolvedAudience]) -> str:
     """A text that changes if other users may be claimed."""
-    return " ".join(f"{each.key}@{_changed(context, changes, each)}" for each in earlier)
+    return " ".join(f"{each.key}@{_last_change(context, changes, each)}" for each in earlier)
 
 
 def claims_changed(context: RunContext, changes: ChangeSet, earlier: Sequence[ResolvedAudience]) -> bool:
     """Whether this run has changed an earlier audience of the group."""
-    return any(_changed(context, changes, each) == context.run for each in earlier)
+    return any(_last_change(context, changes, each) == context.run for each in earlier)
 
 
 def _users(context: RunContext, changes: ChangeSet, target: ResolvedAudience) -> Iterator[str]:
@@ -96,7 +96,7 @@ def _users(context: RunContext, changes: ChangeSet, target: ResolvedAudience) ->
         yield before
 
 
-def _changed(context: RunContext, changes: ChangeSet, target: ResolvedAudience) -> int:
+def _last_change(context: RunContext, changes: ChangeSet, target: ResolvedAudience) -> int:
     """The last run that changed the members or the held-out users."""
     if changes.chain_of(target.key) or _held_out(changes, target):
         return context.run

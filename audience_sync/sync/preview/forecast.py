@@ -14,7 +14,7 @@ from audience_sync.delivery.send.calls import CallReader
 from audience_sync.delivery.send.encode import EncodedCall
 from audience_sync.delivery.send.rate_limiter import max_batch_users
 from audience_sync.destinations.base import Destination, HttpDestination, HttpRequest
-from audience_sync.destinations.boundary import Contained, destination_error_message
+from audience_sync.destinations.boundary import ContainedDestination, destination_error_message
 from audience_sync.destinations.http.statuses import name_destination
 from audience_sync.errors import BrokenDestinationError, FieldError
 from audience_sync.model import IdentifyCall, RunId
@@ -158,7 +158,7 @@ class Forecast:
             return
         self.in_request = len(sendable)
         messages = next(iter(request_messages(sendable, destination.parts, destination.limits)))
-        if isinstance(destination, Contained):
+        if isinstance(destination, ContainedDestination):
             destination = destination.inner or destination
         if isinstance(destination, HttpDestination):
             try:

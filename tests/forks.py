@@ -19,6 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pydantic import BaseModel
+
 #: Seconds after which a command is taken to be stuck, and killed.
 STUCK = 60
 NOT_BEGUN = 70
@@ -87,12 +89,21 @@ def serve() -> None:
             importlib.import_module(module.name)
     for name in LATE:
         importlib.import_module(name)
+    _build_validators(BaseModel)
     for line in sys.stdin:
         order = json.loads(line)
         child = os.fork()
         if not child:
             _carry_out(*order)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def _build_validators(model: type[BaseModel]) -> None:
+    """Build those of all sections of the config, as each child would at their first use."""
+    for each in model.__subclasses__():
+        if each.__module__.startswith("audience_sync"):
+            each.model_rebuild()
+        _build_validators(each)
 
 
 def _carry_out(

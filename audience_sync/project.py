@@ -53,7 +53,7 @@ class Project:
         from audience_sync.sync.run import sync
         from audience_sync.sync.values.request import ProgressListener
 
-        with opened_for_run(self.settings) as (dependencies, _):
+        with open_for_run(self.settings) as (dependencies, _):
             return sync(dependencies, request, progress or ProgressListener(), review=review)
 
 
@@ -120,7 +120,7 @@ def _source(config: SourceConfig) -> Source:
 
 
 @contextmanager
-def opened_for_run(settings: Settings, *, upgrade: bool = False) -> Iterator[tuple[RunDependencies, bool]]:
+def open_for_run(settings: Settings, *, upgrade: bool = False) -> Iterator[tuple[RunDependencies, bool]]:
     """The parts for a run, with the store's schema up to date; and whether the store is new."""
     store = Store(settings.store)
     is_new = migrate.current(store) is None
@@ -130,7 +130,7 @@ def opened_for_run(settings: Settings, *, upgrade: bool = False) -> Iterator[tup
 
 
 @contextmanager
-def store_to_read(url: str) -> Iterator[Store]:
+def open_store_to_read(url: str) -> Iterator[Store]:
     """The store for a command that changes nothing: one that isn't there yet is empty, in memory."""
     store = Store(url)
     if store.is_sqlite and migrate.current(store) is None:
@@ -145,7 +145,7 @@ def store_to_read(url: str) -> Iterator[Store]:
 
 
 @contextmanager
-def opened_to_read(settings: Settings) -> Iterator[RunDependencies]:
+def open_to_read(settings: Settings) -> Iterator[RunDependencies]:
     """The parts for looking at what a run would do."""
-    with store_to_read(settings.store) as store, open_dependencies(settings, store) as parts:
+    with open_store_to_read(settings.store) as store, open_dependencies(settings, store) as parts:
         yield parts

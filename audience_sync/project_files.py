@@ -20,9 +20,9 @@ def refuse_project_files(settings: Settings, config: str) -> None:
 
     Also for an option whose file exists with content of another kind.
     """
-    shared = shared_paths(_uses(settings, config))
+    shared = shared_paths(_file_uses(settings, config))
     reported = {each.path for each in shared}
-    if problems := [*shared, *(each for each in _foreign(settings) if each.path not in reported)]:
+    if problems := [*shared, *(each for each in _foreign_files(settings) if each.path not in reported)]:
         raise ConfigError(problems)
 
 
@@ -30,23 +30,23 @@ def refuse_store_file(settings: Settings, config: str) -> None:
     """Raise ConfigError if the store is a file that the project reads, for commands that only write the store."""
     store = list(database_uses("store", settings.store, is_written=True))
     later = (use for each in store for use in _entries_that_would_read(settings, each.path))
-    if problems := shared_paths([*_read(settings, config), *later, *store]):
+    if problems := shared_paths([*_read_files(settings, config), *later, *store]):
         raise ConfigError(problems)
 
 
 def output_problem(settings: Settings, config: str, outputs: Sequence[FileUse]) -> Problem | None:
     """The problem with writing these files of one option, or None. They need not exist."""
-    problems = shared_paths(_uses(settings, config, *outputs))
+    problems = shared_paths(_file_uses(settings, config, *outputs))
     return next((each for each in problems if outputs and each.path == outputs[0].option), None)
 
 
-def _uses(settings: Settings, config: str, *outputs: FileUse) -> list[FileUse]:
-    written = [*_written(settings), *outputs]
+def _file_uses(settings: Settings, config: str, *outputs: FileUse) -> list[FileUse]:
+    written = [*_written_files(settings), *outputs]
     later = (use for each in written for use in _entries_that_would_read(settings, each.path))
-    return [*_read(settings, config), *later, *written]
+    return [*_read_files(settings, config), *later, *written]
 
 
-def _foreign(settings: Settings) -> Iterator[Problem]:
+def _foreign_files(settings: Settings) -> Iterator[Problem]:
     """Existing files that a run would append to, or replace, and that this program did not write."""
     for name, options in settings.destinations.items():
         for option, reason in options.foreign_files():
@@ -56,7 +56,7 @@ def _foreign(settings: Settings) -> Iterator[Problem]:
         yield Problem("metrics.file", f"`{display_path(file)}` {message}. Name another file, or move this one away")
 
 
-def _written(settings: Settings) -> Iterator[FileUse]:
+def _written_files(settings: Settings) -> Iterator[FileUse]:
     yield from database_uses("store", settings.store, is_written=True)
     for name, options in settings.destinations.items():
         for option in options.written_files:
@@ -66,7 +66,7 @@ def _written(settings: Settings) -> Iterator[FileUse]:
         yield FileUse(option="metrics.file", path=settings.metrics.file, is_written=True)
 
 
-def _read(settings: Settings, config: str) -> Iterator[FileUse]:
+def _read_files(settings: Settings, config: str) -> Iterator[FileUse]:
     yield FileUse(option="the config", path=config)
     yield from (FileUse(option="${file:...} in the config", path=path) for path in settings.files_read)
     if settings.ca_file is not None:

@@ -15,19 +15,18 @@ def find_problems(file: ConfigFile, profile_fields: Mapping[str, Collection[str]
     """``profile_fields``: by type, the normalised keys that a destination reserves for the user's profile."""
     traits = {key for entry in file.computed_traits for key in entry.columns}
     audiences = {each.property_key for each in file.audiences if each.property_key}
-    has_named = any(each.names_from for each in file.audiences)  # their keys are in the data
+    has_names_from = any(each.names_from for each in file.audiences)  # their keys are in the data
     for name, options in file.destinations.items():
         path = ("destinations", name)
-        yield from _unknown(options, sorted(traits), path)
-        if not has_named:
+        yield from _unknown_traits(options, sorted(traits), path)
+        if not has_names_from:
             for key in options.rename:
                 if key not in traits | audiences:
                     message = unknown_name_message("audience or trait", key, sorted(traits | audiences))
                     yield ConfigProblem((*path, "rename", key), message)
-        if not has_named:
-            yield from _unknown_external(options, sorted(audiences), path)
-        yield from _repeated(options.rename, traits | audiences, path)
-        yield from _unusable(options, traits, frozenset(profile_fields.get(options.type, ())), path)
+            yield from _unknown_external_ids(options, sorted(audiences), path)
+        yield from _repeated_names(options.rename, traits | audiences, path)
+        yield from _unusable_names(options, traits, frozenset(profile_fields.get(options.type, ())), path)
     for index, entry in enumerate(file.computed_traits):
         for position, destination in enumerate(entry.destinations or ()):
             if destination not in file.destinations:
@@ -35,7 +34,7 @@ def find_problems(file: ConfigFile, profile_fields: Mapping[str, Collection[str]
                 yield ConfigProblem(("computed_traits", index, "destinations", position), message)
 
 
-def _unknown(options: DestinationOptions, traits: Sequence[str], path: ConfigPath) -> Iterator[ConfigProblem]:
+def _unknown_traits(options: DestinationOptions, traits: Sequence[str], path: ConfigPath) -> Iterator[ConfigProblem]:
     if options.known_by not in (USER_ID, *traits):
         message = unknown_name_message("computed trait", options.known_by, traits)
         end = "" if message.endswith("?") else "."
@@ -47,7 +46,7 @@ def _unknown(options: DestinationOptions, traits: Sequence[str], path: ConfigPat
                 yield ConfigProblem((*path, option, index), unknown_name_message("computed trait", key, traits))
 
 
-def _unknown_external(
+def _unknown_external_ids(
     options: DestinationOptions, audiences: Sequence[str], path: ConfigPath
 ) -> Iterator[ConfigProblem]:
     """An id at the service behind a destination, of an audience that the config does not have."""
@@ -56,7 +55,7 @@ def _unknown_external(
             yield ConfigProblem((*path, "external_audience_ids", key), unknown_name_message("audience", key, audiences))
 
 
-def _unusable(
+def _unusable_names(
     options: DestinationOptions, traits: set[str], profile_fields: frozenset[str], path: ConfigPath
 ) -> Iterator[ConfigProblem]:
     """A name that is empty, or under which a membership would overwrite a field of the user's profile."""
@@ -71,7 +70,7 @@ def _unusable(
             yield ConfigProblem((*path, "rename", key), f"{message}. Choose another name")
 
 
-def _repeated(rename: Mapping[str, str], keys: set[str], path: ConfigPath) -> Iterator[ConfigProblem]:
+def _repeated_names(rename: Mapping[str, str], keys: set[str], path: ConfigPath) -> Iterator[ConfigProblem]:
     """A name that two properties would have: one of them would overwrite the other."""
     for key, name in rename.items():
         others = {other for other in keys | rename.keys() if rename.get(other, other) == name}

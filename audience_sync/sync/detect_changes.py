@@ -13,7 +13,7 @@ from audience_sync.sync.detect.names_from import detect_names_from
 from audience_sync.sync.detect.suppression_lists import KEY as SUPPRESSED
 from audience_sync.sync.diff.priority_groups import claims_changed, earlier_in_groups, grouped, processing_waves
 from audience_sync.sync.guard.holds import supersede_missing
-from audience_sync.sync.guard.messages import thawed
+from audience_sync.sync.guard.messages import freeze_ended_message
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.operations.move_key import move_keys
 from audience_sync.sync.operations.retire import retire
@@ -42,7 +42,7 @@ def detect_changes(context: RunContext, targets: Sequence[ResolvedAudience], bef
             return Detection.total([*before, undo(context, undone_run)])
     if not any(config.names_from for config in context.settings.audiences):
         _refuse_unknown(context, {target.key for target in targets})
-    thaws = RunFindings(warnings=tuple(thawed(freeze) for freeze in context.stored.ended_freezes))
+    thaws = RunFindings(warnings=tuple(freeze_ended_message(freeze) for freeze in context.stored.ended_freezes))
     moved = move_keys(context) if context.stored.moves else Detection()
     found = _detect_audiences(context, targets, [*before, Detection(findings=thaws), moved])
     if context.request.seeded_key is not None:

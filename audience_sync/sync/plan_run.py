@@ -31,7 +31,7 @@ from audience_sync.sync.deliver.subscriptions import (
 from audience_sync.sync.detect.aliases import with_aliases
 from audience_sync.sync.detect.suppression_lists import read_suppressed
 from audience_sync.sync.detect_changes import detect_changes
-from audience_sync.sync.guard.messages import frozen, retired
+from audience_sync.sync.guard.messages import freeze_text, retired_message
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, resolve_config
 from audience_sync.sync.operations.merge_users import carry_over
 from audience_sync.sync.operations.move_key import check_moves, with_moved_keys
@@ -81,15 +81,15 @@ def open_workspace(
 
     That entry fails without being read in the next one, so the repeats end.
     """
-    barred: list[ExcludedEntry] = []
+    excluded: list[ExcludedEntry] = []
     while True:
         with Workspace(dependencies.settings.memory_limit, dependencies.readable) as workspace:
             try:
                 plan = make_plan(
-                    replace(dependencies, sources=exclude_entries(dependencies.sources, barred)), workspace
+                    replace(dependencies, sources=exclude_entries(dependencies.sources, excluded)), workspace
                 )
             except WorkspaceBrokenError as error:
-                barred.append(error.entry)
+                excluded.append(error.entry)
                 continue
             yield workspace, plan
             return
@@ -227,7 +227,7 @@ def _refuse_retired(request: RunRequest, stored: StoredState) -> None:
     named = {*(selection.audiences or ()), *(selection.traits or ()), *request.exceptions.accepted}
     found = [key for key in sorted(named) if key in stored.properties and stored.properties[key].retired]
     if found:
-        raise RetiredError(retired(*found))
+        raise RetiredError(retired_message(*found))
 
 
 def _refuse_frozen(request: RunRequest, stored: StoredState) -> None:
@@ -241,7 +241,7 @@ def _refuse_frozen(request: RunRequest, stored: StoredState) -> None:
             wanted = {key}
         case _:
             return
-    found = [f"audience '{key}' is {frozen(stored.frozen[key])}" for key in sorted(wanted & stored.frozen.keys())]
+    found = [f"audience '{key}' is {freeze_text(stored.frozen[key])}" for key in sorted(wanted & stored.frozen.keys())]
     if found:
         raise FrozenError(f"{'; '.join(found)}. Nothing was changed or sent.")
 

@@ -10,7 +10,7 @@ from audience_sync.store.connection.lease import acquire
 from audience_sync.store.integrity.quick_check import refuse_damaged
 from audience_sync.store.maintenance.retention import apply_retention
 from audience_sync.sync.commit.commit import commit_run
-from audience_sync.sync.commit.run_record import record_result, recorded_if_it_fails, start_run
+from audience_sync.sync.commit.run_record import record_result, recording_failure, start_run
 from audience_sync.sync.deliver.dispatch import deliver_all
 from audience_sync.sync.deliver.pending import calls_by_destination, pending_deliveries
 from audience_sync.sync.plan_run import planned_run
@@ -29,14 +29,14 @@ def sync(
     """Carry out one run and return its report, which has the errors of single entries and destinations.
 
     ``review`` gets the plan before anything is written, and raises to refuse it. Raises RunInProgressError,
-    SlotsTakenError, StoreError and the errors of WRONG_USES.
+    SlotsClaimedError, StoreError and the errors of WRONG_USES.
     """
     started, now, settings = time.monotonic(), datetime.now(UTC), dependencies.settings
     refuse_damaged(dependencies.store)
     with acquire(dependencies.store) as lease:
         run = start_run(lease, request, now)
         with (
-            recorded_if_it_fails(lease, run, request, settings.secrets, started),
+            recording_failure(lease, run, request, settings.secrets, started),
             span("run", run=run, command=request.command),
             planned_run(dependencies, request, progress, now, run) as (workspace, plan),  # load, diff and guard
         ):

@@ -97,9 +97,9 @@ class Session:
 
     def reading(self) -> AbstractContextManager[Store]:
         """The store for a command that changes nothing."""
-        from audience_sync.project import store_to_read
+        from audience_sync.project import open_store_to_read
 
-        return store_to_read(self.store_settings().store)
+        return open_store_to_read(self.store_settings().store)
 
     @contextmanager
     def writing(self) -> Iterator[tuple[Store, StoreSettings]]:

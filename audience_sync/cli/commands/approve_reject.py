@@ -52,14 +52,14 @@ def reject(session: Session, run: int, keys: tuple[str, ...]) -> None:
     from datetime import UTC, datetime
 
     from audience_sync.model import HoldKind, RunId
-    from audience_sync.project import store_to_read
+    from audience_sync.project import open_store_to_read
     from audience_sync.store.audiences.holds import reject_holds
     from audience_sync.store.connection.lease import acquire
     from audience_sync.sync.guard.messages import changes
     from audience_sync.sync.guard.select_holds import select_holds
 
     url = session.settings_to_write().store
-    with store_to_read(url) as store, acquire(store) as lease, lease.transaction() as connection:
+    with open_store_to_read(url) as store, acquire(store) as lease, lease.transaction() as connection:
         holds = select_holds(connection, RunId(run), keys)
         reject_holds(connection, holds, datetime.now(UTC))
     names = {HoldKind.SUPPRESSED: "the lists of suppressed users", HoldKind.MAPPING: "the mapping of {}"}

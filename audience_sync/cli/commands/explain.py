@@ -24,11 +24,11 @@ def explain(session: Session, user: str, at: datetime | None) -> None:
     from audience_sync.history.explain.as_json import explanation_json
     from audience_sync.history.explain.explain import explain as explained
     from audience_sync.model import UserId
-    from audience_sync.project import store_to_read
+    from audience_sync.project import open_store_to_read
 
     settings = session.store_settings()
     companions = {name: kind.companions for name, kind in destination_types().items()}
-    with store_to_read(settings.store) as store:
+    with open_store_to_read(settings.store) as store:
         found = explained(store, UserId(user), at=at, memory_limit=settings.memory_limit, companions=companions)
     document = {**explanation_json(found), "at": at} if session.as_json else None
     session.answer(document, lambda screen: explanation_lines(found, screen, at=at))

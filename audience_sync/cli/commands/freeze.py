@@ -72,12 +72,12 @@ def _audience_id(connection: Connection, key: str) -> int:
     from audience_sync.errors import RetiredError, UnknownNameError
     from audience_sync.model import PropertyKind
     from audience_sync.store.audiences.properties import read_properties
-    from audience_sync.sync.guard.messages import retired
+    from audience_sync.sync.guard.messages import retired_message
     from audience_sync.text import not_found_message
 
     stored = read_properties(connection)
     if key in stored and stored[key].retired:
-        raise RetiredError(retired(key))
+        raise RetiredError(retired_message(key))
     ids = {each.key: each.id for each in stored.values() if each.kind is PropertyKind.AUDIENCE and not each.retired}
     if key not in ids:
         wrong = not_found_message("audience", [key], ids)

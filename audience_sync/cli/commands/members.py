@@ -26,12 +26,12 @@ from audience_sync.text import pluralize
 def members(session: Session, key: str, at: datetime | None) -> None:
     """List the members of an audience, as CSV (or JSON lines with --json)."""
     from audience_sync.history.members import CSV_LINE, JSON_LINE, members_of
-    from audience_sync.project import store_to_read
+    from audience_sync.project import open_store_to_read
 
     settings = session.store_settings()
     is_terminal, line = sys.stdout.isatty(), JSON_LINE if session.as_json else CSV_LINE
     count = 0
-    with store_to_read(settings.store) as store:
+    with open_store_to_read(settings.store) as store:
         parts = members_of(store, key, at=at, memory_limit=settings.memory_limit, line=line)
         first = next(parts, None)  # before the header, so that a wrong key is only an error
         if not is_terminal:

@@ -43,7 +43,7 @@ def plan(
     from audience_sync.cli.views.run_details import preview_details
     from audience_sync.cli.wiring.plan_file import refuse_other_file, write_plan
     from audience_sync.config.read.units import parse_rate
-    from audience_sync.project import opened_to_read, store_to_read
+    from audience_sync.project import open_store_to_read, open_to_read
     from audience_sync.sync.preview.plan import preview_run
     from audience_sync.sync.values.request import GuardExceptions, Selection, SendLimits, Sync
 
@@ -57,13 +57,13 @@ def plan(
     settings = session.settings()
     if out is not None:
         refuse_other_file(out, settings, session.config)
-    with opened_to_read(settings) as parts, RunProgress() as progress:
+    with open_to_read(settings) as parts, RunProgress() as progress:
         found = preview_run(parts, request, progress.watch)
     if out is not None:
         write_plan(out, found.saved.text())
 
     def lines(screen: Screen) -> list[str]:
-        with store_to_read(settings.store) as store, store.reading() as connection:
+        with open_store_to_read(settings.store) as store, store.reading() as connection:
             details = preview_details(connection, settings, found.findings, session.config_name)
         return plan_lines(found, details, screen, secrets=settings.secrets, saved_as=out)
 

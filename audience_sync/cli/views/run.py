@@ -27,7 +27,7 @@ from audience_sync.cli.views.headline import call_texts, held_things, moved_text
 from audience_sync.cli.views.history import member_notes
 from audience_sync.config.sections.base import USER_ID
 from audience_sync.model import ChangeCounts, HoldKind
-from audience_sync.sync.guard.messages import limit_then, without_subject
+from audience_sync.sync.guard.messages import stored_limit_text, without_subject
 from audience_sync.text import and_more, listed, pluralize, utc_time
 
 Row = Mapping[str, Any]
@@ -239,7 +239,7 @@ def _held(holds: Sequence[Row], run: Row, screen: Screen) -> list[str]:
     titles = {"suppressed": "the lists of suppressed users", "mapping": f"the mapping of {hold['key']}"}
     title = titles.get(hold["kind"], hold["key"])
     title = f"{len(holds)} computed traits" if several else title
-    limit = "" if several else limit_then(HoldKind(hold["kind"]), str(hold["reason"]))
+    limit = "" if several else stored_limit_text(HoldKind(hold["kind"]), str(hold["reason"]))
     pairs = [
         ("Change", _change(hold) if len({_change(each) for each in holds}) == 1 else ""),
         ("Reason", "" if limit else _reason(hold)),

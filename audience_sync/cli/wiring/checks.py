@@ -22,7 +22,7 @@ from audience_sync.destinations.http.egress import Egress, shown_proxy
 from audience_sync.destinations.http.statuses import name_destination
 from audience_sync.destinations.registry import destination_types
 from audience_sync.errors import AudienceSyncError, ConfigError, FieldError
-from audience_sync.project import open_source, store_to_read
+from audience_sync.project import open_source, open_store_to_read
 from audience_sync.schedule.entries import schedule_entries
 from audience_sync.schedule.times import find_due, first_after
 from audience_sync.store.audiences.properties import Property, read_properties
@@ -72,7 +72,7 @@ def _schedules(settings: Settings) -> Iterator[ProjectCheck]:
     if settings.general_schedule is None and all(each.schedule is None for each in settings.audiences):
         return
     found, now = schedule_entries(settings), datetime.now(UTC)
-    with store_to_read(settings.store) as store, store.reading() as connection:
+    with open_store_to_read(settings.store) as store, store.reading() as connection:
         last = last_slots(connection, [each.name for each in found], now)
     for each in found:
         coming = f"next {first_after(each.schedule, now):%Y-%m-%d %H:%M} UTC"

@@ -14,7 +14,7 @@ from audience_sync.cli.views.preview import forecast_table, limits_lines, sends_
 from audience_sync.cli.views.progress import RunProgress
 from audience_sync.cli.views.summary import DescribeRun
 from audience_sync.cli.wiring.run_command import execute_run
-from audience_sync.project import opened_to_read
+from audience_sync.project import open_to_read
 from audience_sync.sync.preview.plan import RunPreview, preview_run
 from audience_sync.sync.values.request import RunRequest, Seed
 from audience_sync.text import pluralize
@@ -80,7 +80,7 @@ def may_seed(session: Session, request: Seed) -> bool:
 
 
 def _preview(session: Session, request: RunRequest, *, count: bool = True) -> RunPreview:
-    with opened_to_read(session.settings()) as parts, RunProgress() as progress:
+    with open_to_read(session.settings()) as parts, RunProgress() as progress:
         return preview_run(parts, request, progress.watch, counts_sends=count)
 
 

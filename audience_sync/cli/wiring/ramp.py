@@ -16,8 +16,8 @@ from audience_sync.cli.views.wording import seed_wording
 from audience_sync.cli.wiring.run_command import execute_run, print_urgent
 from audience_sync.config.read.units import parse_share
 from audience_sync.model import AudienceStatus, RunStatus
-from audience_sync.project import store_to_read
-from audience_sync.sync.operations.ramp import RampStep, refused_of, why_to_stop
+from audience_sync.project import open_store_to_read
+from audience_sync.sync.operations.ramp import RampStep, refused_of, stop_reason
 from audience_sync.sync.values.report import Report
 from audience_sync.sync.values.request import Seed
 from audience_sync.text import form, join_names, pluralize, seconds_text
@@ -47,7 +47,7 @@ def run_ramp(session: Session, request: Seed, shares: Sequence[float], most_refu
         report = execute_run(session, replace(request, limits=limits), upgrade=upgrade, silent=True)
         with session.reading() as store, store.reading() as connection:
             refused = refused_of(connection, key)
-        steps.append(RampStep(share, report, why_to_stop(report, key, refused, most_refused)))
+        steps.append(RampStep(share, report, stop_reason(report, key, refused, most_refused)))
         if shown:
             write(step_lines(steps, key, shares, screen()))
         if steps[-1].stopped:
@@ -105,7 +105,7 @@ def _end_lines(
         return _completed_lines(step, key, screen)
     if _is_failed_or_held(report, key):
         settings = session.settings()
-        with store_to_read(settings.store) as store, store.reading() as connection:
+        with open_store_to_read(settings.store) as store, store.reading() as connection:
             details = read_details(connection, settings, report, session.config_name)
         if urgent:
             return urgent_lines(blocks(report, details, screen))

@@ -22,7 +22,7 @@ from audience_sync.cli.views.summary import DescribeRun, summary
 from audience_sync.cli.wiring.after_run import alert_on_failure, finish_run
 from audience_sync.config.models import Settings
 from audience_sync.model import RunStatus
-from audience_sync.project import opened_for_run
+from audience_sync.project import open_for_run
 from audience_sync.sync.run import PlanReview, sync
 from audience_sync.sync.values.report import Report
 from audience_sync.sync.values.request import Resync, Retry, RunRequest
@@ -45,7 +45,7 @@ def execute_run(
     """
     settings = session.settings()
     _refuse_unknown_destination(request, settings)
-    with alert_on_failure(settings), opened_for_run(settings, upgrade=upgrade) as (parts, is_new):
+    with alert_on_failure(settings), open_for_run(settings, upgrade=upgrade) as (parts, is_new):
         with RunProgress(quiet=session.quiet) as progress:
             report = replace(sync(parts, request, progress.watch, review=review), store_is_new=is_new)
         finish_run(settings, parts.store, request, report)

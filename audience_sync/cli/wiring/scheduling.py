@@ -30,7 +30,7 @@ from audience_sync.cli.wiring.metrics_server import MetricsServer
 from audience_sync.cli.wiring.run_command import print_urgent
 from audience_sync.config.models import Settings
 from audience_sync.errors import AudienceSyncError, ConfigError, summarize_error
-from audience_sync.project import opened_for_run, store_to_read
+from audience_sync.project import open_for_run, open_store_to_read
 from audience_sync.schedule.entries import schedule_entries
 from audience_sync.schedule.scheduler import ScheduledConfig, Scheduler
 from audience_sync.schedule.timer import Timer
@@ -49,7 +49,7 @@ STOPS_WITHIN = 6.0
 def list_schedules(session: Session) -> None:
     settings, now = session.settings(), datetime.now(UTC)
     found = schedule_entries(settings)
-    with store_to_read(settings.store) as store, store.reading() as connection:
+    with open_store_to_read(settings.store) as store, store.reading() as connection:
         last = last_slots(connection, [each.name for each in found], now)
     ran = {name: each for name, each in last.items() if each.run is not None}
     shown = [ShownSchedule(each, ran.get(each.name), now) for each in found]
@@ -85,7 +85,7 @@ def load_scheduled_config(session: Session, *, upgrade: bool = False) -> Schedul
 
     @contextmanager
     def opened() -> Iterator[RunDependencies]:
-        with opened_for_run(settings, upgrade=upgrade) as (parts, _):
+        with open_for_run(settings, upgrade=upgrade) as (parts, _):
             yield parts
 
     def run(dependencies: RunDependencies, request: RunRequest) -> Report:
@@ -164,7 +164,7 @@ def _reload(session: Session, scheduler: Scheduler, clock: Timer, port: MetricsS
 
 def _print_report(report: Report, settings: Settings, session: Session) -> None:
     """Print a run of the scheduler: one JSON document a line, or one line and what needs a person."""
-    with store_to_read(settings.store) as store, store.reading() as connection:
+    with open_store_to_read(settings.store) as store, store.reading() as connection:
         details = read_details(connection, settings, report, session.config_name)
     urgent = urgent_lines(blocks(report, details, PIPE))
     if session.as_json and (urgent or not session.quiet):

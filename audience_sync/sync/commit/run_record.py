@@ -46,7 +46,7 @@ def new_nonce() -> str:
 
 
 def start_run(lease: Lease, request: RunRequest, now: datetime) -> RunId:
-    """Write the run's row and claim its scheduled times. Raises SlotsTakenError if another run has served them."""
+    """Write the run's row and claim its scheduled times. Raises SlotsClaimedError if another run has served them."""
     nonce = new_nonce()
 
     def write(connection: Connection) -> RunId:
@@ -59,7 +59,7 @@ def start_run(lease: Lease, request: RunRequest, now: datetime) -> RunId:
 
 
 @contextmanager
-def recorded_if_it_fails(
+def recording_failure(
     lease: Lease, run: RunId, request: RunRequest, secrets: Sequence[str], started: float
 ) -> Iterator[None]:
     """Write the end of a run that an error ends. ``started``: the monotonic time in seconds.
@@ -94,11 +94,11 @@ def record_failure(lease: Lease, run: RunId, seconds: float, error: BaseExceptio
     """Write the end of a run that an error or an interruption has ended; the answered calls are counted."""
     is_interrupted = isinstance(error, KeyboardInterrupt)
     status = RunStatus.INTERRUPTED if is_interrupted else RunStatus.FAILED
-    message = _message(error, secrets)
+    message = _failure_message(error, secrets)
 
     def write(connection: Connection) -> bool:
         if not _has_ended(connection, run):
-            _finish(connection, run, status, seconds, message)
+            _write_end(connection, run, status, seconds, message)
             count_answers(connection, run)
             if not is_interrupted:  # the scheduled times of an interrupted run stay due
                 schedule_slots.end_slots(connection, run)
@@ -107,7 +107,7 @@ def record_failure(lease: Lease, run: RunId, seconds: float, error: BaseExceptio
     lease.transact(write)
 
 
-def _message(error: BaseException, secrets: Sequence[str]) -> str:
+def _failure_message(error: BaseException, secrets: Sequence[str]) -> str:
     mask = partial(mask_secrets, secrets=secrets)
     if isinstance(error, AudienceSyncError):
         return mask(str(error))
@@ -175,9 +175,11 @@ def _run_with_nonce(connection: Connection, nonce: str) -> RunId | None:
 
 def _end_run(connection: Connection, report: Report, destination_ids: Mapping[str, int]) -> None:
     replace_deliveries(
-        connection, report.run, [_row(report.run, destination_ids[each.name], each) for each in report.destinations]
+        connection,
+        report.run,
+        [_delivery_row(report.run, destination_ids[each.name], each) for each in report.destinations],
     )
-    _finish(connection, report.run, report.status, report.seconds, report.error)
+    _write_end(connection, report.run, report.status, report.seconds, report.error)
 
 
 def is_committed(connection: Connection, run: RunId) -> bool:
@@ -189,12 +191,12 @@ def _has_ended(connection: Connection, run: RunId) -> bool | None:
     return connection.execute(select(runs.c.finished_at).where(runs.c.id == run)).scalar() is not None or None
 
 
-def _finish(connection: Connection, run: RunId, status: RunStatus, seconds: float, error: str | None) -> None:
+def _write_end(connection: Connection, run: RunId, status: RunStatus, seconds: float, error: str | None) -> None:
     values = {"status": status.value, "finished_at": datetime.now(UTC), "seconds": round(seconds, 3)}
     connection.execute(update(runs).where(runs.c.id == run).values(**values, error=error))
 
 
-def _row(run: RunId, destination: int, each: DestinationReport) -> dict[str, object]:
+def _delivery_row(run: RunId, destination: int, each: DestinationReport) -> dict[str, object]:
     return {
         "run_id": run,
         "destination_id": destination,

@@ -24,7 +24,7 @@ from audience_sync.sync.guard.holds import (
     release,
 )
 from audience_sync.sync.guard.limits import audience_reason, reasons_together, removes_everyone
-from audience_sync.sync.guard.messages import frozen
+from audience_sync.sync.guard.messages import freeze_text
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.load.resolve_ids import ignore_renamed_users
 from audience_sync.sync.load.snapshot import failure_message, load_snapshot, loaded_from, read_invalid_rows, scanning
@@ -103,7 +103,7 @@ def detect_audience(
 def skipped_audience(context: RunContext, target: ResolvedAudience) -> Detection | None:
     """The result of an audience that is frozen or waits for its seed; None if it is to be loaded."""
     if target.key in context.stored.frozen:
-        return not_loaded(context, target, AudienceStatus.FROZEN, frozen(context.stored.frozen[target.key]))
+        return not_loaded(context, target, AudienceStatus.FROZEN, freeze_text(context.stored.frozen[target.key]))
     is_manual = target.config.initial is InitialSync.MANUAL and target.stored is None
     if is_manual and target.key != context.request.seeded_key:
         return not_loaded(context, target, AudienceStatus.WAITING, f"waiting for `audience-sync seed {target.key}`")

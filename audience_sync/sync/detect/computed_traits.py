@@ -20,7 +20,7 @@ from audience_sync.sync.guard.holds import (
     compare_with_hold,
     guard_difference,
     release,
-    repeats,
+    repeated_changes_reason,
     supersede_missing,
 )
 from audience_sync.sync.guard.limits import trait_reason, traits_reason
@@ -251,7 +251,11 @@ def _reasons_undone(context: RunContext, compared: Sequence[ComparedDifference])
         runs = each.undone_runs if each.last else None
         if runs is not None and not each.is_approved(context.request.exceptions):
             repeated.setdefault(runs, []).append(each.difference)
-    return {each.key: (repeats(group, *runs), len(group) > 1) for runs, group in repeated.items() for each in group}
+    return {
+        each.key: (repeated_changes_reason(group, *runs), len(group) > 1)
+        for runs, group in repeated.items()
+        for each in group
+    }
 
 
 def _is_counted(chain: Chain) -> bool:

@@ -43,7 +43,7 @@ def diff_members(
     The id of an invalid row is NULL, which matches no user. ``erased``: an SQL condition on ``user_id``, true for users
     who never enter again. ``rereadable``: whether the query may be run twice.
     """
-    old = _with(f"select user_id from ({current_rows_query(chain)})" if chain.files else None, held_out)
+    old = _union_all(f"select user_id from ({current_rows_query(chain)})" if chain.files else None, held_out)
     if old and rereadable and chain.user_count >= MANY_USERS:
         snapshot, old = drop_unchanged_buckets(workspace, snapshot, old, ("user_id",), chain.user_count)
     raw = _full_join(workspace, snapshot, old, ("user_id",))
@@ -51,7 +51,7 @@ def diff_members(
     table = workspace.name("members")
     distinct = _distinct(workspace, raw, "user_id")
     kind = "table" if distinct or erased != NEVER else "view"
-    workspace.run(f"create {kind} {table} as select {distinct} user_id, present from {raw} where {_usable(erased)}")
+    workspace.run(f"create {kind} {table} as select {distinct} user_id, present from {raw} where {_valid_rows(erased)}")
     entered, left = workspace.one(
         f"select count(*) filter (where present), count(*) filter (where not present) from {table}"
     )
@@ -72,7 +72,7 @@ def diff_several(
     query with the same columns.
     """
     by, users = ("place", "user_id"), sum(chain.user_count for chain in chains)
-    old = _with(members_query(chains) if any(chain.files for chain in chains) else None, held_out)
+    old = _union_all(members_query(chains) if any(chain.files for chain in chains) else None, held_out)
     if old and users >= MANY_USERS:
         snapshot, old = drop_unchanged_buckets(workspace, snapshot, old, by, users)
     raw, table = _full_join(workspace, snapshot, old, by), workspace.name("members")
@@ -80,7 +80,7 @@ def diff_several(
     # In a sorted table the part of one audience is found without reading the others.
     workspace.run(
         f"create table {table} as select {_distinct(workspace, raw, 'place, user_id')} place, user_id, present "
-        f"from {raw} where {_usable(erased)} order by place"
+        f"from {raw} where {_valid_rows(erased)} order by place"
     )
     workspace.run(f"drop table {raw}")
     counts = workspace.all(
@@ -89,16 +89,16 @@ def diff_several(
     )
     found = {place: (entered, left) for place, entered, left in counts}
     return [
-        MembersDiff(_part(workspace, table, place), *found.get(place, (0, 0)), invalid.get(place, 0))
+        MembersDiff(_members_of(workspace, table, place), *found.get(place, (0, 0)), invalid.get(place, 0))
         for place in range(len(chains))
     ]
 
 
-def _with(stored: str | None, held_out: str | None) -> str | None:
+def _union_all(stored: str | None, held_out: str | None) -> str | None:
     return " union all ".join(filter(None, (stored, held_out))) or None
 
 
-def _part(workspace: Workspace, table: str, place: int) -> TableName:
+def _members_of(workspace: Workspace, table: str, place: int) -> TableName:
     return workspace.view("members", f"select user_id, present from {table} where place = {place}")
 
 
@@ -127,7 +127,7 @@ def _distinct(workspace: Workspace, raw: str, columns: str) -> str:
     return "" if rows == hashes else "distinct"
 
 
-def _usable(erased: Condition) -> str:
+def _valid_rows(erased: Condition) -> str:
     return f"user_id is not null and not (present and {erased})"
 
 
@@ -142,7 +142,7 @@ def drop_unchanged_buckets(workspace: Workspace, new: str, old: str, by: Sequenc
     # DuckDB puts the hashes of two columns together by exclusive or: only hashed again they can't cancel each other.
     hashed = f"hash(hash({', '.join(by)}))"
     bucket = f"({hashed} >> {64 - bits})::uinteger"
-    sides = [_counted(workspace, query, hashed, bits) for query in (new, old)]
+    sides = [_count_buckets(workspace, query, hashed, bits) for query in (new, old)]
     differing = workspace.name("differing")
     workspace.run(
         f"create table {differing} as select bucket from {sides[0]} n full join {sides[1]} o using (bucket) "
@@ -154,7 +154,7 @@ def drop_unchanged_buckets(workspace: Workspace, new: str, old: str, by: Sequenc
     return f"select * from ({new}) {kept}", f"select * from ({old}) {kept}"
 
 
-def _counted(workspace: Workspace, query: str, hashed: str, bits: int) -> TableName:
+def _count_buckets(workspace: Workspace, query: str, hashed: str, bits: int) -> TableName:
     return workspace.table(
         "buckets",
         f"select (hashed >> {64 - bits})::uinteger as bucket, count(*) as users, bit_xor(hashed) as hashes "

@@ -24,7 +24,7 @@ from audience_sync.sync.values.run_context import RunContext
 from audience_sync.workspace import Workspace
 
 #: Users sampled for a hold: this many who would enter, and this many who would leave.
-SAMPLED = 100
+SAMPLE_USERS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +97,8 @@ def compare_with_hold(context: RunContext, difference: Difference) -> ComparedDi
 
 def _is_same(workspace: Workspace, hold: Hold, sample: Sample, difference: Difference) -> bool:
     if hold.undone_run is not None:  # the snapshot may have other changes, too
-        return _others(workspace, difference.changed or difference.users, sample) <= difference.tolerance
-    others = _others(workspace, difference.users, sample)
+        return _share_of_others(workspace, difference.changed or difference.users, sample) <= difference.tolerance
+    others = _share_of_others(workspace, difference.users, sample)
     return same_difference(hold.counts, difference.counts, others=others, tolerance=difference.tolerance)
 
 
@@ -120,7 +120,7 @@ def decide(
     if compared.is_approved(exceptions):
         return Verdict(held=None, holds=_ended(waiting, HoldStatus.APPROVED))
     if undone is not None and not repeated:
-        reason = repeats([difference], *undone)
+        reason = repeated_changes_reason([difference], *undone)
     if reason is None:
         within = "The new snapshot is within the limits"
         return Verdict(held=None, holds=_superseded(waiting, run, within) if waiting else Detection())
@@ -162,7 +162,7 @@ def guard_difference(
 def hold_undone(context: RunContext, difference: Difference, undone_run: RunId) -> ChangeSet:
     """Hold the changes of an undone run, as long as a snapshot would repeat them."""
     waiting = waiting_hold(context, (difference.kind, difference.key))
-    new = _new_hold(difference, repeats([difference], undone_run, context.recorded_run), undone_run)
+    new = _new_hold(difference, repeated_changes_reason([difference], undone_run, context.recorded_run), undone_run)
     new = replace(new, sample=_sample(context.workspace, difference.users))
     return _ended(waiting, HoldStatus.SUPERSEDED).changes + ChangeSet(new_holds=(new,))
 
@@ -235,7 +235,7 @@ def _message(hold: Hold | NewHold, run: RunId | None, reason: str, before: str) 
     return " ".join(part for part in (f"{reason}.", nothing_done(hold.kind), before, commands) if part)
 
 
-def repeats(differences: Sequence[Difference], undone_run: RunId, by: RunId | None) -> str:
+def repeated_changes_reason(differences: Sequence[Difference], undone_run: RunId, by: RunId | None) -> str:
     """The reason to hold undone changes; one for several traits."""
     what = is_held(differences[0].kind, *(each.key for each in differences))
     undoing = f"run {by} undid" if by else "would be undone"
@@ -244,12 +244,12 @@ def repeats(differences: Sequence[Difference], undone_run: RunId, by: RunId | No
 
 def _sample(workspace: Workspace, users: str) -> Sample:
     """A sample that represents all users, since it is chosen by hash."""
-    query = f"select present, arg_min(user_id, hash(user_id), {SAMPLED}) from ({users}) group by present"
+    query = f"select present, arg_min(user_id, hash(user_id), {SAMPLE_USERS}) from ({users}) group by present"
     found = dict(workspace.all(query))
     return Sample(tuple(sorted(found.get(True, ()))), tuple(sorted(found.get(False, ()))))
 
 
-def _others(workspace: Workspace, users: str, sample: Sample) -> float:
+def _share_of_others(workspace: Workspace, users: str, sample: Sample) -> float:
     """The share of sampled users (0 to 1) whom the difference doesn't change in the same way."""
     sampled = len(sample.entered) + len(sample.left)
     still = workspace.one(

@@ -48,7 +48,7 @@ def limit_text(kind: HoldKind, limit: object, *, removed: bool) -> str:
     return f"{limit} {way}"
 
 
-def limit_then(kind: HoldKind, reason: str) -> str:
+def stored_limit_text(kind: HoldKind, reason: str) -> str:
     """The limit that applied when a single audience or trait was held, from its stored reason; empty without one."""
     found = _LIMIT.search(reason)
     return limit_text(kind, found["limit"], removed=found["way"] == "removes") if found else ""
@@ -100,7 +100,7 @@ def decision_commands(hold: Hold | NewHold, run: RunId) -> str:
     )
 
 
-def retired(*keys: str) -> str:
+def retired_message(*keys: str) -> str:
     """The message that retired keys can't be used again, and what to do in the config."""
     named = ", ".join(f"'{key}'" for key in keys)
     fact = f"the key {named} is retired" if len(keys) == 1 else f"the keys {named} are retired"
@@ -108,15 +108,15 @@ def retired(*keys: str) -> str:
     return f"{fact} and can't be used again. Nothing was changed or sent.\n  {remedy}"
 
 
-def frozen(freeze: Freeze) -> str:
-    """The message that an audience is frozen: since and until when, why, and the command that ends it."""
+def freeze_text(freeze: Freeze) -> str:
+    """``frozen since ...``: since and until when, why, and the command that ends it."""
     until = f" until {freeze.until:%Y-%m-%d %H:%M:%S} UTC" if freeze.until else ""
     reason = f" ({freeze.reason})" if freeze.reason else ""
     since = f"frozen since {freeze.frozen_at:%Y-%m-%d %H:%M:%S} UTC{until}{reason}"
     return f"{since}. To sync it again: audience-sync unfreeze {freeze.key}"
 
 
-def thawed(freeze: Freeze) -> str:
+def freeze_ended_message(freeze: Freeze) -> str:
     """The message that a freeze has ended."""
     ended = f"{freeze.until:%Y-%m-%d %H:%M:%S} UTC"
     return f"audience '{freeze.key}': the freeze ended at {ended}; the audience is synced again."

@@ -10,7 +10,7 @@ from audience_sync.errors import RetiredError, UnknownNameError
 from audience_sync.model import HoldStatus, RunId
 from audience_sync.store.audiences.holds import Hold, HoldKey, latest_holds, read_holds_of
 from audience_sync.store.audiences.properties import read_properties
-from audience_sync.sync.guard.messages import retired
+from audience_sync.sync.guard.messages import retired_message
 
 
 def select_holds(connection: Connection, run: RunId, keys: Collection[str]) -> list[Hold]:
@@ -33,7 +33,7 @@ def select_holds(connection: Connection, run: RunId, keys: Collection[str]) -> l
     if not waiting or (keys and len(waiting) < len(meant)):
         closed = [hold.key for hold in meant if (known := properties.get(hold.key)) and known.retired]
         if closed:
-            raise RetiredError(retired(*closed))
+            raise RetiredError(retired_message(*closed))
         fates = "; ".join(f"{hold.key} was {_fate(hold, last)}" for hold in meant if not hold.needs_decision)
         raise UnknownNameError(f"{fates}. Nothing was done.{_waiting(last.values())}")
     return waiting

@@ -15,7 +15,7 @@ from audience_sync.sql import quote_literal
 from audience_sync.store.audiences.properties import Property
 from audience_sync.store.snapshots.chain import BASE, Chain, current_rows_query, write_snapshot_file
 from audience_sync.sync.guard.holds import supersede
-from audience_sync.sync.guard.messages import frozen
+from audience_sync.sync.guard.messages import freeze_text
 from audience_sync.sync.values.change_set import ChainChange, ChangeSet, PropertyChange
 from audience_sync.sync.values.findings import AudienceResult, Detection, RunFindings
 from audience_sync.sync.values.run_context import RunContext
@@ -63,7 +63,7 @@ def _refusal(stored: StoredState, old: str, new: str, seeding: frozenset[str]) -
     if new in stored.properties:
         return f"{move}: the key '{new}' is there already. A key can only be moved to a new one"
     if old in stored.frozen:
-        return f"{move}: audience '{old}' is {frozen(stored.frozen[old])}"
+        return f"{move}: audience '{old}' is {freeze_text(stored.frozen[old])}"
     if old in seeding:
         return f"{move}: audience '{old}' is being seeded by hand. Finish that first: audience-sync seed {old}"
     return None

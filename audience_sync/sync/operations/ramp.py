@@ -33,7 +33,7 @@ def refused_of(connection: Connection, key: str) -> dict[str, int]:
     return {row.name: row.users for row in connection.execute(query)}
 
 
-def why_to_stop(report: Report, key: str, refused: dict[str, int], most_refused: float) -> str | None:
+def stop_reason(report: Report, key: str, refused: dict[str, int], most_refused: float) -> str | None:
     """The reason to stop; None to continue. ``most_refused``: a share (0 to 1) of the members that were reached."""
     audience = next((each for each in report.audiences if each.key == key), None)
     if audience is None or audience.status in (AudienceStatus.FAILED, AudienceStatus.HELD):

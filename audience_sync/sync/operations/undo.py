@@ -29,7 +29,7 @@ from audience_sync.sync.diff.members import MembersDiff
 from audience_sync.sync.diff.snapshot_files import members_change, traits_change
 from audience_sync.sync.diff.traits import diff_traits
 from audience_sync.sync.guard.holds import Difference, hold_undone
-from audience_sync.sync.guard.messages import frozen
+from audience_sync.sync.guard.messages import freeze_text
 from audience_sync.sync.values.change_set import ChangeSet, PropertyChange, SourceState
 from audience_sync.sync.values.findings import AudienceResult, Detection, RunFindings, SkippedUser, TraitsResult
 from audience_sync.sync.values.run_context import RunContext
@@ -94,7 +94,7 @@ def undo(context: RunContext, run: RunId) -> Detection:
 
 
 def _refuse_frozen(context: RunContext, run: RunId, keys: Sequence[str]) -> None:
-    found = [f"audience '{key}' is {frozen(freeze)}" for key in keys if (freeze := context.stored.frozen.get(key))]
+    found = [f"audience '{key}' is {freeze_text(freeze)}" for key in keys if (freeze := context.stored.frozen.get(key))]
     if found:
         raise FrozenError(f"Run {run} changed what is frozen: {'; '.join(found)}. Nothing was changed or sent.")
 
@@ -200,9 +200,9 @@ def _changes_of_run(context: RunContext, run: RunId) -> list[RevertibleChange]:
     """The run's changes, one value a property. Raises UnknownNameError and HistoryPrunedError."""
     with context.reader.reading() as connection:
         _refuse_run(connection, run)
-        touched = _touched(connection, run, list(context.stored.properties.values()))
+        touched = _changed_properties(connection, run, list(context.stored.properties.values()))
         log = _log(connection, context.workspace, run, touched)
-    return [_change(context, run, log, each) for each in touched]
+    return [_revertible_change(context, run, log, each) for each in touched]
 
 
 def _refuse_run(connection: Connection, run: RunId) -> None:
@@ -219,7 +219,7 @@ def _refuse_run(connection: Connection, run: RunId) -> None:
         raise UnknownNameError(f"Run {run} {unfinished}: there is nothing to undo.")
 
 
-def _touched(connection: Connection, run: RunId, known: Sequence[Property]) -> list[Property]:
+def _changed_properties(connection: Connection, run: RunId, known: Sequence[Property]) -> list[Property]:
     changed = set(connection.execute(select(changes.c.property_id).where(changes.c.run_id == run).distinct()).scalars())
     mine = [each for each in known if each.created_run == run or each.id in changed]
     return [each for each in mine if each.key != ALIAS_KEY]
@@ -236,12 +236,12 @@ def _batches(connection: Connection, query: Any) -> Iterator[Sequence[Sequence[A
     yield from connection.execution_options(yield_per=10_000).execute(query).partitions()
 
 
-def _change(context: RunContext, run: RunId, log: str, each: Property) -> RevertibleChange:
+def _revertible_change(context: RunContext, run: RunId, log: str, each: Property) -> RevertibleChange:
     workspace = context.workspace
     mine = f"from {log} where key = {quote_literal(each.key)}"
     made = f"select user_id, value, before {mine} and run_id = {run}"
     if each.created_run == run:
-        made = f"{made} union all {_created(context.reader.chain(each.chain_id), each.key, run, mine)}"
+        made = f"{made} union all {_values_since_creation(context.reader.chain(each.chain_id), each.key, run, mine)}"
     later = f"select user_id, max(run_id) as newer {mine} and run_id > {run} group by user_id"
     table = workspace.table("changed", f"select * from ({made}) left join ({later}) using (user_id)")
     unknown = workspace.one(f"select count(*) from {table} where before is null and newer is null")[0]
@@ -258,7 +258,7 @@ def _change(context: RunContext, run: RunId, log: str, each: Property) -> Revert
     return RevertibleChange(each, table, unknown)
 
 
-def _created(chain: Chain, key: str, run: RunId, mine: str) -> str:
+def _values_since_creation(chain: Chain, key: str, run: RunId, mine: str) -> str:
     """Users who had the property since its creation.
 
     They have it and were never changed, or their first change since has a value before. Users who had it under an

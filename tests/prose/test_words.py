@@ -63,3 +63,13 @@ def test_a_module_opens_with_what_it_does() -> None:
         if text.opens and "?" in text.text.splitlines()[0]
     ]
     assert not questions, "\n".join(questions)
+
+
+def test_no_docstring_has_half_a_surrogate_pair() -> None:
+    """From Python 3.13 on a module with such a docstring can't be imported."""
+    found = [
+        f"{text.path.relative_to(ROOT)}:{text.line}"
+        for text in texts()
+        if text.scope == DOCSTRING and re.search("[\ud800-\udfff]", text.text)
+    ]
+    assert not found, "\n".join(found)

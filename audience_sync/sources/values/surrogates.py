@@ -1,4 +1,4 @@
-"""Replace halves of surrogate pairs in JSON by a placeholder: DuckDB refuses a whole file for one of them.
+r"""Replace halves of surrogate pairs in JSON by a placeholder: DuckDB refuses a whole file for one of them.
 
 ``"\ud83d\ude00"`` is one character, ``"\ud83d"`` is half of one. Only a value with the placeholder is invalid then.
 """

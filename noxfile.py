@@ -119,7 +119,7 @@ def receivers(session: nox.Session) -> None:
 
 @nox.session
 def benchmark(session: nox.Session) -> None:
-    """Run the benchmarks with 10,000 users and one round, or as the arguments require."""
+    """Run the benchmarks with small sizes and one round, or as the arguments require."""
     run(session, "python", "benchmarks/run.py", *(session.posargs or ("--quick",)))
 
 

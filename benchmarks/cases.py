@@ -1,43 +1,64 @@
-"""What is measured? A base case at each size, and one variation of it at a time."""
+"""List what is measured. A case is measured alone: its contenders, side by side, at each of its steps."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-#: ``rewritten``: the file is another one with the same content, so that it has to be read to know.
+#: Steps of a sync. ``rewritten``: a file with the same content and a new time, which has to be read.
 STEPS = ("first", "unchanged", "rewritten", "1%")
 
 
-@dataclass(frozen=True)
-class Case:
-    """``kind`` is one of ``data.KINDS``; ``steps`` of ours, the others do without ``rewritten``.
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Users or members of the cases."""
 
-    ``options``: further options of our destination, as the inside of a YAML mapping.
+    most: int = 50_000_000
+    members: int = 10_000_000
+    users: int = 1_000_000
+    medium: int = 100_000
+    small: int = 10_000
+    tiny: int = 5_000
+    runs: int = 10_000
+
+
+FULL = Sizes()
+#: Everything within five minutes.
+QUICK = Sizes(most=200_000, members=100_000, users=20_000, medium=10_000, small=5_000, tiny=5_000, runs=1_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """``kind``: one of ``data.KINDS`` for syncs, or what ``players.py`` measures in another way.
+
+    ``options``: further options of our destination, as the inside of a YAML mapping. ``memory_limit``: that of our
+    config. An ``optional`` case is measured only if it is named.
     """
 
     name: str
     users: int
     kind: str = "shop"
-    ids: str = "uuid"
     format: str = "csv"
     store: str = "sqlite"
     members_table: bool = True
+    memory_limit: str = "768MB"
     delay_ms: int = 0
     destination: bool = True
     options: str = ""
     contenders: tuple[str, ...] = ("ours",)
-    steps: tuple[str, ...] = STEPS
+    steps: tuple[str, ...] = ("first", "1%")
+    optional: bool = False
     max_rounds: int = 99
 
     def data(self, work: Path) -> Path:
-        """The folder of its data, generated when it is asked for first."""
-        folder = work / "data" / f"{self.kind}-{self.users}-{self.ids}"
+        """The folder of its data, made by whoever needs it first."""
+        folder = work / "data" / f"{self.kind}-{self.users}"
         if not (folder / "expected.json").exists():
             formats = "csv,parquet" if self.kind in ("shop", "people") else "parquet"
-            options = ["--kind", self.kind, "--users", str(self.users), "--ids", self.ids, "--formats", formats]
+            options = ["--kind", self.kind, "--users", str(self.users), "--formats", formats]
             script = Path(__file__).with_name("data.py")
             subprocess.run([sys.executable, str(script), str(folder), *options], check=True)
         return folder
@@ -50,64 +71,83 @@ def size_name(users: int) -> str:
     return str(users)
 
 
-def all_cases(sizes: tuple[int, ...]) -> list[Case]:
-    cases = [_base(users) for users in sizes]
-    return cases + _small() + _variations(max(sizes)) + _delivery(max(sizes)) + _members(max(sizes)) + _many(max(sizes))
+def all_cases(sizes: Sizes) -> list[Case]:
+    """In the order in which they are measured."""
+    return [*_syncs(sizes), *_delivery(sizes), *_members(sizes), *_memory(sizes), *_others(sizes)]
 
 
-def _base(users: int) -> Case:
-    contenders = ["ours", "cron", "cron-default"]
-    if users <= 100_000:
-        contenders += ["dlt", "drt-batches"]
-    if users <= 10_000:
-        contenders += ["drt"]
-    return Case(f"base-{size_name(users)}", users, contenders=(*contenders, "duckdb"))
-
-
-def _small() -> list[Case]:
-    return [Case("base-5k", 5_000, contenders=("ours", "cron"), steps=("first", "unchanged"))]
-
-
-def _variations(users: int) -> list[Case]:
-    base = Case("", users)
-    size = size_name(users)
+def _syncs(sizes: Sizes) -> list[Case]:
+    """Whole runs of a shop: two audiences, two traits, one destination."""
+    all_steps = ("first", "unchanged", "1%")
+    cron = ("ours", "cron", "cron-tuned", "cron-default", "limit")
     return [
-        replace(base, name=f"parquet-{size}", format="parquet"),
-        replace(base, name=f"short-ids-{size}", ids="short"),
-        replace(base, name=f"no-members-table-{size}", members_table=False),
-        replace(base, name=f"postgresql-{size}", store="postgresql"),
-        replace(base, name=f"postgresql-no-members-table-{size}", store="postgresql", members_table=False),
-        replace(base, name=f"20ms-{size}", delay_ms=20),
-        replace(base, name=f"50ms-{size}", delay_ms=50),
+        Case(name="csv", users=sizes.users, contenders=cron, steps=all_steps),
+        Case(name="parquet", users=sizes.users, format="parquet", contenders=("ours", "limit"), steps=all_steps),
+        Case(name="csv-medium", users=sizes.medium, contenders=("ours", "cron", "dlt", "drt"), steps=all_steps),
+        Case(name="csv-small", users=sizes.small, contenders=("ours", "cron", "dlt", "drt"), steps=all_steps),
+        Case(name="csv-tiny", users=sizes.tiny, contenders=("ours", "cron"), steps=all_steps),
     ]
 
 
-def _delivery(users: int) -> list[Case]:
-    """Delivery alone: ours as it says itself, its CPU that of a first run less that of one without a destination."""
-    size = size_name(users)
-    few = min(users, 100_000)
-    delivery = Case(f"delivery-{size}", users, contenders=("ours", "segment"), steps=("first",))
+def _delivery(sizes: Sizes) -> list[Case]:
+    """Delivery alone, as both report it. Our CPU is that of a first run less that of one without a destination."""
+    alone, segment = ("first",), ("ours", "segment", "segment-tuned")
     return [
-        delivery,
-        replace(delivery, name=f"no-destination-{size}", destination=False, contenders=("ours",)),
-        replace(delivery, name=f"delivery-{size_name(few)}-50ms", users=few, delay_ms=50),
+        Case(name="delivery", users=sizes.users, contenders=segment, steps=alone),
+        Case(name="no-destination", users=sizes.users, destination=False, steps=alone),
+        Case(name="delivery-50ms", users=sizes.medium, delay_ms=50, contenders=segment, steps=alone),
     ]
 
 
-def _members(users: int) -> list[Case]:
-    """Diff and commit: one audience of so many members as Parquet, and nowhere to send it."""
-    cases = []
-    for members in (users, users * 10):
-        for store in ("sqlite", "postgresql"):
-            for table in (False, True):
-                name = f"members-{size_name(members)}-{store}{'-table' if table else ''}"
-                case = Case(name, members, "members", format="parquet", store=store, members_table=table)
-                rounds = 99 if members < 10_000_000 else 2
-                cases.append(replace(case, destination=False, contenders=("ours", "duckdb"), max_rounds=rounds))
-    return cases
+def _members(sizes: Sizes) -> list[Case]:
+    """Diff and commit: one audience as Parquet, or 200 with a tenth of the users each, and no destination."""
+    cases = [
+        Case(
+            name=f"{prefix}-{store}{'-table' if table else ''}",
+            users=users,
+            kind="members",
+            format="parquet",
+            store=store,
+            members_table=table,
+            destination=False,
+            contenders=("ours", "limit"),
+        )
+        for prefix, users in (("members", sizes.users), ("large", sizes.members))
+        for store in ("sqlite", "postgresql")
+        for table in (False, True)
+    ]
+    many = Case(
+        name="many",
+        users=sizes.users,
+        kind="many",
+        format="parquet",
+        members_table=False,
+        destination=False,
+        contenders=("ours", "limit"),
+    )
+    return [*cases, many]
 
 
-def _many(users: int) -> list[Case]:
-    """200 audiences from one source, each with a tenth of the users; as rows twenty times the users."""
-    case = Case(f"200-audiences-{size_name(users)}", users, "many", format="parquet", members_table=False)
-    return [replace(case, destination=False, contenders=("ours", "duckdb"), max_rounds=2)]
+def _memory(sizes: Sizes) -> list[Case]:
+    large: dict[str, Any] = {"kind": "members", "format": "parquet", "destination": False, "max_rounds": 1}
+    return [
+        Case(name="large-512mb", users=sizes.members, memory_limit="512MB", **large),
+        Case(name="calls-512mb", users=sizes.users, memory_limit="512MB", max_rounds=1),
+        Case(name="huge", users=sizes.most, optional=True, **large),
+        Case(name="huge-512mb", users=sizes.most, memory_limit="512MB", optional=True, **large),
+    ]
+
+
+def _others(sizes: Sizes) -> list[Case]:
+    return [
+        Case(name="listings", users=sizes.members, kind="listings", contenders=("ours", "copy"), steps=("now", "past")),
+        Case(
+            name="start-up",
+            users=sizes.runs,
+            kind="start-up",
+            steps=("empty Python", "--help", "history"),
+            max_rounds=1,
+        ),
+        Case(name="install", users=0, kind="install", contenders=("ours", "drt"), steps=("install",), max_rounds=1),
+        Case(name="warehouse", users=sizes.members, kind="warehouse", steps=("first", "0.1%")),
+    ]

@@ -1,4 +1,4 @@
-"""How much does the receiver take? Bodies that are ready, over a few connections, nothing else done.
+"""Measure how much the receiver accepts: bodies that are ready, over a few connections, and nothing else.
 
 What it finds for single calls is the loader's limit as much as the receiver's: both are at least this fast.
 """

@@ -23,11 +23,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.cases import STEPS, Case
-from benchmarks.environments import CACHE, python_of
+from benchmarks.environments import CACHE, python_of, write_bytecode
 from benchmarks.measure import Measured, Summary
+from benchmarks.page import markdown, replace_between
 from benchmarks.rounds import NOTHING, Bench, place_of, run_step
 from benchmarks.servers import Receiver, postgresql, receiver
-from benchmarks.table import markdown, replace_between
 
 HEADS = ("step", "wall s, old", "new", "ratio", "CPU s, old", "new", "ratio", "peak MB, old", "new")
 NAMES = "traits: [score, city, email], rename: {score: total_score}, on_null: skip"
@@ -55,7 +55,7 @@ def compare(
             places = [after.enter_context(place_of("ours", case, to.url, bench)) for case, bench in both]
             for step in cases[0].steps:
                 for which in (0, 1) if number % 2 == 0 else (1, 0):
-                    run = run_step("ours", places[which], step, to, expected.get(step, NOTHING), benches[which])
+                    run = run_step("ours", places[which], step, to, expected.get(step, NOTHING))
                     if run.lost:
                         raise RuntimeError(f"{benches[which].program} lost {run.lost:,} values in step {step}")
                     measured[step][which].append(run)
@@ -66,7 +66,7 @@ def compare(
 def pairs(stores: Sequence[str], users: int, *, mappings: bool) -> Iterator[tuple[str, Case, Case]]:
     """Yield a name for the table, the case of the old program and the case of the new one."""
     for store in stores:
-        case = Case(f"compare-{store}", users, store=store, steps=STEPS)
+        case = Case(name=f"compare-{store}", users=users, store=store, steps=STEPS)
         if not mappings:
             yield store, case, case
             continue
@@ -104,6 +104,8 @@ def main() -> None:
     if chosen.mappings and chosen.stores == parser.get_default("stores"):
         stores = ["sqlite"]
     print(f"load at the start: {os.getloadavg()[0]:.2f}", file=sys.stderr)
+    for program in (chosen.old, chosen.new):
+        write_bytecode(program.absolute())
     with ExitStack() as after:
         database = after.enter_context(postgresql()) if "postgresql" in stores else None
         to = after.enter_context(receiver(python_of("receiver", work), 0))

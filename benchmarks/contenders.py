@@ -1,4 +1,4 @@
-"""Who is compared, and how is each of them run? A contender lays out a home and says the command of a step."""
+"""Say how each contender is run: how it lays out its folder, and the command of a step."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.cases import Case
+from benchmarks.cases import STEPS, Case
 from benchmarks.environments import python_of
 from benchmarks.peers import drt_project
 
 SCRIPTS = Path(__file__).with_name("peers")
+#: The steps that others play.
+PEERS, CHANGES = ("first", "unchanged", "1%"), ("first", "1%")
 
 
 @dataclass(frozen=True)
 class Place:
-    """What a contender is given: ``today`` and ``yesterday`` in its home, a receiver, a store; ``program`` is ours."""
+    """Where a contender runs: ``today`` and ``yesterday`` are in its home; ``url`` is the receiver's."""
 
     home: Path
     case: Case
@@ -45,18 +47,20 @@ def _nothing(place: Place) -> None:
 
 @dataclass(frozen=True)
 class Contender:
-    """``max_rounds``: what takes minutes and never varies is run less often; ``sends`` whether calls are expected."""
+    """``max_rounds``: what takes minutes and is in no ratio runs less often. ``sends``: whether calls are expected."""
 
     title: str
     command: Callable[[Place], list[str]]
     prepare: Callable[[Place], None] = _nothing
     environment: Callable[[Place], dict[str, str]] = lambda place: {}
     sends: bool = True
+    steps: tuple[str, ...] = STEPS
     max_rounds: int = 99
 
 
 CONFIG = """
 store: {store}
+memory_limit: {memory_limit}
 members_table: {members_table}
 sources: {{exports: {{files: today}}}}
 audiences: {audiences}
@@ -66,7 +70,7 @@ guard: {{max_removed: 100%, max_added: 100%}}
 """
 
 
-def _configure(place: Place) -> None:
+def configure(place: Place) -> None:
     form = place.case.format
     audiences, traits = {
         "shop": (
@@ -86,6 +90,7 @@ def _configure(place: Place) -> None:
     segment = f"{{segment: {{{options}}}}}" if place.case.destination else "{}"
     config = CONFIG.format(
         store=place.store,
+        memory_limit=place.case.memory_limit,
         members_table=str(place.case.members_table).lower(),
         audiences=audiences,
         traits=traits,
@@ -108,8 +113,12 @@ def _cron(*options: str) -> Callable[[Place], list[str]]:
     return command
 
 
-def _segment_client(place: Place) -> list[str]:
-    return [str(python_of("cron", place.work)), str(SCRIPTS / "segment_client.py"), place.url, str(place.day0)]
+def _segment_client(*options: str) -> Callable[[Place], list[str]]:
+    def command(place: Place) -> list[str]:
+        script = [str(python_of("cron", place.work)), str(SCRIPTS / "segment_client.py")]
+        return [*script, place.url, str(place.day0), *options]
+
+    return command
 
 
 def _dlt(place: Place) -> list[str]:
@@ -124,13 +133,10 @@ def _drt(place: Place) -> list[str]:
     return [str(python_of("drt", place.work).with_name("drt")), "run"]
 
 
-def _drt_prepare(*, batches: bool) -> Callable[[Place], None]:
-    def prepare(place: Place) -> None:
-        view = drt_project.write(place.home, place.url, batches=batches)
-        create = "import duckdb, sys; duckdb.connect('warehouse.duckdb').execute(sys.argv[1])"
-        subprocess.run([python_of("drt", place.work), "-c", create, view], cwd=place.home, check=True)
-
-    return prepare
+def _drt_prepare(place: Place) -> None:
+    view = drt_project.write(place.home, place.url)
+    create = "import duckdb, sys; duckdb.connect('warehouse.duckdb').execute(sys.argv[1])"
+    subprocess.run([python_of("drt", place.work), "-c", create, view], cwd=place.home, check=True)
 
 
 def _limit(place: Place) -> list[str]:
@@ -142,13 +148,21 @@ def _at_home(place: Place) -> dict[str, str]:
     return {"HOME": str(place.home)}
 
 
+#: Segment's client sends batches of 100 calls by default. Larger ones need a fifth less CPU; more threads need more.
+TUNED = ("--upload-size", "1000")
+
 CONTENDERS: dict[str, Contender] = {
-    "ours": Contender("Audience Sync", _ours, _configure),
-    "cron": Contender("cron script, queue raised", _cron("--queue", "2000000")),
-    "cron-default": Contender("cron script, as it comes", _cron(), max_rounds=1),
-    "dlt": Contender("dlt scd2 + destination", _dlt, environment=_dlt_environment),
-    "drt": Contender("drt-core, a request a row", _drt, _drt_prepare(batches=False), _at_home),
-    "drt-batches": Contender("drt-core, batches", _drt, _drt_prepare(batches=True), _at_home),
-    "segment": Contender("Segment's client alone", _segment_client, max_rounds=2),
-    "duckdb": Contender("DuckDB, one join (the limit)", _limit, sends=False),
+    "ours": Contender("Audience Sync", _ours, configure),
+    "cron": Contender("cron script, queue raised", _cron("--queue", "2000000"), steps=PEERS),
+    "cron-tuned": Contender(
+        "cron script, queue raised, batches of 1,000", _cron("--queue", "2000000", *TUNED), steps=CHANGES
+    ),
+    "cron-default": Contender("cron script, as it comes", _cron(), steps=CHANGES, max_rounds=1),
+    "dlt": Contender("dlt scd2 + destination", _dlt, environment=_dlt_environment, steps=PEERS),
+    "drt": Contender("drt-core, in batches", _drt, _drt_prepare, _at_home, steps=PEERS),
+    "segment": Contender("Segment's client alone, queue raised", _segment_client()),
+    "segment-tuned": Contender("Segment's client alone, batches of 1,000", _segment_client(*TUNED)),
+    "limit": Contender("DuckDB, one join (the limit)", _limit, sends=False, steps=CHANGES),
 }
+#: Of contenders and commands that are no syncs.
+TITLES = {**{name: each.title for name, each in CONTENDERS.items()}, "copy": "DuckDB's COPY"}

@@ -1,8 +1,8 @@
-"""What do the benchmarks compare? Two days of deterministic snapshots, as CSV and Parquet, and what they should tell.
+"""Make two days of deterministic snapshots, as CSV and Parquet, and what a receiver should be sent of them.
 
-    python benchmarks/data.py FOLDER --kind shop --users 10000 --ids uuid
+    python benchmarks/data.py FOLDER --kind shop --users 10000
 
-Run in a process of its own: a child's peak memory can't be told from that of a parent which grew before it.
+This runs in a process of its own: the kernel counts a parent's memory as that of its children.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-IDS = {"uuid": "md5('user' || i)::uuid::varchar", "short": "'u' || i"}
+USER_ID = "md5('user' || i)::uuid::varchar"
 
 #: One percent of the users change: a quarter of them each in an audience, the other one, the number and the text.
 #: Numbers are rounded: one with more than 15 digits would make a text of every number in its CSV column.
@@ -36,7 +36,7 @@ SHOP_FILES = {
     "buyers": "select user_id from users where buyers{day} order by place",
     "traits": "select user_id, score{day} as score, city{day} as city from users order by place",
 }
-SHOP_TOLD = {
+SHOP_EXPECTED = {
     "first": """select count(*), count(*) filter (newsletter0), count(*) filter (buyers0),
         2 * count(*) + count(*) filter (newsletter0) + count(*) filter (buyers0) from users""",
     "1%": """select count(change), count(change) filter (newsletter1 and not newsletter0),
@@ -49,7 +49,7 @@ PEOPLE_FILES = {
     "traits": "select user_id, score{day} as score, city{day} as city, place[:12] || '@example.com' as email "
     "from users order by place",
 }
-PEOPLE_TOLD = {**SHOP_TOLD, "first": SHOP_TOLD["first"].replace("2 * count(*)", "3 * count(*)")}
+PEOPLE_EXPECTED = {**SHOP_EXPECTED, "first": SHOP_EXPECTED["first"].replace("2 * count(*)", "3 * count(*)")}
 
 #: One audience; half a percent of its members leave and as many enter.
 MEMBERS = """
@@ -58,7 +58,7 @@ select {id} as user_id, md5('order' || i) as place, i < {users} as day0, i % 200
 from range({users} + {users} // 200) r(i)
 """
 MEMBERS_FILES = {"members": "select user_id from users where day{day} order by place"}
-MEMBERS_TOLD = {
+MEMBERS_EXPECTED = {
     "first": "select count(*), count(*), 0, count(*) from users where day0",
     "1%": "select count(*), count(*) filter (day1), 0, count(*) from users where day0 <> day1",
 }
@@ -75,9 +75,9 @@ MANY_FILES = {
 }
 
 KINDS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
-    "shop": (SHOP, SHOP_FILES, SHOP_TOLD),
-    "people": (SHOP, PEOPLE_FILES, PEOPLE_TOLD),
-    "members": (MEMBERS, MEMBERS_FILES, MEMBERS_TOLD),
+    "shop": (SHOP, SHOP_FILES, SHOP_EXPECTED),
+    "people": (SHOP, PEOPLE_FILES, PEOPLE_EXPECTED),
+    "members": (MEMBERS, MEMBERS_FILES, MEMBERS_EXPECTED),
     "many": (MANY, MANY_FILES, {}),
 }
 AUDIENCES = {
@@ -88,24 +88,23 @@ AUDIENCES = {
 }
 
 
-def generate(folder: Path, kind: str, users: int, ids: str, formats: tuple[str, ...]) -> None:
+def generate(folder: Path, kind: str, users: int, formats: tuple[str, ...]) -> None:
     """Day 0 and day 1 in folders of their own, and ``expected.json``: what a receiver should be sent at each step."""
-    schema, files, told = KINDS[kind]
+    schema, files, queries = KINDS[kind]
     with duckdb.connect(config={"preserve_insertion_order": True}) as connection:
-        connection.execute(schema.format(id=IDS[ids], users=users))
+        connection.execute(schema.format(id=USER_ID, users=users))
         for day in (0, 1):
             for name, query in files.items():
                 for form in formats:
                     target = folder / f"day{day}" / f"{name}.{form}"
                     target.parent.mkdir(parents=True, exist_ok=True)
                     options = "format csv, header" if form == "csv" else "format parquet"
-                    connection.execute(f"copy ({query.format(day=day, id=IDS[ids])}) to '{target}' ({options})")
-        answer = {step: _told(connection, kind, query) for step, query in told.items()}
-        id_bytes = _one(connection, f"select sum(strlen(user_id)) from '{folder}/day0/{next(iter(files))}.parquet'")[0]
-    (folder / "expected.json").write_text(json.dumps({**answer, "id_bytes": int(id_bytes)}))
+                    connection.execute(f"copy ({query.format(day=day, id=USER_ID)}) to '{target}' ({options})")
+        answer = {step: _expected(connection, kind, query) for step, query in queries.items()}
+    (folder / "expected.json").write_text(json.dumps(answer))
 
 
-def _told(connection: duckdb.DuckDBPyConnection, kind: str, query: str) -> dict[str, Any]:
+def _expected(connection: duckdb.DuckDBPyConnection, kind: str, query: str) -> dict[str, Any]:
     users, *true, values = _one(connection, query)
     named = {name: count for name, count in zip(AUDIENCES[kind], true, strict=True) if name}
     return {"users": users, "true": named, "values": values}
@@ -122,10 +121,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kind", choices=KINDS, default="shop")
     parser.add_argument("--users", type=int, default=10_000)
-    parser.add_argument("--ids", choices=IDS, default="uuid")
     parser.add_argument("--formats", default="csv,parquet")
     chosen = parser.parse_args()
-    generate(chosen.folder, chosen.kind, chosen.users, chosen.ids, tuple(chosen.formats.split(",")))
+    generate(chosen.folder, chosen.kind, chosen.users, tuple(chosen.formats.split(",")))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How many calls a second does each destination encode? As in a run, in CPU seconds of one process.
+"""Measure how many calls a second each destination encodes, as in a run, in CPU seconds of one process.
 
     python benchmarks/encoding.py --calls 200000
     python benchmarks/encoding.py --out docs/benchmarks.md
@@ -30,7 +30,7 @@ from audience_sync.model import RunId
 from audience_sync.sql import TableName
 from audience_sync.workspace import Workspace
 from benchmarks.facts import machine
-from benchmarks.table import markdown, replace_between
+from benchmarks.page import markdown, replace_between
 
 TRAITS = frozenset({"email", "first_name", "interests", "last_order", "plan", "total_revenue"})
 ABOUT = Audiencing("here", frozenset({"vip", "churn_risk"}), TRAITS)

@@ -1,4 +1,4 @@
-"""Where do the peers live? Each in a virtual environment of its own, made once, with pinned packages."""
+"""Install each peer, with pinned packages, into a virtual environment of its own that stays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import venv
 from pathlib import Path
 
-#: Where data, environments and results stay, and whose program is measured, unless a benchmark is told otherwise.
+#: Where data, environments and results stay, and the program that is measured, unless an option names others.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "audience-sync-benchmarks"
 PROGRAM = Path(sys.executable).with_name("audience-sync")
 
@@ -20,16 +20,38 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "duckdb": ("duckdb==2.0.0",),
     "plot": ("matplotlib==3.11.2",),
 }
+_SITE = "import sysconfig; print(sysconfig.get_path('purelib'))"
+_PACKAGE = "import audience_sync; print(audience_sync.__path__[0])"
 
 
 def python_of(name: str, work: Path) -> Path:
-    """The interpreter of a peer's environment; installing it is a matter of a minute, the first time."""
+    """The interpreter of a peer's environment. Installing it needs a minute, the first time."""
     folder = work / "environments" / name
     python = folder / "bin" / "python"
     done, wanted = folder / "packages.txt", "\n".join(PACKAGES[name])
     if not done.exists() or done.read_text() != wanted:
-        print(f"installing {', '.join(PACKAGES[name])}", file=sys.stderr)
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES[name]], check=True)
+        install(folder, *PACKAGES[name])
         done.write_text(wanted)
     return python
+
+
+def install(folder: Path, *arguments: str) -> None:
+    """Make a new virtual environment there, with these arguments of ``pip install``, and its bytecode."""
+    print(f"installing {', '.join(arguments)}", file=sys.stderr)
+    venv.create(folder, with_pip=True, clear=True)
+    python = folder / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *arguments], check=True)
+    _compile(python, _SITE)
+
+
+def write_bytecode(program: Path) -> None:
+    """Compile the program and its packages, so that no measurement includes that."""
+    python = program.with_name("python")
+    _compile(python, _SITE)
+    _compile(python, _PACKAGE)
+
+
+def _compile(python: Path, code: str) -> None:
+    """Compile the folder that this code prints. Files that are no valid Python (a few templates) are skipped."""
+    folder = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    subprocess.run([python, "-m", "compileall", "-qq", folder], check=False)

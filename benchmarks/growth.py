@@ -1,4 +1,4 @@
-"""How does the cost grow with members, changes, audiences, and runs in the past?
+"""Measure how the cost grows with members, changes, audiences, and runs in the past.
 
     python benchmarks/growth.py                                   # everything; half an hour, 10 GB of disk
     python benchmarks/growth.py --only runs --rounds 1
@@ -16,13 +16,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.environments import CACHE, PROGRAM, python_of
+from benchmarks.environments import CACHE, PROGRAM, python_of, write_bytecode
 from benchmarks.facts import facts
 from benchmarks.growing.axes import axes, measure_axis
 from benchmarks.growing.page import draw, page
+from benchmarks.page import replace_between
 from benchmarks.results import Results
 from benchmarks.servers import receiver
-from benchmarks.table import replace_measured
 
 
 def main() -> None:
@@ -36,17 +36,19 @@ def main() -> None:
     parser.add_argument("--program", type=Path, default=PROGRAM, help="the audience-sync that is measured")
     chosen = parser.parse_args()
     work, program, known = chosen.work.resolve(), chosen.program.absolute(), axes(chosen.small)
-    results = Results(work / ("growth-small.json" if chosen.small else "growth.json"))
+    results = Results(work / "results" / ("growth-small" if chosen.small else "growth"))
     if not chosen.report:
-        results.facts = {name: told for name, told in facts(program).items() if name != "peers"}
+        write_bytecode(program)
+        about = {name: value for name, value in facts(program).items() if name != "peers"}
         with receiver(python_of("receiver", work), 0) as to:
             for name in chosen.only.split(",") if chosen.only else known:
-                for result in measure_axis(known[name], program, to.url, work, chosen.rounds):
-                    print(f"{result.case} {result.contender}: {result.step}", file=sys.stderr)
-                    results.add([result])
+                results.start(name, about)
+                for size, step, runs in measure_axis(known[name], program, to.url, work, chosen.rounds):
+                    print(f"{name} {size}: {step}", file=sys.stderr)
+                    results.add_round(name, [(size, step, run) for run in runs])
     print("\n\n".join(page(results, known, "growth")))
     if chosen.out:
-        replace_measured(chosen.out, page(results, known, "growth"))
+        replace_between(chosen.out, "measured", page(results, known, "growth"))
         draw(results, known, chosen.out.parent / "growth", work)
 
 

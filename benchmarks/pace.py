@@ -1,4 +1,4 @@
-"""How much of a server's allowance is used? The product against a server that refuses whatever is beyond it.
+"""Measure how much of a server's allowance is used: the product against a server that refuses what is beyond it.
 
     python benchmarks/pace.py --allow 500 --calls 20000
 

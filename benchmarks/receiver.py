@@ -1,4 +1,4 @@
-"""Who answers the benchmarks? A server that keeps every body as it came and counts only when it is asked.
+"""Answer the benchmarks: a server that keeps every body as it came, and counts only when it is asked.
 
     python benchmarks/receiver.py --port 0 --delay-ms 20 --allow 500
 
@@ -47,7 +47,7 @@ class Log:
         return 0.0
 
     def stats(self) -> dict[str, Any]:
-        """Counts, and for each property how many users were last told ``true``."""
+        """Counts, and for each property how many users were last sent ``true``."""
         calls, last = 0, dict[tuple[str, str], Any]()
         users: set[str] = set()
         for body, is_gzip in self.bodies:
@@ -56,10 +56,10 @@ class Log:
                 user = str(message.get("userId"))
                 users.add(user)
                 last.update(((user, key), value) for key, value in (message.get("traits") or {}).items())
-        told_true = Counter(key for (_, key), value in last.items() if value is True)
+        last_true = Counter(key for (_, key), value in last.items() if value is True)
         requests = len(self.bodies)
         counts = {"requests": requests, "calls": calls, "users": len(users), "refused_429": self.refused}
-        return {**counts, "true": told_true, "values": len(last)}
+        return {**counts, "true": last_true, "values": len(last)}
 
 
 def _messages(document: Any) -> list[dict[str, Any]]:

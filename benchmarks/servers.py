@@ -1,4 +1,4 @@
-"""Who stands at the other end? A receiver and a PostgreSQL server, each in processes of its own."""
+"""Start what stands at the other end: a receiver and a PostgreSQL server, each in processes of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
 
 
@@ -26,8 +26,8 @@ class Receiver:
 
     def stats(self) -> dict[str, Any]:
         with urlopen(f"{self.url}/stats", timeout=600) as answer:
-            told: dict[str, Any] = json.load(answer)
-            return told
+            counts: dict[str, Any] = json.load(answer)
+            return counts
 
 
 @contextmanager
@@ -57,22 +57,25 @@ class PostgreSQL:
         self._execute(f"create database {name}")
         return urlsplit(self._address)._replace(path=f"/{name}").geturl()
 
-    def size(self, url: str) -> int:
-        [(size,)] = self._execute(f"select pg_database_size('{urlsplit(url).path[1:]}')")
-        return int(size)
+    @property
+    def socket(self) -> Path:
+        """The Unix socket that it listens on."""
+        (folder,) = parse_qs(urlsplit(self._address).query)["host"]
+        return Path(folder) / ".s.PGSQL.5432"
+
+    def run(self, url: str, *statements: str) -> None:
+        """Run statements in one of its databases."""
+        self._execute(*statements, address=url)
 
     def drop(self, url: str) -> None:
         self._execute(f"drop database {urlsplit(url).path[1:]} with (force)", "checkpoint")
 
-    def _execute(self, *statements: str) -> list[Any]:
+    def _execute(self, *statements: str, address: str = "") -> None:
         import psycopg
 
-        rows = []
-        with psycopg.connect(self._address, autocommit=True) as connection:
+        with psycopg.connect(address or self._address, autocommit=True) as connection:
             for statement in statements:
-                cursor = connection.execute(statement.encode())
-                rows = cursor.fetchall() if cursor.description else []
-        return rows
+                connection.execute(statement.encode())
 
 
 @contextmanager

@@ -1,17 +1,18 @@
-"""What does it cost to start? CPU of ``--help``, and of ``history`` on 10,000 runs, beside an empty Python process."""
+"""Measure what a start costs: CPU of ``--help``, and of ``history`` on many runs, next to an empty Python process."""
 
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import tempfile
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.measure import Measured, measure
-from benchmarks.rounds import Result
+from benchmarks.cases import Case
+from benchmarks.results import Run
+from benchmarks.rounds import Bench, home_of, measure, measure_ours
 
-RUNS = 10_000
+#: One round has so many of each, as each is short.
+REPEATS = 5
 CONFIG = """
 store: sqlite:///store.db
 sources: {exports: {files: .}}
@@ -20,26 +21,22 @@ destinations: {log: {type: file, path: calls.jsonl}}
 """
 
 
-def start_up(program: Path, rounds: int, work: Path) -> list[Result]:
-    commands = {
-        "empty Python": [str(program.with_name("python")), "-c", "pass"],
-        "--help": [str(program), "--help"],
-        "history": [str(program), "history"],
-    }
-    runs: dict[str, list[Measured]] = {name: [] for name in commands}
-    with tempfile.TemporaryDirectory(prefix="start-up-", dir=work) as folder:
-        home = Path(folder)
+def play(case: Case, bench: Bench, number: int) -> Iterator[Run]:
+    python = str(bench.program.with_name("python"))
+    with home_of(case.name, bench) as home:
         (home / "config.yaml").write_text(CONFIG)
         (home / "members.csv").write_text("user_id\nada\n")
-        subprocess.run([program, "sync"], cwd=home, check=True, capture_output=True)
-        _multiply_runs(home / "store.db")
-        for _ in range(rounds + 1):  # the first one of each fills caches and isn't counted
-            for name, command in commands.items():
-                runs[name].append(measure(command, home))
-    return [Result("start-up", name, "start", tuple(measured[1:])) for name, measured in runs.items()]
+        measure_ours(bench, home, "sync")
+        _multiply_runs(home / "store.db", case.users)
+        for repeat in range(REPEATS + 1):
+            for step in case.steps:
+                command = [python, "-c", "pass"] if step == "empty Python" else [str(bench.program), step]
+                measured = measure(command, home)
+                if repeat:  # the first of each fills caches
+                    yield "ours", step, measured
 
 
-def _multiply_runs(file: Path) -> None:
+def _multiply_runs(file: Path, runs: int) -> None:
     """Write the first run's rows again and again, as runs of their own."""
     with closing(sqlite3.connect(file)) as store, store:
         for table, number in (("runs", "id"), ("run_audiences", "run_id"), ("run_destinations", "run_id")):
@@ -47,6 +44,6 @@ def _multiply_runs(file: Path) -> None:
             columns = ", ".join(f'"{name}"' for name in names)
             values = ", ".join("n" if name == number else f'"{name}"' for name in names)
             store.execute(
-                f"with recursive numbers(n) as (select 2 union all select n + 1 from numbers where n < {RUNS}) "
+                f"with recursive numbers(n) as (select 2 union all select n + 1 from numbers where n < {runs}) "
                 f"insert into {table} ({columns}) select {values} from numbers, {table} where {number} = 1"
             )

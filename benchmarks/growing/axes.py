@@ -1,4 +1,4 @@
-"""Along what does the cost grow? Members, changes, audiences, and runs of the past; one of them at a time."""
+"""List along what the cost grows: members, changes, audiences, runs of the past; and measure one of them at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import Measured, measure
-from benchmarks.rounds import Result
 
 SCRIPTS = Path(__file__).parent
 #: A first run that sends nothing, and then the changes, to a receiver.
@@ -24,6 +23,10 @@ audiences: [{{names_from: audience, source: exports, file: today.parquet, initia
 destinations: {{segment: {{type: segment, write_key: key, url: "{url}"}}}}
 guard: {{max_removed: 100%, max_added: 100%}}
 """
+
+
+#: The size, as a text, the step, and its runs.
+SizedRuns = tuple[str, str, tuple[Measured, ...]]
 
 
 @dataclass(frozen=True)
@@ -74,20 +77,20 @@ _AUDIENCES = (1, 10, 50, 100, 200)
 _RUNS = (10, 100, 1_000, 10_000)
 
 
-def measure_axis(axis: Axis, program: Path, url: str, work: Path, rounds: int) -> Iterator[Result]:
+def measure_axis(axis: Axis, program: Path, url: str, work: Path, rounds: int) -> Iterator[SizedRuns]:
     if axis.name == "runs":
         yield from _measure_past(axis, program, url, work, rounds)
         return
     for size, point in axis.points.items():
         with _home(point, program, url, work) as home:
-            yield Result(axis.name, str(size), "first run", (home.sync("a"),))
+            yield (str(size), "first run", (home.sync("a"),))
             measured = tuple(home.sync(name) for _ in range(rounds) for name in ("b", "a"))
-            yield Result(axis.name, str(size), "run with changes", measured)
+            yield (str(size), "run with changes", measured)
             same = tuple(home.sync("a") for _ in range(rounds))
-            yield Result(axis.name, str(size), "run over the same content", same)
+            yield (str(size), "run over the same content", same)
 
 
-def _measure_past(axis: Axis, program: Path, url: str, work: Path, rounds: int) -> Iterator[Result]:
+def _measure_past(axis: Axis, program: Path, url: str, work: Path, rounds: int) -> Iterator[SizedRuns]:
     """One store, whose past becomes longer and longer."""
     sizes = list(axis.points)
     with _home(axis.points[sizes[0]], program, url, work) as home:
@@ -95,9 +98,9 @@ def _measure_past(axis: Axis, program: Path, url: str, work: Path, rounds: int) 
         for size in sizes:
             home.write_past(size)
             measured = tuple(home.sync(name) for _ in range(rounds) for name in ("b", "a"))
-            yield Result(axis.name, str(size), "run with changes", measured)
+            yield (str(size), "run with changes", measured)
             for step, command in home.questions(size).items():
-                yield Result(axis.name, str(size), step, tuple(home.ask(*command) for _ in range(rounds)))
+                yield (str(size), step, tuple(home.ask(*command) for _ in range(rounds)))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What grows? Two snapshots of audiences of one size, so many of whose members change from the one to the other.
+"""Make two snapshots of audiences of one size; so many of their members change from the one to the other.
 
     python benchmarks/growing/data.py FOLDER --audiences 10 --members 100000 --changes 1000
 

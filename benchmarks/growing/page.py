@@ -1,4 +1,4 @@
-"""How is growth shown? A table and a plot for each axis."""
+"""Show growth: a table and a plot for each axis."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 
 from benchmarks.environments import python_of
 from benchmarks.growing.axes import Axis
+from benchmarks.page import fact_lines, markdown
 from benchmarks.results import Results
-from benchmarks.table import known_facts, markdown
 
 PLOT = Path(__file__).parents[1] / "peers" / "plot.py"
 
 
 def page(results: Results, known: dict[str, Axis], pictures: str) -> Iterator[str]:
     """Parts of a Markdown page. ``pictures``: the folder of the plots, as the page refers to it."""
-    yield "\n".join(f"- {fact}" for fact in known_facts(results))
+    yield "\n".join(f"- {fact}" for fact in fact_lines(results, known))
     for axis in known.values():
         if _sizes(results, axis):
             yield f"## {axis.title}"
@@ -26,7 +26,7 @@ def page(results: Results, known: dict[str, Axis], pictures: str) -> Iterator[st
 
 
 def _sizes(results: Results, axis: Axis) -> list[int]:
-    return [size for size in axis.points if any(results.runs(axis.name, str(size), step) for step in axis.steps)]
+    return [size for size in axis.points if any(results.values(axis.name, str(size), step) for step in axis.steps)]
 
 
 def _table(results: Results, axis: Axis) -> tuple[list[str], list[list[str]]]:

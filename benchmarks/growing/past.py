@@ -1,4 +1,4 @@
-"""How does a store come by years of history? Runs are written into it as if they had been: a thousand users leave
+"""Write years of history into a store: runs as if they had been. A thousand users leave
 the audience in one run and are back in the next.
 
     python benchmarks/growing/past.py STORE --runs 10000 --changes 1000

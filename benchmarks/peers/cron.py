@@ -1,6 +1,6 @@
 """The script that most people write: two days' files, set differences, Segment's own client. Run by cron.
 
-python cron.py HOST TODAY [YESTERDAY] [--queue 2000000]
+python cron.py HOST TODAY [YESTERDAY] [--queue 2000000] [--upload-size 1000]
 """
 
 import argparse
@@ -44,9 +44,10 @@ def main():
     parser.add_argument("today", type=Path)
     parser.add_argument("yesterday", type=Path, nargs="?")
     parser.add_argument("--queue", type=int, default=10_000)
+    parser.add_argument("--upload-size", type=int, default=100)
     chosen = parser.parse_args()
     logging.disable(logging.CRITICAL)  # a warning for each call that the full queue drops
-    client = Client("key", host=chosen.host, max_queue_size=chosen.queue)
+    client = Client("key", host=chosen.host, max_queue_size=chosen.queue, upload_size=chosen.upload_size)
     for user_id, values in changes(chosen.today, chosen.yesterday).items():
         client.identify(user_id, values)
     client.flush()

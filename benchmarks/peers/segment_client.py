@@ -1,12 +1,12 @@
-"""Segment's client alone, its queue raised, on calls that are ready: how fast are they delivered?
+"""Deliver calls that are ready with Segment's client alone, its queue raised.
 
-    python segment_client.py HOST FOLDER
+    python segment_client.py HOST FOLDER [--upload-size 1000]
 
 Prints the seconds from the first call to the last answer, and their CPU.
 """
 
+import argparse
 import json
-import sys
 import time
 from pathlib import Path
 
@@ -24,9 +24,13 @@ def ready_calls(folder):
 
 
 def main():
-    host, folder = sys.argv[1:]
-    calls = ready_calls(Path(folder))
-    client = Client("key", host=host, max_queue_size=2_000_000)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("host")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--upload-size", type=int, default=100)
+    chosen = parser.parse_args()
+    calls = ready_calls(chosen.folder)
+    client = Client("key", host=chosen.host, max_queue_size=2_000_000, upload_size=chosen.upload_size)
     started, cpu = time.perf_counter(), time.process_time()
     for user_id, values in calls.items():
         client.identify(user_id, values)

@@ -143,7 +143,14 @@ class OwnCodeError(UnsendableError):
 
 
 class FieldError(AudienceSyncError):
-    """Fields are missing at a destination, or can't be listed or created: delivery to it stops, the others continue."""
+    """Fields are missing at a destination, or can't be listed or created: delivery to it stops, the others continue.
+
+    ``rate_limited``: it accepts no further requests for now, which is not a failure.
+    """
+
+    def __init__(self, reason: str, *, rate_limited: bool = False) -> None:
+        super().__init__(reason)
+        self.rate_limited = rate_limited
 
 
 class BrokenDestinationError(AudienceSyncError):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 _IRREGULAR = {"is": "are", "was": "were", "has": "have"}
 _CONSONANT_AND_Y = re.compile(r"(?<=[^aeiou])y\Z")
+#: The size of a value in a reason: of what a destination takes less of, or of a message.
+_SIZE = re.compile(r"\b\d[\d,]* (?=(?:bytes|characters|items|keys) and \S.* takes )|, at a message of [\d,]+ bytes")
 
 
 def pluralize(count: int, thing: str) -> str:
@@ -20,6 +22,19 @@ def pluralize(count: int, thing: str) -> str:
 def form(count: int, thing: str) -> str:
     """The word in the form for this count: ``call`` or ``calls``, ``is`` or ``are``."""
     return thing if count == 1 else _IRREGULAR.get(thing, f"{_CONSONANT_AND_Y.sub('ie', thing)}s")
+
+
+def without_size(reason: str) -> str:
+    """``'bio' has too many bytes and Braze takes 1,000``: a reason of many users, whose values have other sizes."""
+    return _SIZE.sub(lambda size: "" if size[0].startswith(",") else "too many ", reason)
+
+
+def by_reason(reasons: Iterable[str]) -> dict[str, list[str]]:
+    """Group different reasons that differ only in a size. A group of one keeps its size."""
+    groups: dict[str, list[str]] = {}
+    for each in reasons:
+        groups.setdefault(without_size(each), []).append(each)
+    return {shared if len(set(each)) > 1 else each[0]: each for shared, each in groups.items()}
 
 
 def ordinal(number: int) -> str:

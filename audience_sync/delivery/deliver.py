@@ -131,8 +131,8 @@ def deliver(workspace: Workspace, context: DeliveryContext, job: DeliveryJob) ->
         cursor = _withhold(workspace, context, job, job.pending.withheld_table)
     if job.pending.calls:
         mapping = mapping_of(job.destination, job.subscriptions)
-        problem = require_fields(workspace, job.pending.table, job.destination, mapping)
-        stats.error = name_destination(problem, job.name)
+        if problem := require_fields(workspace, job.pending.table, job.destination, mapping):
+            stats.error, stats.rate_limited = name_destination(str(problem), job.name), problem.rate_limited
     if job.pending.calls and not stats.error:
         cursor, stall_timer = _send_batches(workspace, context, job, cursor, stats)
         stats.error = stall_timer.reason or stats.error

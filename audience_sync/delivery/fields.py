@@ -24,16 +24,18 @@ def missing_fields(
     return list(destination.missing_fields(sorted(_sent_names(workspace, table, mapping))))
 
 
-def require_fields(workspace: Workspace, table: str, destination: Destination, mapping: DestinationMapping) -> str:
-    """Create the missing fields. Return why nothing can be sent, or nothing."""
+def require_fields(
+    workspace: Workspace, table: str, destination: Destination, mapping: DestinationMapping
+) -> FieldError | None:
+    """Create the missing fields. Return why nothing can be sent, or None."""
     try:
         missing = missing_fields(workspace, table, destination, mapping)
         if missing:
             keys = _sent_names(workspace, table, mapping)
             destination.create_fields({name: _kind(workspace, table, keys.get(name, name)) for name in missing})
     except FieldError as error:
-        return str(error)
-    return ""
+        return error
+    return None
 
 
 def _sent_names(workspace: Workspace, table: str, mapping: DestinationMapping) -> dict[str, str]:

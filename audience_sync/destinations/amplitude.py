@@ -47,8 +47,12 @@ INVALID = {
 
 
 class AmplitudeOptions(JsonApiOptions):
+    paths = ("/2/httpapi", "/batch", "/identify", "/usermap")
+
     type: Literal["amplitude"] = Field("amplitude", description="User properties of Amplitude.")
-    api_key: Key = Field(description="The API key of the project, best as `${AMPLITUDE_API_KEY}`.")
+    api_key: Key = Field(
+        description="The API key of the project, from Settings > Projects in Amplitude, best as `${AMPLITUDE_API_KEY}`."
+    )
     region: Literal["us", "eu"] = Field("us", description="The data centre of the project.")
     min_id_length: int = Field(
         1, ge=1, description="The least length of a user id. Amplitude's own default of 5 drops shorter ones silently."

@@ -89,6 +89,7 @@ class Judgement:
     """The meaning of an answer.
 
     ``reason`` is for people and carries no secret and no user property. ``retry_after`` is in seconds.
+    ``has_own_wait``: that is this program's number, because the answer has none.
     ``refused`` names messages by index, with the reason of each. In a delivered batch the others are accepted. In a
     refused batch none is accepted: the named messages are the cause, and the others are sent once more.
     ``refused_fields`` has, by index, the properties that were dropped from accepted messages, with the reason of each.
@@ -99,6 +100,7 @@ class Judgement:
     status: int | None = None
     _: KW_ONLY
     retry_after: float | None = None
+    has_own_wait: bool = False
     refused: Mapping[int, str] = field(default_factory=dict)
     refused_fields: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 

@@ -37,8 +37,14 @@ NO_MERGES = (
 
 class BrazeOptions(JsonApiOptions):
     type: Literal["braze"] = Field("braze", description="Braze's REST API.")
-    api_key: Key = Field(description="A REST API key with the permission `users.track`, best as `${BRAZE_API_KEY}`.")
-    url: BaseUrl = Field(description="The REST endpoint of your instance, such as `https://rest.iad-01.braze.com`.")
+    api_key: Key = Field(
+        description="A REST API key with the permission `users.track`, from Settings > APIs and Identifiers in Braze, "
+        "best as `${BRAZE_API_KEY}`."
+    )
+    url: BaseUrl = Field(
+        description="The REST endpoint of your instance, from Settings > APIs and Identifiers in Braze, such as "
+        "`https://rest.iad-01.braze.com`."
+    )
     id: Literal["external_id", "alias", "email", "phone"] | None = Field(
         None,
         description="What the user id is there; default: `email` or `phone` with that `user_id`, and else "
@@ -48,6 +54,7 @@ class BrazeOptions(JsonApiOptions):
     update_only: bool = Field(False, description="Create no users: a call for an unknown user does nothing.")
     rate_limit: Rate | None = Field(1000.0, description="Maximum number of requests per second, minute or hour.")
     event_name_bytes = 255
+    paths = ("/users/track", "/users/merge")
 
     @property
     def identifier(self) -> str:

@@ -29,8 +29,14 @@ NO_MERGES = "Customer.io merges no people by phone: previous ids are not sent"
 
 class CustomerIoOptions(JsonApiOptions):
     type: Literal["customerio"] = Field("customerio", description="Customer.io's Track API.")
-    site_id: Key = Field(description="The Site ID of the workspace, best as `${CUSTOMERIO_SITE_ID}`.")
-    api_key: Key = Field(description="The Track API key (no App API key), best as `${CUSTOMERIO_API_KEY}`.")
+    site_id: Key = Field(
+        description="The Site ID of the workspace, from Settings > Account Settings > API Credentials in Customer.io, "
+        "best as `${CUSTOMERIO_SITE_ID}`."
+    )
+    api_key: Key = Field(
+        description="The Track API key (no App API key), from Settings > Account Settings > API Credentials in "
+        "Customer.io, best as `${CUSTOMERIO_API_KEY}`."
+    )
     region: Literal["us", "eu"] = Field("us", description="The region of the account.")
     id: Literal["id", "email", "phone", "cio_id"] | None = Field(
         None, description="What the user id is there; default: `email` or `phone` with that `user_id`, and else `id`."
@@ -38,6 +44,7 @@ class CustomerIoOptions(JsonApiOptions):
     update_only: bool = Field(False, description="Create no people: a call for an unknown person does nothing.")
     rate_limit: Rate | None = Field(100.0, description="Maximum number of requests per second, minute or hour.")
     event_name_bytes = 100
+    paths = ("/api/v1", "/api/v2")
 
     @property
     def identifier(self) -> str:

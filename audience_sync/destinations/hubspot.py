@@ -67,8 +67,13 @@ EVENT_NAME = re.compile(r"pe\d+_.+")
 
 
 class HubSpotOptions(FieldsOptions):
+    paths = ("/crm/v3", "/events/v3")
+
     type: Literal["hubspot"] = Field("hubspot", description="Contacts of HubSpot's CRM.")
-    token: Key = Field(description="The token of a private app, best as `${HUBSPOT_TOKEN}`.")
+    token: Key = Field(
+        description="The token of a private app, from Settings > Integrations > Private Apps in HubSpot, best as "
+        "`${HUBSPOT_TOKEN}`."
+    )
     id_property: str = Field(
         "email", description="The property that a user id is: `email`, or one that was created with unique values."
     )
@@ -254,7 +259,8 @@ class HubSpotDestination(FieldsDestination):
         """Judge; a success that does not account for every contact is a refusal, which is halved."""
         judgement = super().judge(answer, messages)
         if judgement.meaning is Meaning.SLOW_DOWN and judgement.retry_after is None:
-            return replace(judgement, retry_after=_wait_seconds(answer))
+            wait = _wait_seconds(answer)
+            return replace(judgement, retry_after=wait, has_own_wait=wait == DAILY_WAIT)
         if judgement.meaning is not Meaning.DELIVERED or not messages or isinstance(messages[0], Event):
             return judgement
         results = value_at(parsed_body(answer), "/results")

@@ -54,8 +54,13 @@ EVENT_NOT_STORED = "Iterable dropped fields of the event. Set `create_new_fields
 
 
 class IterableOptions(JsonApiOptions):
+    paths = ("/api/users", "/api/events")
+
     type: Literal["iterable"] = Field("iterable", description="Iterable's API.")
-    api_key: Key = Field(description="A server-side API key of the project, best as `${ITERABLE_API_KEY}`.")
+    api_key: Key = Field(
+        description="A server-side API key of the project, from Integrations > API Keys in Iterable, best as "
+        "`${ITERABLE_API_KEY}`."
+    )
     region: Literal["us", "eu"] = Field("us", description="The data centre of the project.")
     project: Literal["hybrid", "user_id", "email"] = Field(
         "hybrid", description="How the project identifies users. In an `email` project users are created by id, too."

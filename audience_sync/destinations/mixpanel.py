@@ -47,7 +47,9 @@ MOST_DEPTH, MOST_KEYS = 3, 255
 
 class MixpanelOptions(JsonApiOptions):
     type: Literal["mixpanel"] = Field("mixpanel", description="Mixpanel's user profiles.")
-    token: Key = Field(description="The project token, best as `${MIXPANEL_TOKEN}`.")
+    token: Key = Field(
+        description="The project token, from Settings > Project Settings in Mixpanel, best as `${MIXPANEL_TOKEN}`."
+    )
     region: Literal["us", "eu", "in"] = Field("us", description="The data residency of the project.")
     api_secret: Key | None = Field(
         None,
@@ -55,6 +57,7 @@ class MixpanelOptions(JsonApiOptions):
         "projects with the original ID merge.",
     )
     event_name_bytes = 255
+    paths = ("/engage", "/import", "/track")
 
 
 class MixpanelDestination(JsonApiDestination):

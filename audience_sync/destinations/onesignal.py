@@ -33,10 +33,15 @@ EVENT_LABELS = ("external_id", "onesignal_id")
 
 class OneSignalOptions(JsonApiOptions):
     event_name_bytes = 128
+    paths = ("/apps", "/api/v1")
 
     type: Literal["onesignal"] = Field("onesignal", description="Tags of OneSignal's users.")
-    app_id: str = Field(pattern=r"^[0-9A-Za-z-]+$", description="The id of the app.")
-    api_key: Key = Field(description="The app's API key, best as `${ONESIGNAL_API_KEY}`.")
+    app_id: str = Field(
+        pattern=r"^[0-9A-Za-z-]+$", description="The id of the app, from Settings > Keys & IDs in OneSignal."
+    )
+    api_key: Key = Field(
+        description="The app's API key, from Settings > Keys & IDs in OneSignal, best as `${ONESIGNAL_API_KEY}`."
+    )
     alias_label: str = Field("external_id", description="The label of the alias that a user id is.")
     update_only: bool = Field(False, description="Create no users: a call for an unknown user is refused or lost.")
     rate_limit: Rate | None = Field(1000.0, description="Maximum number of requests per second, minute or hour.")

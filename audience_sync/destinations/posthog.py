@@ -31,8 +31,13 @@ NO_USERS = frozenset(
 
 
 class PostHogOptions(JsonApiOptions):
+    paths = ("/batch", "/capture", "/i/v0")
+
     type: Literal["posthog"] = Field("posthog", description="PostHog's capture API, in the cloud or self-hosted.")
-    api_key: Key = Field(description="The project token (`phc_...`), best as `${POSTHOG_API_KEY}`.")
+    api_key: Key = Field(
+        description="The project token (`phc_...`), from Settings > Project > General in PostHog, best as "
+        "`${POSTHOG_API_KEY}`."
+    )
     region: Literal["us", "eu"] = Field("us", description="The region of the project; `url` for your own server.")
 
 

@@ -163,8 +163,11 @@ VIEWS = (
         {
             "run": ("h.run_id", "The run that held it first"),
             "last_run": ("h.last_run_id", "The last run that got the same snapshot"),
-            "kind": ("h.kind", "audience, computed_trait, or suppressed: the config's lists of suppressed users"),
-            "key": ("h.key", "The audience or computed trait"),
+            "kind": (
+                "h.kind",
+                "audience, computed_trait, mapping, or suppressed: the config's lists of suppressed users",
+            ),
+            "key": ("h.key", "The audience or computed trait; of a mapping its destination"),
             "status": ("h.status", "held, approved, rejected, or superseded by another snapshot"),
             "reason": ("h.reason", "Why it was held"),
             "members_before": ("h.members_before", "Members before, or users with a value"),
@@ -300,7 +303,8 @@ VIEWS = (
             when exists (select 1 from withheld_values w where w.destination_id = q.destination_id
                 and w.user_id = u.user_id) then 'withheld'
             else 'dropped' end""",
-                "refused (still), accepted (a later call), withheld (user suppressed), dropped (nothing left to send)",
+                "refused (still), accepted (a later call), withheld (the user is suppressed, or the destination is no "
+                "longer sent the values), dropped (nothing left to send)",
             ),
             "accepted_run": (
                 "nullif(u.accepted_run, 0)",
@@ -586,9 +590,14 @@ def create_tables() -> None:
         "held_snapshots",
         sa.Column("id", sa.Integer(), nullable=False, comment="The hold"),
         sa.Column(
-            "kind", sa.Text(), nullable=False, comment="audience, computed_trait, or suppressed: the config's lists"
+            "kind",
+            sa.Text(),
+            nullable=False,
+            comment="audience, computed_trait, mapping, or suppressed: the config's lists",
         ),
-        sa.Column("key", sa.Text(), nullable=False, comment="The audience or computed trait"),
+        sa.Column(
+            "key", sa.Text(), nullable=False, comment="The audience or computed trait; of a mapping its destination"
+        ),
         sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that held it first"),
         sa.Column("last_run_id", sa.Integer(), nullable=False, comment="The last run that got the same snapshot"),
         sa.Column("status", sa.Text(), nullable=False, comment="held, approved, rejected or superseded"),

@@ -364,6 +364,7 @@ def test_a_rename_that_ends_too_many_values_is_held_and_the_old_name_is_sent_mea
     vip.sync()
     vip.sent()
     many(vip, rename={"vip": "is_vip"})
+    assert vip.run("plan").stdout.startswith("Plan: 1 mapping would be held, no changes, nothing to send.")
     held = vip.sync()
     assert (held.code, held.json["status"]) == (4, "held")
     assert held.json["mapping_changes"] == [

@@ -101,8 +101,24 @@ def test_a_used_up_quota_of_posthog_ends_the_run_without_a_wait_and_the_next_one
 ) -> None:
     receiver.will_answer(reply(200, {"status": "Ok", "quota_limited": ["events"]}), reply(200, {"status": "Ok"}))
     configure(vip, receiver, POSTHOG)
-    assert crm(vip) == (0, 0, 3)
+    error = vip.sync().destination("crm")["error"]
+    assert "The answer has no time to wait; ours is 3600 s, which is longer than `give_up_after: 2s` leaves" in error
     assert crm(vip) == (3, 0, 0)
+
+
+def test_hubspots_used_up_quota_leaves_all_pending_whether_fields_are_listed_or_calls_are_sent(
+    vip: Project, receiver: Receiver
+) -> None:
+    used_up = reply(429, {"policyName": "DAILY", "message": "You have reached your daily limit."})
+    fields = reply(200, {"results": [{"name": "vip"}, {"name": "customer_id"}]})
+    configure(vip, receiver, {"type": "hubspot", "token": "a-token", "id_property": "customer_id"})
+    for answers, problem in (((used_up,), "its fields can't be listed: "), ((fields, used_up), "")):
+        receiver.will_answer(*answers)
+        done = vip.sync()
+        crm = done.destination("crm")
+        assert (done.code, crm["delivered"], crm["pending"], crm["rate_limited"]) == (1, 0, 3, True)
+        reason = "HTTP 429: the account's daily quota is used up until midnight in its time zone"
+        assert crm["error"].startswith(problem + reason)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +138,19 @@ def test_a_user_id_that_a_vendor_does_not_accept_is_refused_alone(
     vip.write_members("vip.csv", "ada", user)
     assert crm(vip) == (1, 1, 0)
     assert reasons(vip) == [(user, reason)]
+
+
+def test_refusals_that_differ_in_a_size_are_one_reason_and_each_user_keeps_the_own_size(
+    vip: Project, receiver: Receiver
+) -> None:
+    receiver.will_answer(reply(200))
+    configure(vip, receiver, CUSTOMERIO)
+    vip.write_members("vip.csv", *("x" * size for size in range(151, 158)), "undefined")
+    plan, run = vip.run("plan").stdout, vip.run("sync").stdout
+    for shown in (plan, run, vip.run("show", "1").stdout):
+        assert shown.count("the user id has too many bytes and Customer.io takes 150") == 1
+    assert "7 calls, 1 reason" in vip.run("show", "1").stdout
+    assert reasons(vip)[3] == ("x" * 154, "the user id has 154 bytes and Customer.io takes 150")
 
 
 @pytest.mark.parametrize("options", [BRAZE, WEBHOOK, MIXPANEL], ids=["braze", "webhook", "mixpanel"])

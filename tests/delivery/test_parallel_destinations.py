@@ -66,5 +66,5 @@ def test_calls_with_former_names_are_encoded(workspace: Workspace, calls: TableN
 
 def test_fields_are_created(workspace: Workspace, calls: TableName) -> None:
     destination = WithoutFields(identifiers=["email"])
-    assert require_fields(workspace, calls, destination, mapping_of(destination)) == ""
+    assert require_fields(workspace, calls, destination, mapping_of(destination)) is None
     assert destination.created == {"email": FieldKind.TEXT, "vip": FieldKind.BOOLEAN}

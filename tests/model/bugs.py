@@ -29,9 +29,9 @@ def leavers_are_forgotten() -> None:
     diff_members = audiences.diff_members
 
     def bad(workspace: Any, *arguments: Any, **options: Any) -> Any:
-        diff = diff_members(workspace, *arguments, **options)
-        workspace.run(f"delete from {diff.table} where not present")
-        return replace(diff, left=0)
+        diff, entered = diff_members(workspace, *arguments, **options), workspace.name("entered")
+        workspace.run(f"create view {entered} as from {diff.table} where present")
+        return replace(diff, table=entered, left=0)
 
     audiences.diff_members = bad
 

@@ -96,6 +96,7 @@ def headline(found: RunPreview) -> str:
     """The outcome in one sentence, with counts."""
     audiences, traits = found.findings.audiences, found.findings.traits
     counts = {status: sum(each.status is status for each in audiences) for status in AudienceStatus}
+    mappings = sum(each.held is not None for each in found.findings.mappings)
     entered, left = (sum(getattr(each, name) for each in audiences) for name in ("entered", "left"))
     calls, to = sum(each.calls for each in found.forecasts), sum(each.calls > 0 for each in found.forecasts)
     troubles = (
@@ -103,6 +104,7 @@ def headline(found: RunPreview) -> str:
         (traits.errors, "computed traits could not be loaded"),
         (counts[AudienceStatus.HELD], f"{pluralize(counts[AudienceStatus.HELD], 'audience')} would be held"),
         (traits.held, f"{pluralize(len(traits.held), 'computed trait')} would be held"),
+        (mappings, f"{pluralize(mappings, 'mapping')} would be held"),
     )
     moves = ((entered, f"{pluralize(entered, 'user')} would enter"), (left, f"{pluralize(left, 'user')} would leave"))
     changes = [text for count, text in moves if count]

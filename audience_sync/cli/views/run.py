@@ -28,7 +28,7 @@ from audience_sync.cli.views.history import member_notes
 from audience_sync.config.sections.base import USER_ID
 from audience_sync.model import ChangeCounts, HoldKind
 from audience_sync.sync.guard.messages import stored_limit_text, without_subject
-from audience_sync.text import and_more, listed, pluralize, utc_time
+from audience_sync.text import and_more, by_reason, listed, pluralize, utc_time
 
 Row = Mapping[str, Any]
 
@@ -66,7 +66,7 @@ _UNANSWERED = "-"
 #: Later outcomes of a refused call.
 _OUTCOMES = {
     "accepted": "accepted by a later run",
-    "withheld": "not sent, the user was suppressed",
+    "withheld": "not sent, the user was suppressed or the destination no longer gets the values",
     "dropped": "dropped, nothing is to be sent any longer",
 }
 
@@ -289,11 +289,12 @@ def _decision(hold: Row) -> str:
 
 
 def _refused(name: str, calls: Sequence[Row], screen: Screen, ask: Callable[[str], str]) -> list[str]:
-    by_reason: dict[str, list[str]] = {}
+    users: dict[str, list[str]] = {}
     for each in calls:
         answer = answer_text(each["http_status"], one_line(each["reason"] or "no reason given"))
-        by_reason.setdefault(answer, []).append(display_id(each["user_id"]))
-    found = sorted(by_reason.items(), key=lambda reason: -len(reason[1]))
+        users.setdefault(answer, []).append(display_id(each["user_id"]))
+    groups = {shared: [user for each in alike for user in users[each]] for shared, alike in by_reason(users).items()}
+    found = sorted(groups.items(), key=lambda reason: -len(reason[1]))
     lines = [
         f"Refused by {name}: {pluralize(len(calls), 'call')}, {pluralize(len(found), 'reason')}",
         *refusal_lines([(len(each), why, listed(each, most=MAX_REFUSED_USERS)) for why, each in found], screen),
@@ -303,7 +304,7 @@ def _refused(name: str, calls: Sequence[Row], screen: Screen, ask: Callable[[str
     if later:
         lines += prose(f"Since then: {'; '.join(later)}", screen, indent="  ", hanging="    ")
     further = list[str]()
-    if any(len(users) > MAX_REFUSED_USERS for users in by_reason.values()):
+    if any(len(each) > MAX_REFUSED_USERS for each in groups.values()):
         further += advice("All of them:", ask("refusals"), screen=screen, indent="  ")
     if outcomes["refused"]:
         retry = f"audience-sync retry --destination {name}"

@@ -19,6 +19,7 @@ from audience_sync.sync.guard.limits import exceeds, removes_everyone
 from audience_sync.sync.guard.messages import limit_text, without_subject
 from audience_sync.sync.values.findings import AudienceResult, RunFindings, TraitsResult
 from audience_sync.sync.values.report import Report
+from audience_sync.text import by_reason
 
 #: The most reasons of a destination's refused calls, and users of each; `show` has more.
 MAX_REASONS, MAX_USERS = 5, 5
@@ -196,11 +197,17 @@ def _refused(connection: Connection, name: str, run: int) -> list[RefusedFor]:
     mine = (delivery_destinations.c.name == name) & (open_refusals.c.run_id == run)
     joined = open_refusals.join(delivery_destinations)
     query = select(open_refusals.c.reason, func.count()).select_from(joined).where(mine)
-    counts = sorted(connection.execute(query.group_by(open_refusals.c.reason)), key=lambda row: (-row[1], row[0]))
-    return [RefusedFor(reason, count, _users(connection, name, run, reason)) for reason, count in counts]
+    counts: dict[str, int] = dict(row.tuple() for row in connection.execute(query.group_by(open_refusals.c.reason)))
+    groups = by_reason(sorted(counts)).items()
+    found = [
+        RefusedFor(shared, sum(counts[each] for each in reasons), _users(connection, name, run, reasons[:MAX_USERS]))
+        for shared, reasons in groups
+    ]
+    return sorted(found, key=lambda each: (-each.calls, each.reason))
 
 
-def _users(connection: Connection, name: str, run: int, reason: str) -> tuple[str, ...]:
-    mine = (delivery_destinations.c.name == name) & (open_refusals.c.run_id == run) & (open_refusals.c.reason == reason)
+def _users(connection: Connection, name: str, run: int, reasons: Sequence[str]) -> tuple[str, ...]:
+    mine = (delivery_destinations.c.name == name) & (open_refusals.c.run_id == run)
+    mine &= open_refusals.c.reason.in_(reasons)
     query = select(open_refusals.c.user_id).select_from(open_refusals.join(delivery_destinations)).where(mine)
     return tuple(connection.execute(query.order_by(open_refusals.c.user_id).limit(MAX_USERS)).scalars())

@@ -14,7 +14,6 @@ from audience_sync.text import nearest, unknown_option_message
 Model = TypeVar("Model", bound=BaseModel)
 
 _MESSAGES = {
-    "missing": "it is missing",
     "string_type": "it must be text: put it in quotes",
     "string_too_short": "it is empty",
     "too_short": "it is empty",
@@ -58,9 +57,22 @@ def _message(model: type[BaseModel], details: ErrorDetails) -> str:
         return f"it must be {context['expected']}{f'; did you mean `{meant}`?' if meant else ''}"
     if kind == "value_error":
         return str(context["error"])
+    if kind == "missing":
+        *above, name = details["loc"]
+        field = _model_at(model, above).model_fields.get(str(name))
+        return f"it is missing{_described(field.description if field else None)}"
     if kind in _MESSAGES:
         return _MESSAGES[kind].format_map(context)
     return details["msg"].replace("Input should", "it should")
+
+
+def _described(description: str | None) -> str:
+    """``: the file; relative to the config's folder``"""
+    if not description:
+        return ""
+    first, _, rest = description.removesuffix(".").partition(" ")
+    first = first if any(letter.isupper() for letter in first[1:]) else first.lower()
+    return f": {first} {rest}".rstrip()
 
 
 def _model_at(model: type[BaseModel], path: list[int | str]) -> type[BaseModel]:

@@ -311,8 +311,10 @@ class BatchSender:
             timer.stop(f"no progress for {timer.give_up_after:g} s, last: {judgement.reason}", rate_limited=limited)
         elif limited and (judgement.retry_after or 0) > timer.remaining():
             wait = f"{'at least ' if judgement.retry_after == LONGEST_WAIT else ''}{judgement.retry_after:g} s"
+            asks = "The destination asks to wait"
+            whose = "The answer has no time to wait; ours is" if judgement.has_own_wait else asks
             timer.stop(
-                f"{judgement.reason}. The destination asks to wait {wait}, which is longer than "
+                f"{judgement.reason}. {whose} {wait}, which is longer than "
                 f"`give_up_after: {timer.give_up_after:g}s` leaves",
                 rate_limited=True,
             )

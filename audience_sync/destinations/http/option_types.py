@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
@@ -35,6 +36,15 @@ def _checked_url(text: str, instead: str) -> SplitResult:
         raise ValueError("must be an address like https://host or http://127.0.0.1:8080")
     if url.username is not None or url.password is not None:
         raise ValueError(f"must not carry a user or a password: {instead}")
+    return url
+
+
+def without_path(url: str, paths: Iterable[str]) -> str:
+    """Return an address. Raises ValueError if it has one of the paths that each request adds to it."""
+    path = f"{urlsplit(url).path.rstrip('/').lower()}/"
+    for each in paths:
+        if f"{each}/" in path:
+            raise ValueError(f"must end before `{each}`, which each request adds itself: leave it out")
     return url
 
 

@@ -53,9 +53,10 @@ def judge_rules(rules: Sequence[BodyRule], judgement: Judgement, body: Any, deta
         return judgement
     for rule in rules:
         if rule.holds(status, body):
-            wait = rule.wait if judgement.retry_after is None else judgement.retry_after
+            is_own = judgement.retry_after is None and rule.wait is not None
+            wait = rule.wait if is_own else judgement.retry_after
             reason = status_reason(status, detail, rule.hint)
-            return Judgement(rule.meaning, reason, status=status, retry_after=wait)
+            return Judgement(rule.meaning, reason, status=status, retry_after=wait, has_own_wait=is_own)
     return judgement
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import orjson
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.destinations.base import (
@@ -24,7 +24,7 @@ from audience_sync.destinations.base import (
     Merge,
     Message,
 )
-from audience_sync.destinations.http.option_types import BaseUrl
+from audience_sync.destinations.http.option_types import BaseUrl, without_path
 from audience_sync.destinations.http.statuses import (
     StatusTable,
     excerpt,
@@ -53,8 +53,15 @@ NOT_JSON = "but not with JSON: a proxy may be in the way. Check `destinations.NA
 class JsonApiOptions(DestinationOptions):
     #: The bytes of the longest name of an event.
     event_name_bytes: ClassVar[int] = sys.maxsize
+    #: The paths of requests, which ``url`` does not have.
+    paths: ClassVar[tuple[str, ...]] = ()
 
     url: BaseUrl | None = Field(None, description="Where the API is; default: the service's address of the region.")
+
+    @field_validator("url")
+    @classmethod
+    def _url_without_path(cls, url: str | None) -> str | None:
+        return None if url is None else without_path(url, cls.paths)
 
     @model_validator(mode="after")
     def _event_names(self) -> Self:

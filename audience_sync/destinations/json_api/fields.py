@@ -97,4 +97,4 @@ class FieldsDestination(JsonApiDestination):
             if wait > give_up_after:
                 break
             time.sleep(wait)
-        raise FieldError(f"{problem}: {judgement.reason}")
+        raise FieldError(f"{problem}: {judgement.reason}", rate_limited=judgement.meaning is Meaning.SLOW_DOWN)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from audience_sync.destinations.base import Audiencing, Event, Meaning, Message
-from audience_sync.destinations.http.option_types import BaseUrl, Key
+from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.messages.identify import (
     json_bytes,
@@ -18,14 +18,19 @@ from audience_sync.destinations.messages.identify import (
 )
 from audience_sync.destinations.messages.split import MessageLimits, partial_message
 from audience_sync.destinations.segment.personas import personas_context
-from audience_sync.destinations.segment.tracking_api import PROFILE_FIELDS, TrackingDestination, TrackingOptions
+from audience_sync.destinations.segment.tracking_api import (
+    PROFILE_FIELDS,
+    TrackingDestination,
+    TrackingOptions,
+    TrackingUrl,
+)
 from audience_sync.model import AudienceEvent, IdentifyCall
 
 
 class SegmentOptions(TrackingOptions):
     type: Literal["segment"] = Field("segment", description="Segment's HTTP tracking API, or a compatible server.")
     write_key: Key = Field(description="The write key of the source, best as `${SEGMENT_WRITE_KEY}`.")
-    url: BaseUrl = Field(
+    url: TrackingUrl = Field(
         "https://api.segment.io",
         description="Where the API is; `https://events.eu1.segmentapis.com` for a workspace in the EU.",
     )

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from audience_sync.destinations.http.option_types import BaseUrl, Key
+from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.messages.split import MessageLimits
-from audience_sync.destinations.segment.tracking_api import TrackingDestination, TrackingOptions
+from audience_sync.destinations.segment.tracking_api import TrackingDestination, TrackingOptions, TrackingUrl
 
 DISABLED = "the source is switched off in RudderStack, or nothing accepts calls at this address. Check both"
 
@@ -17,7 +17,7 @@ DISABLED = "the source is switched off in RudderStack, or nothing accepts calls 
 class RudderStackOptions(TrackingOptions):
     type: Literal["rudderstack"] = Field("rudderstack", description="RudderStack's HTTP API.")
     write_key: Key = Field(description="The write key of the source, best as `${RUDDERSTACK_WRITE_KEY}`.")
-    url: BaseUrl = Field(
+    url: TrackingUrl = Field(
         description="The data plane; it has no default, every account has its own.",
         examples=["https://example.dataplane.rudderstack.com"],
     )

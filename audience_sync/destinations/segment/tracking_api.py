@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from functools import partial
+from typing import Annotated, Any, ClassVar
 
 import orjson
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.destinations.base import (
@@ -22,7 +23,7 @@ from audience_sync.destinations.base import (
     Message,
 )
 from audience_sync.destinations.http.credentials import basic
-from audience_sync.destinations.http.option_types import BaseUrl, Key
+from audience_sync.destinations.http.option_types import BaseUrl, Key, without_path
 from audience_sync.destinations.http.statuses import (
     StatusTable,
     excerpt,
@@ -45,9 +46,12 @@ NO_IDENTIFIERS = (
 )
 
 
+TrackingUrl = Annotated[BaseUrl, AfterValidator(partial(without_path, paths=("/v1/batch", "/v1/identify")))]
+
+
 class TrackingOptions(DestinationOptions):
     write_key: Key = Field(description="The write key of the source.")
-    url: BaseUrl = Field(description="Where the API is.")
+    url: TrackingUrl = Field(description="Where the API is.")
     integrations: dict[str, JsonValue] | None = Field(
         None, description="Which destinations behind it get the calls, such as `{All: false, Braze: true}`."
     )

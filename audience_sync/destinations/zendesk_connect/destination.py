@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from functools import partial
+from typing import Annotated, Any, Literal
 from uuid import UUID, uuid5
 
 import orjson
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.destinations.base import (
@@ -23,7 +24,7 @@ from audience_sync.destinations.base import (
     Meaning,
     Message,
 )
-from audience_sync.destinations.http.option_types import BaseUrl, Key
+from audience_sync.destinations.http.option_types import BaseUrl, Key, without_path
 from audience_sync.destinations.http.statuses import (
     StatusTable,
     excerpt,
@@ -50,6 +51,9 @@ PROFILE_FIELDS = frozenset(
 )
 
 
+ConnectUrl = Annotated[BaseUrl, AfterValidator(partial(without_path, paths=("/v2/identify", "/v2/track")))]
+
+
 class ZendeskConnectOptions(DestinationOptions):
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -57,7 +61,7 @@ class ZendeskConnectOptions(DestinationOptions):
         "zendesk_connect", description="Zendesk Connect (Outbound), or a service that speaks its protocol."
     )
     private_key: Key = Field(description="The private key of the environment, best as `${CONNECT_PRIVATE_KEY}`.")
-    url: BaseUrl = Field("https://api.outbound.io", description="Where the API is.")
+    url: ConnectUrl = Field("https://api.outbound.io", description="Where the API is.")
     android_token: AndroidToken = Field("fcm", description="What Android device tokens are called.")
 
 

@@ -10,8 +10,10 @@ held_snapshots = Table(
     "held_snapshots",
     metadata,
     Column("id", Integer, primary_key=True, comment="The hold"),
-    Column("kind", Text, nullable=False, comment="audience, computed_trait, or suppressed: the config's lists"),
-    Column("key", Text, nullable=False, comment="The audience or computed trait"),
+    Column(
+        "kind", Text, nullable=False, comment="audience, computed_trait, mapping, or suppressed: the config's lists"
+    ),
+    Column("key", Text, nullable=False, comment="The audience or computed trait; of a mapping its destination"),
     Column("run_id", ForeignKey("runs.id"), nullable=False, comment="The run that held it first"),
     Column("last_run_id", ForeignKey("runs.id"), nullable=False, comment="The last run that got the same snapshot"),
     Column("status", Text, nullable=False, comment="held, approved, rejected or superseded"),

@@ -20,6 +20,7 @@ from audience_sync.errors import BrokenDestinationError, FieldError
 from audience_sync.model import IdentifyCall, RunId
 from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.sync.values.run_plan import RunPlan
+from audience_sync.text import without_size
 from audience_sync.workspace import Workspace
 
 #: Calls shown of each destination, and calls that it would refuse.
@@ -147,9 +148,10 @@ class Forecast:
     def _count_refusal(self, user: str, reason: str) -> None:
         if len(self.refusals) < MOST_REFUSED:
             self.refusals[user] = reason
-        if reason not in self.reasons and len(self.reasons) >= MOST_REFUSED:
+        shared = without_size(reason)
+        if shared not in self.reasons and len(self.reasons) >= MOST_REFUSED:
             return
-        self.reasons[reason] = self.reasons.get(reason, RefusalCount()).plus(user)
+        self.reasons[shared] = self.reasons.get(shared, RefusalCount()).plus(user)
 
     def _show(self, sendable: Sequence[EncodedCall], destination: Destination, calls: CallReader) -> None:
         is_first, by_user = not self.samples, calls.for_users([call.user_id for call in sendable])

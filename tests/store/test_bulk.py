@@ -1,13 +1,18 @@
-"""Many rows arrive unchanged, by COPY and by executemany."""
+"""Many rows arrive unchanged: by COPY, in statements of many rows, and as JSON."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
-from audience_sync.store.connection.bulk import ROWS_PER_INSERT, delete_rows, insert_rows
+from audience_sync.model import RunId
+from audience_sync.store.connection import bulk
+from audience_sync.store.connection.bulk import ROWS_PER_INSERT, delete_rows, delete_users, insert_rows, insert_users
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import changes, members, run_invalid_rows
+from audience_sync.workspace import Workspace
 
 from .examples import a_store_with
 
@@ -86,3 +91,90 @@ def test_deleting_takes_the_rows_with_these_values_and_no_others(store: Store) -
 def user_ids(store: Store) -> list[str]:
     with store.reading() as connection:
         return list(connection.execute(select(members.c.user_id).order_by(members.c.user_id)).scalars())
+
+
+AWKWARD = [
+    "a\tb",
+    "a\nb",
+    "a\rb",
+    "a\\b",
+    "\\N",
+    "\\.",
+    "NULL",
+    '"',
+    "'",
+    "a,b",
+    "é",
+    "\U0001f600",
+    " a ",
+    "007",
+    "[1]",
+    "\x01",
+    "x" * 255,
+]
+
+
+def users_file(workspace: Workspace, *rows: tuple[int, str, bool]) -> Path:
+    """A Parquet file with the property id, the user and whether the user is present, in this order."""
+    table = workspace.table(
+        "users", "select null::integer as property_id, null::varchar as user_id, true as present limit 0"
+    )
+    for row in rows:
+        workspace.run(f"insert into {table} values (?, ?, ?)", row)
+    path = workspace.path(".parquet")
+    workspace.run(f"copy (from {table} order by property_id, user_id) to '{path}' (format parquet)")
+    return path
+
+
+def all_members(store: Store) -> list[tuple[int, str, int]]:
+    with store.reading() as connection:
+        rows = connection.execute(select(members).order_by(members.c.property_id, members.c.user_id))
+        return [(row.property_id, row.user_id, row.run_id) for row in rows]
+
+
+def test_present_users_of_a_file_become_rows_of_their_audiences(store: Store, workspace: Workspace) -> None:
+    a_store_with(store, audiences=["vip", "new"])
+    file = users_file(workspace, (1, "ann", True), (1, "ben", False), (2, "ann", True), (2, "cid", True))
+    with store.writing() as connection:
+        insert_users(connection, workspace, members, file, 4, audience="property_id", run=RunId(3))
+    assert all_members(store) == [(1, "ann", 3), (2, "ann", 3), (2, "cid", 3)]
+
+
+def test_all_users_of_a_file_are_deleted_from_their_audiences_only(store: Store, workspace: Workspace) -> None:
+    a_store_with(store, audiences=["vip", "new"])
+    with store.writing() as connection:
+        rows = [(1, "ann", 1), (1, "ben", 1), (1, "cid", 1), (2, "ann", 1), (2, "ben", 1)]
+        insert_rows(connection, members, COLUMNS, [rows])
+        file = users_file(
+            workspace, (1, "ann", True), (1, "ben", False), (1, "dan", False), (2, "cid", True), (2, "ben", True)
+        )
+        delete_users(connection, workspace, members, file, 5, audience="property_id")
+    assert all_members(store) == [(1, "cid", 1), (2, "ann", 1)]
+
+
+def test_awkward_ids_of_a_file_arrive_as_written_and_are_found_again(store: Store, workspace: Workspace) -> None:
+    a_store_with(store, audiences=["vip"])
+    file = users_file(workspace, *((1, user, True) for user in AWKWARD))
+    with store.writing() as connection:
+        insert_users(connection, workspace, members, file, len(AWKWARD), audience="1", run=RunId(1))
+    assert all_members(store) == [(1, user, 1) for user in sorted(AWKWARD)]
+    with store.writing() as connection:
+        delete_users(connection, workspace, members, file, len(AWKWARD), audience="1")
+    assert all_members(store) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 299, 300, 301, 1000])
+def test_a_file_of_any_size_arrives_whole(
+    store: Store, workspace: Workspace, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "ROWS_PER_GROUP", 300)
+    a_store_with(store, audiences=["vip"])
+    path = workspace.path(".parquet")
+    users = f"select format('u{{:04}}', i) as user_id, true as present from range({count}) t(i)"
+    workspace.run(f"copy ({users}) to '{path}' (format parquet)")
+    with store.writing() as connection:
+        insert_users(connection, workspace, members, path, count, audience="1", run=RunId(1))
+    assert user_ids(store) == [f"u{number:04}" for number in range(count)]
+    with store.writing() as connection:
+        delete_users(connection, workspace, members, path, count, audience="1")
+    assert user_ids(store) == []

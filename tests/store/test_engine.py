@@ -16,7 +16,7 @@ from audience_sync.store.connection import engine, sqlite
 from audience_sync.store.connection.bulk import insert_rows
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
-from audience_sync.store.tables import delivery_destinations, installation, members, runs, snapshot_chains
+from audience_sync.store.tables import absences, delivery_destinations, installation, members, runs, snapshot_chains
 from audience_sync.store.tables.views import VIEW_SCHEMA, view_prefix
 
 #: A person, who may be in no message; apart from the lines that a traceback would quote.
@@ -75,7 +75,7 @@ class TestATransaction:
 
     def test_refuses_a_row_without_the_row_it_refers_to(self, store: Store) -> None:
         with pytest.raises(StoreError), store.writing() as connection:
-            connection.execute(insert(members).values(property_id=99, user_id="ann", run_id=1))
+            connection.execute(insert(absences).values(property_id=99, user_id="ann", run_id=1))
 
 
 class TestATime:

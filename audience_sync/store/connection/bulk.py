@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Table
+
+from audience_sync.model import RunId
+from audience_sync.sql import Relation, quote_literal
+from audience_sync.workspace import Workspace
 
 Rows = Sequence[Sequence[Any]]
 
 #: Rows in one INSERT of SQLite. It needs a third of the time of one row a statement.
 ROWS_PER_INSERT = 500
+#: Rows of one row group of a Parquet file: DuckDB reads it without the others, and one statement writes its users.
+ROWS_PER_GROUP = 122_880
 
 
 def insert_rows(connection: Connection, table: Table, columns: Sequence[str], batches: Iterable[Rows]) -> None:
@@ -45,3 +52,55 @@ def _copy(connection: Connection, statement: str, batches: Iterable[Rows]) -> No
         for rows in batches:
             for row in rows:
                 copy.write_row(row)
+
+
+def insert_users(
+    connection: Connection, workspace: Workspace, table: Table, file: Path, count: int, *, audience: str, run: RunId
+) -> None:
+    """Insert the users of a Parquet file with ``count`` rows who are ``present``, as of this run.
+
+    ``audience``: the SQL of their property id. No user id becomes a Python object: DuckDB writes them as CSV for COPY,
+    and as JSON for SQLite.
+    """
+    if connection.dialect.name == "postgresql":
+        cursor: Any = connection.connection.cursor()
+        with cursor, cursor.copy(f'copy "{table.name}" ({_USER_ROW}) from stdin (format csv, encoding utf8)') as copy:
+            for rows in _row_groups(file, count):
+                lines = workspace.path(".csv")
+                query = f"select {audience}, user_id, {run} from {rows} and present"
+                workspace.run(f"copy ({query}) to {quote_literal(str(lines))} (format csv, header false)")
+                copy.write(lines.read_bytes())
+                lines.unlink()
+        return
+    statement = f'insert into "{table.name}" ({_USER_ROW}) select ?, value, {run} from json_each(?)'
+    for rows in _row_groups(file, count):
+        for values in _users_by_audience(workspace, audience, f"{rows} and present"):
+            connection.exec_driver_sql(statement, values)
+
+
+def delete_users(
+    connection: Connection, workspace: Workspace, table: Table, file: Path, count: int, *, audience: str
+) -> None:
+    """Delete the rows of the users of a Parquet file with ``count`` rows. ``audience``: as in ``insert_users``."""
+    is_server = connection.dialect.name == "postgresql"
+    users = "jsonb_array_elements_text(%s::jsonb)" if is_server else "value from json_each(?)"
+    mine = f"property_id = {'%s' if is_server else '?'} and user_id in (select {users})"
+    for rows in _row_groups(file, count):
+        for values in _users_by_audience(workspace, audience, rows):
+            connection.exec_driver_sql(f'delete from "{table.name}" where {mine}', values)
+
+
+_USER_ROW = "property_id, user_id, run_id"
+
+
+def _row_groups(file: Path, count: int) -> Iterator[Relation]:
+    for start in range(0, count, ROWS_PER_GROUP):
+        yield Relation(
+            f"read_parquet({quote_literal(str(file))}, file_row_number = true) "
+            f"where file_row_number >= {start} and file_row_number < {start + ROWS_PER_GROUP}"
+        )
+
+
+def _users_by_audience(workspace: Workspace, audience: str, rows: str) -> list[tuple[Any, ...]]:
+    """Pairs of property id and a JSON array of user ids, in their order in the file."""
+    return workspace.all(f"select {audience}, to_json(list(user_id))::varchar from {rows} group by 1 order by 1")

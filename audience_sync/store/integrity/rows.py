@@ -69,9 +69,10 @@ def _orphans(connection: Connection) -> Iterator[str]:
         (snapshot_file_chunks, of_file, snapshot_files, "piece without snapshot file"),
         (refused_values, refused, open_refusals, "refused value without refused call"),
         (subscription_history, subscribed, subscriptions, "subscription history row without subscription"),
+        (changes, changes.c.run_id == runs.c.id, runs, "row in changes without run"),
         (delivery_cursors, at_destination, delivery_destinations, "delivery cursor without destination"),
     ]
-    for table in (members, refused_values, withheld_values):
+    for table in (members, changes, refused_values, withheld_values):
         belongs = table.c.property_id == properties.c.id
         pairs.append((table, belongs, properties, f"row in {table.name} without audience or trait"))
     for table, belongs, other, text in pairs:

@@ -30,7 +30,7 @@ from audience_sync.store.audiences.properties import (
     set_source_state,
 )
 from audience_sync.store.audiences.suppressions import CONFIG, suppress, unsuppress, withhold_refused_of_ended
-from audience_sync.store.connection.bulk import Rows, delete_rows, insert_rows
+from audience_sync.store.connection.bulk import Rows, delete_rows, delete_users, insert_rows, insert_users
 from audience_sync.store.connection.lease import Lease
 from audience_sync.store.runs.deliveries import plan_deliveries
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, download_chain, save_files
@@ -49,7 +49,7 @@ from audience_sync.store.tables import (
     withheld_values,
 )
 from audience_sync.sync.commit.run_record import is_committed
-from audience_sync.sync.values.change_set import Absences, ChainChange, ChangeSet, HeldOut, SuppressionUpdate
+from audience_sync.sync.values.change_set import Absences, ChangeSet, HeldOut, SuppressionUpdate
 from audience_sync.sync.values.findings import RunFindings
 from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.text import storable
@@ -205,20 +205,18 @@ def _update_members_table(
     if not has_table:
         rebuild_members(connection, workspace)
         return
+    moved = list[str]()
     for change in changes.chains:
-        if change.members:
-            _update_members(connection, workspace, change, ids[change.chain.keys[0]], run)
-
-
-def _update_members(
-    connection: Connection, workspace: Workspace, change: ChainChange, audience: int, run: RunId
-) -> None:
-    if change.log:  # not a first creation: changed users are deleted, then those who entered inserted
-        changed = workspace.stream(f"select user_id from {change.members} order by user_id")
-        keys = ([(audience, user) for (user,) in batch] for batch in changed)
-        delete_rows(connection, members, ("property_id", "user_id"), keys)
-    entered = f"select {audience}, user_id, {run} from {change.members} where present order by user_id"
-    insert_rows(connection, members, ("property_id", "user_id", "run_id"), workspace.stream(entered))
+        if change.members and change.creates:
+            (file,), audience = change.files, str(ids[change.chain.keys[0]])
+            insert_users(connection, workspace, members, file.path, file.rows, audience=audience, run=run)
+        elif change.members:
+            moved.append(f"select {ids[change.chain.keys[0]]} as property_id, user_id, present from {change.members}")
+    if moved:
+        path, query = workspace.path(".parquet"), " union all ".join(moved)
+        (rows,) = workspace.one(f"copy (from ({query}) order by all) to {quote_literal(str(path))} (format parquet)")
+        delete_users(connection, workspace, members, path, rows, audience="property_id")
+        insert_users(connection, workspace, members, path, rows, audience="property_id", run=run)
 
 
 def _update_users(

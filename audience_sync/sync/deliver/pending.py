@@ -94,7 +94,7 @@ def read_pending(
     floor = min(floors, default=MAX_RUN)
     query = (
         select(changes.c.user_id, properties.c.key, changes.c.value, changes.c.run_id)
-        .join_from(changes, properties)
+        .join_from(changes, properties, changes.c.property_id == properties.c.id)
         .where(changes.c.run_id > floor)
     )
     return DeliveryInputs(
@@ -140,7 +140,7 @@ def read_lost_values(
     columns = (changes.c.user_id, properties.c.key, changes.c.value, changes.c.run_id)
     lost = (
         select(*columns)
-        .join_from(changes, properties)
+        .join_from(changes, properties, changes.c.property_id == properties.c.id)
         .where(or_(changes.c.value.is_(None), changes.c.value == "false"))
     )
     chunks = (users[start : start + _CHUNK] for start in range(0, len(users), _CHUNK))
@@ -183,7 +183,7 @@ def read_last_identifiers(
         return None
     query = (
         select(changes.c.user_id, properties.c.key, changes.c.previous_value, changes.c.run_id)
-        .join_from(changes, properties)
+        .join_from(changes, properties, changes.c.property_id == properties.c.id)
         .where(properties.c.key.in_(keys), or_(changes.c.value.is_(None), changes.c.value == '""'))
     )
     chunks = (users[start : start + _CHUNK] for start in range(0, len(users), _CHUNK))

@@ -229,7 +229,8 @@ def _log(connection: Connection, workspace: Workspace, run: RunId, touched: Sequ
     """A table of all changes of these properties since the run, its own included."""
     mine = changes.c.property_id.in_([each.id for each in touched]) & (changes.c.run_id >= run)
     query = select(changes.c.user_id, properties.c.key, changes.c.value, changes.c.previous_value, changes.c.run_id)
-    return workspace.load(_COLUMNS, _batches(connection, query.join_from(changes, properties).where(mine)))
+    query = query.join_from(changes, properties, changes.c.property_id == properties.c.id).where(mine)
+    return workspace.load(_COLUMNS, _batches(connection, query))
 
 
 def _batches(connection: Connection, query: Any) -> Iterator[Sequence[Sequence[Any]]]:

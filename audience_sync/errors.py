@@ -153,6 +153,10 @@ class FieldError(AudienceSyncError):
         self.rate_limited = rate_limited
 
 
+class ArrowError(AudienceSyncError):
+    """A query failed while its result was read as buffers, or the result does not fit into them."""
+
+
 class BrokenDestinationError(AudienceSyncError):
     """A destination's own code fails at every call: delivery to it stops, the others continue."""
 

@@ -24,6 +24,8 @@ from audience_sync.sql import LINE_BYTES, WRITTEN_CSV, TableName, csv_scan, quot
 if TYPE_CHECKING:
     import duckdb
 
+    from audience_sync.arrow import TextColumn
+
 #: Memory of Python, the libraries and the senders' buffers, in addition to DuckDB's (bytes).
 RESERVED_BYTES = 300_000_000
 SMALLEST_BYTES = 150_000_000
@@ -237,6 +239,20 @@ class Workspace(AbstractContextManager["Workspace"]):
                 cursor.execute(query)
                 while rows := cursor.fetchmany(size):
                     yield rows
+        finally:
+            cursor.close()
+
+    def text_columns(self, query: str) -> Iterator[Sequence[TextColumn]]:
+        """The rows of a query of texts as buffers, in batches of some hundred thousand, on a connection of its own.
+
+        Raises ArrowError if the query fails after its first rows.
+        """
+        from audience_sync.arrow import text_columns
+
+        cursor = self.cursor()
+        try:
+            with interruptible_query():
+                yield from text_columns(cursor.sql(query))
         finally:
             cursor.close()
 

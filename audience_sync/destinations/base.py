@@ -46,6 +46,23 @@ class Message(NamedTuple):
     body: bytes
 
 
+class JoinedMessages(ABC):
+    """A sequence of messages whose bodies lie one after another in memory, with commas between them (``joined``)."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def joined(self) -> memoryview: ...
+
+
+def joined_bodies(messages: Sequence[Message]) -> bytes | memoryview:
+    """Return the bodies of messages with commas between them, without a copy if they lie so in memory."""
+    if isinstance(messages, JoinedMessages):
+        return messages.joined
+    return b",".join([message.body for message in messages])
+
+
 class Event(Message):
     """A track call: a user entered or left an audience."""
 

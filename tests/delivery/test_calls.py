@@ -6,11 +6,12 @@ import hashlib
 
 import duckdb
 import pytest
+from destinations.examples import segment
 
-from audience_sync.delivery.send.batches import Batch, batches
+from audience_sync.delivery.send.batches import Batch, batch_messages, batches
 from audience_sync.delivery.send.calls import CallReader
-from audience_sync.delivery.send.encode import encode
-from audience_sync.destinations.base import Audiencing
+from audience_sync.delivery.send.encode import CallColumns, EncodedCall, encode
+from audience_sync.destinations.base import Audiencing, Destination, joined_bodies
 from audience_sync.destinations.file import FileDestination, FileOptions
 from audience_sync.sql import TableName
 from audience_sync.workspace import Workspace
@@ -159,3 +160,60 @@ def test_an_unsendable_call_keeps_its_place_and_has_a_reason() -> None:
         ("bob", 0, "it is too large"),
         ("cem", 1, ""),
     ]
+
+
+def encoded(workspace: Workspace, ids: str, destination: Destination, users: int = 150_000) -> list[EncodedCall]:
+    """The calls, made into objects, of so many users. ``ids``: SQL for the id of user ``i``."""
+    workspace.run(
+        f"create table many as select {ids} as user_id, '{{\"vip\":true}}' as traits, 'vip@1' as versions, 1 as run_id "
+        f"from range({users}) t(i) order by user_id"
+    )
+    reader = CallReader(workspace=workspace, table=TableName("many"), installation="here", destination="x", times=TIMES)
+    found = list(reader.encoded(destination))
+    assert [type(calls) for calls in found].count(CallColumns) > 1
+    return [call for calls in found for call in calls]
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pytest.param("'user-' || i", id="all by DuckDB"),
+        pytest.param("""case when i % 50000 = 7 then 'a "b" ' || i else 'é' || i end""", id="some by Python"),
+        pytest.param("""case when i between 60000 and 70000 then '"' || i else 'z' || i end""", id="a block by Python"),
+    ],
+)
+def test_calls_in_columns_are_the_calls_of_python_in_the_order_of_users(workspace: Workspace, ids: str) -> None:
+    found = encoded(workspace, ids, segment())
+    reader = CallReader(workspace=workspace, table=TableName("many"), installation="here", destination="x", times=TIMES)
+    users = [call.user_id for call in found]
+    assert (len(users), users) == (150_000, sorted(users))
+    some = found[::997] + [call for call in found if call.details is not None]
+    expected = reader.for_users([call.user_id for call in some])
+    for call in some:
+        assert call.messages == encode(expected[call.user_id], segment()).messages
+
+
+def joined_body(batch: Batch) -> bytes:
+    return bytes(joined_bodies(batch_messages(batch.calls)))
+
+
+def test_batches_of_columns_are_those_of_single_calls(workspace: Workspace) -> None:
+    calls = encoded(workspace, "'user-' || i || repeat('x', (i % 97)::integer)", segment())
+    reader = CallReader(workspace=workspace, table=TableName("many"), installation="here", destination="x", times=TIMES)
+    found = list(batches(reader.encoded(segment()), segment()))
+    expected = list(batches([calls], segment()))
+    assert [(each.after, each.through, len(each.calls)) for each in found] == [
+        (each.after, each.through, len(each.calls)) for each in expected
+    ]
+    assert [joined_body(each) for each in found] == [joined_body(each) for each in expected]
+    assert max(len(joined_body(each)) for each in found) <= segment().limits.request_bytes
+
+
+def test_a_part_of_a_batch_in_columns_is_the_same_part_of_its_calls(workspace: Workspace) -> None:
+    calls = encoded(workspace, "'user-' || i", segment(), users=130_000)
+    reader = CallReader(workspace=workspace, table=TableName("many"), installation="here", destination="x", times=TIMES)
+    first = next(iter(reader.encoded(segment())))
+    assert list(first[10:20]) == list(first)[10:20] == calls[10:20]
+    assert list(first[10:20][2:5]) == calls[12:15]
+    assert (first[-1], first[10:20][-1]) == (calls[len(first) - 1], calls[19])
+    assert joined_bodies(batch_messages(first[10:12])) == calls[10].body + b"," + calls[11].body

@@ -248,6 +248,8 @@ def add_mapping_columns(
         if query:
             joins.append(f"left join ({query} group by user_id) {name} on {name}.user_id = c.user_id")
         columns.append(f"{f'cast({name}.value as varchar)' if query else 'null::varchar'} as {name}")
-    table = workspace.table("calls", f"select c.*, {', '.join(columns)} from {calls} c {' '.join(joins)}")
+    table = workspace.table(
+        "calls", f"select c.*, {', '.join(columns)} from {calls} c {' '.join(joins)} order by c.user_id"
+    )
     workspace.run(f"drop table {calls}")
     return table

@@ -18,8 +18,9 @@ JOIN_WIDTH = 16
 def merge_per_user(workspace: Workspace, items: TableName, backfills: Sequence[Backfill]) -> TableName:
     """Create a table with one row for each user: ``user_id``, ``traits`` (a JSON object), ``versions`` and ``run_id``.
 
-    ``items`` has one row for each user and key (``user_id``, ``key``, ``value``, ``run_id``); its values replace those
-    of the backfills. Keys are in alphabetical order, so that the same values always give the same text.
+    The rows are in the order of user ids. ``items`` has one row for each user and key (``user_id``, ``key``, ``value``,
+    ``run_id``); its values replace those of the backfills. Keys are in alphabetical order, so that the same values
+    always give the same text.
     """
     changed = {key for (key,) in workspace.all(f"select distinct key from {items}")}
     keys = sorted(changed.union(*(backfill.values for backfill in backfills)))
@@ -27,7 +28,8 @@ def merge_per_user(workspace: Workspace, items: TableName, backfills: Sequence[B
     while len(parts) > 1:
         parts = [_join_tables([workspace.table("calls", part) for part in group]) for group in _groups(parts)]
     return workspace.table(
-        "calls", f"select user_id, '{{' || traits || '}}' as traits, versions, run_id from ({parts[0]})"
+        "calls",
+        f"select user_id, '{{' || traits || '}}' as traits, versions, run_id from ({parts[0]}) order by user_id",
     )
 
 

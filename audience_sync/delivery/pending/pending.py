@@ -81,6 +81,7 @@ class PendingCalls:
 class CallTable:
     """A table with one row for each user: ``user_id``, ``traits`` (a JSON object), ``versions`` and ``run_id``.
 
+    The rows are in the order of user ids.
     ``versions`` has the run that set each value (``key@run,key@run``); ``run_id`` is the newest of them.
     ``is_mapped``: it also has the columns of ``add_mapping_columns``.
     """

@@ -98,11 +98,12 @@ class AnswerRecorder:
             "retried": self.retries,
         }
         rows = [{**self._request_row(result), **cursor_columns} for result in answered]
+        has_refusals = self._has_refusals(connection, answered)
         inserted = insert(delivery_requests).returning(delivery_requests.c.id, sort_by_parameter_order=True)
         for request, result in zip(connection.execute(inserted, rows).scalars().all(), answered, strict=True):
             if self.releases:
                 self._release_withheld(connection, result)
-            attempts = self._clear_refusals(connection, result)
+            attempts = self._clear_refusals(connection, result) if has_refusals else {}
             self._record_refusals(connection, request, result.refusals, attempts)
             self._withhold(connection, request, result)
 
@@ -120,11 +121,18 @@ class AnswerRecorder:
             "answered_at": datetime.now(UTC),
         }
 
+    def _has_refusals(self, connection: Connection, answered: Sequence[BatchResult]) -> bool:
+        """Return whether a call to any of these users may have been refused earlier."""
+        user = open_refusals.c.user_id
+        first, last = min(each.batch.after for each in answered), max(each.batch.through for each in answered)
+        mine = (open_refusals.c.destination_id == self.destination) & (user > first) & (user <= last)
+        return connection.execute(select(user).where(mine).limit(1)).first() is not None
+
     def _release_withheld(self, connection: Connection, result: BatchResult) -> None:
         """Delete the withheld values that these calls carried."""
         between = self._between(withheld_values, result)
         waiting = set(connection.execute(select(withheld_values.c.user_id).where(between).distinct()).scalars())
-        calls = self.find_calls(waiting & _answered_users(result)).values()
+        calls = self.find_calls(_answered_users(result, waiting)).values()
         self._delete_carried(connection, withheld_values, calls)
 
     def _clear_refusals(self, connection: Connection, result: BatchResult) -> dict[str, int]:
@@ -135,7 +143,7 @@ class AnswerRecorder:
         """
         query = select(open_refusals.c.user_id, open_refusals.c.attempts).where(self._between(open_refusals, result))
         earlier = {row.user_id: row.attempts for row in connection.execute(query)}
-        calls = self.find_calls(earlier.keys() & _answered_users(result))
+        calls = self.find_calls(_answered_users(result, earlier.keys()))
         if not calls:
             return {}
         self._delete_carried(connection, refused_values, calls.values())
@@ -222,9 +230,12 @@ class AnswerRecorder:
         ]
 
 
-def _answered_users(result: BatchResult) -> set[UserId]:
-    """Return the users whose calls were answered, without those suppressed meanwhile."""
-    return {each.user_id for each in result.batch.calls}.difference(each.user_id for each in result.withheld)
+def _answered_users(result: BatchResult, among: Collection[UserId]) -> set[UserId]:
+    """Return those of some users whose calls were answered, without those suppressed meanwhile."""
+    if not among:
+        return set()
+    calls = {each.user_id for each in result.batch.calls}
+    return calls.intersection(among).difference(each.user_id for each in result.withheld)
 
 
 def _for_users(connection: Connection, statement: Delete | Update, users: Collection[UserId]) -> None:

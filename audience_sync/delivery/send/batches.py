@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import cast
 
-from audience_sync.delivery.send.encode import EncodedCall
+from audience_sync.delivery.send.encode import CallColumns, EncodedCall, with_details
 from audience_sync.destinations.base import Destination, Limits, Message
 from audience_sync.model import UserId
 
 
 def batch_messages(calls: Sequence[EncodedCall]) -> Sequence[Message]:
     """Return the messages of all calls in order."""
-    if not [call for call in calls if call.details is not None]:
+    if not with_details(calls):
         return cast(Sequence[Message], calls)  # it has the fields of a message
     return [message for call in calls for message in call.messages]
 
@@ -101,14 +101,23 @@ def batches(
     """Divide lists of calls into batches within the destination's limits, each of at most ``max_calls`` calls."""
     batch_size = destination.options.batch_size or destination.limits.messages
     batch_size = batch_size if max_calls is None else min(batch_size, max_calls)
-    after, waiting = UserId(""), list[EncodedCall]()
-    for calls in found:
-        waiting += calls
-        ends = _batch_ends(waiting, destination, batch_size)
+    after = UserId("")
+    waiting: Sequence[EncodedCall] = ()
+    for found_calls in found:
+        calls = found_calls
+        if waiting:  # the first of these calls fill their request
+            both = [*waiting, *calls[:batch_size]]
+            if not (ends := _batch_ends(both, destination, batch_size)):
+                waiting = both
+                continue
+            batch, calls = Batch(after, both[: ends[0]]), calls[ends[0] - len(waiting) :]
+            yield batch
+            after = batch.through
+        ends = _batch_ends(calls, destination, batch_size)
         for start, end in zip([0, *ends], ends, strict=False):
-            yield Batch(after, waiting[start:end])
-            after = waiting[end - 1].user_id
-        del waiting[: ends[-1] if ends else 0]
+            yield Batch(after, calls[start:end])
+            after = calls[end - 1].user_id
+        waiting = calls[ends[-1] :] if ends else calls
     if waiting:
         yield Batch(after, waiting)
 
@@ -129,8 +138,7 @@ def limit_calls(found: Iterator[Batch], max_calls: int | None) -> Iterator[Batch
 def _batch_ends(calls: Sequence[EncodedCall], destination: Destination, batch_size: int) -> list[int]:
     """Return the end of each full request. Calls after the last end wait for more."""
     limits = destination.limits
-    messages = list(accumulate([1 if call.details is None else len(call.messages) for call in calls], initial=0))
-    size = list(accumulate([len(call.body) + 1 if call.details is None else call.size for call in calls], initial=0))
+    messages, size = _cumulated(calls)
     ends, start = list[int](), 0
     while True:
         most_messages = bisect_right(messages, messages[start] + limits.messages) - 1
@@ -140,3 +148,12 @@ def _batch_ends(calls: Sequence[EncodedCall], destination: Destination, batch_si
             return ends
         ends.append(end)
         start = end
+
+
+def _cumulated(calls: Sequence[EncodedCall]) -> tuple[Sequence[int], Sequence[int]]:
+    """Return the numbers of messages and of bytes before each call, and after the last one."""
+    if isinstance(calls, CallColumns):
+        return range(len(calls) + 1), calls.ends
+    messages = accumulate([1 if call.details is None else len(call.messages) for call in calls], initial=0)
+    size = accumulate([len(call.body) + 1 if call.details is None else call.size for call in calls], initial=0)
+    return list(messages), list(size)

@@ -8,17 +8,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha1
-from typing import Any, TypeVar, cast
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import orjson
 
 from audience_sync.delivery.mapping import DestinationMapping
 from audience_sync.delivery.mapping_sql import MOST_FORMER, mapped_calls
-from audience_sync.delivery.send.encode import CallDetails, EncodedCall, companion_units, encode, part_of
+from audience_sync.delivery.send.encode import CallColumns, CallDetails, EncodedCall, companion_units, encode, part_of
 from audience_sync.destinations.base import Destination
 from audience_sync.destinations.messages.identify import split_traits
-from audience_sync.errors import BrokenDestinationError
+from audience_sync.errors import ArrowError, BrokenDestinationError
 from audience_sync.model import ALIAS_KEY, AudienceEvent, IdentifyCall, RunId, UserId
-from audience_sync.sql import Query, TableName, quote_literal
-from audience_sync.workspace import Workspace
+from audience_sync.sql import Query, Relation, TableName, quote_literal
+from audience_sync.workspace import STREAMED_ROWS, Workspace
+
+if TYPE_CHECKING:
+    from audience_sync.arrow import TextColumn
 
 #: The error of the program's own SQL for a run that the store does not have.
 NO_RUN_TIME = "there is no start time of run "
@@ -27,7 +33,15 @@ QUERY_TEXT_ERRORS = ("ParserException", "BinderException", "CatalogException")
 #: If a list has fewer calls than this, and earlier lists could be encoded, each failing call is refused by itself.
 FEW_CALLS = 100
 
+#: The rows of a part of the table: half of DuckDB's row group, which it reads as a whole. Each part needs a plan, and
+#: memory for its bodies.
+PART_ROWS, PART_BYTES = 61_440, 16_000_000
+#: Rows whose sizes are added up to find the parts.
+BLOCK_ROWS = 256
+
 T = TypeVar("T")
+#: The message id, the body, the user id, and the fields of a call without a body.
+_Row = tuple[Any, ...]
 _END = object()
 
 #: The columns of a call, in the order of ``CallReader._call``.
@@ -100,8 +114,8 @@ class CallReader:
                 at = self.times.get(run, call.timestamp)
                 yield AudienceEvent(key, bool(call.traits[key]), message_id, at)
 
-    def encoded(self, destination: Destination) -> Iterator[list[EncodedCall]]:
-        """Yield lists of encoded calls in the order of user ids.
+    def encoded(self, destination: Destination) -> Iterator[Sequence[EncodedCall]]:
+        """Yield groups of encoded calls in the order of user ids.
 
         DuckDB encodes calls in a fraction of the time if it can (``encode_sql``): see docs/decisions/0005.
 
@@ -114,25 +128,67 @@ class CallReader:
             body = f"case when not contains(versions, {quote_literal(ALIAS_KEY + '@')}) then {body} end"
         if self.event_start_runs:  # ``encode`` handles a call that may have events
             body = f"case when run_id <= {min(self.event_start_runs.values())} then {body} end"
-        former = self._former_texts() if self.is_mapped and own else ()
-        mapping = self.mapping if own else DestinationMapping()
-        query = mapped_calls(mapping, Query(f"{self._rows} order by user_id"), former)
-        # A call without a body has what ``encode`` needs in the place of its details.
-        call = ", ".join({"user_id": "own_id", "traits": "own_traits"}.get(each, f'"{each}"') for each in CALL_COLUMNS)
-        query = Query(
-            f"select message_id, body, own_id, case when body is null then [{call}] end "
-            f"from (select *, encode({body}) as body from ({query}))"
-        )
-        stream = self.workspace.stream(query)
-        for rows in stream if own is None else _check_encode_sql(stream):
-            calls = list(map(_encoded_call, rows))
-            if unwritten := [place for place, (_, written, *_) in enumerate(rows) if written is None]:
+        for found in self._rows_in_python() if own is None else _check_encode_sql(self._encoded_by_duckdb(body)):
+            if isinstance(found, CallColumns):
+                works = True
+                yield found
+                continue
+            calls = list(map(_encoded_call, found))
+            if unwritten := [place for place, (_, written, *_) in enumerate(found) if written is None]:
                 for place in unwritten:
-                    calls[place] = encode(self._call(rows[place][-1]), destination, self.mapping)
+                    calls[place] = encode(self._call(found[place][-1]), destination, self.mapping)
                 if len(unwritten) == len(calls) and not (works and len(calls) < FEW_CALLS):
                     _raise_if_broken(calls)
             works = True
             yield calls
+
+    def _rows_in_python(self) -> Iterator[list[_Row]]:
+        columns = ", ".join(f'"{each}"' for each in CALL_COLUMNS)
+        query = f"select message_id, null, user_id, [{columns}] from ({self._rows(self.table)}) order by user_id"
+        return self.workspace.stream(query)
+
+    def _encoded_by_duckdb(self, body: str) -> Iterator[CallColumns | list[_Row]]:
+        """Yield the calls that DuckDB encodes. ``body``: SQL, see ``encode_sql``."""
+        former = self._former_texts() if self.is_mapped else ()
+        call = ", ".join({"user_id": "own_id", "traits": "own_traits"}.get(each, f'"{each}"') for each in CALL_COLUMNS)
+        for part in self._parts():
+            query = mapped_calls(self.mapping, Query(f"{self._rows(part)} order by user_id"), former)
+            encoded = f"(select *, {body} as body from ({query}))"
+            # A call without a body has what ``encode`` needs, as JSON.
+            call_json = f"case when body is null then cast(to_json([{call}]) as varchar) end"
+            columns = f"select message_id, body || ',', own_id, {call_json} from {encoded}"
+            try:
+                batches = list(self.workspace.text_columns(columns))
+            except ArrowError:  # it is raised in this form, or it was too large for buffers
+                call_list = f"case when body is null then [{call}] end"
+                yield from self.workspace.stream(f"select message_id, encode(body), own_id, {call_list} from {encoded}")
+                continue
+            for batch in batches:
+                yield from _column_groups(*batch)
+
+    def _parts(self) -> Iterator[Relation]:
+        """Yield the table in parts of neighbouring users, each small enough for memory. It should be sorted by user."""
+        table, blocks = self.table, self._blocks(self.table)
+        if any(first[2] >= second[1] for first, second in pairwise(blocks)):
+            table = self.workspace.name("sorted")
+            list(self.workspace.stream(f"create table {table} as from {self.table} order by user_id"))
+            blocks = self._blocks(table)
+        start = end = size = 0
+        for last, _, _, block_size in blocks:
+            end, size = last + 1, size + block_size
+            if end - start >= PART_ROWS or size >= PART_BYTES:
+                yield Relation(f"(from {table} where rowid between {start} and {last})")
+                start, size = end, 0
+        if end > start:
+            yield Relation(f"(from {table} where rowid >= {start})")
+
+    def _blocks(self, table: str) -> list[tuple[Any, ...]]:
+        """Return the last row of each block of BLOCK_ROWS, its first and its last user, and the bytes of its traits."""
+        query = (
+            f"select max(rowid), min(user_id), max(user_id), sum(strlen(traits)) from {table} "
+            f"group by rowid // {BLOCK_ROWS} order by max(rowid)"
+        )
+        return [row for rows in self.workspace.stream(query) for row in rows]
 
     def split(self, call: EncodedCall, destination: Destination) -> list[EncodedCall]:
         """Split a call in two: the other properties, then the largest one. Empty if it can't be split.
@@ -156,7 +212,7 @@ class CallReader:
     def _sql(self) -> Query:
         """A query for the fields of IdentifyCall."""
         columns = ", ".join(f'"{each}"' for each in CALL_COLUMNS)
-        return Query(f"select {columns} from ({self._rows})")
+        return Query(f"select {columns} from ({self._rows(self.table)})")
 
     def _former_texts(self) -> list[str]:
         """Return the different texts in the column ``former``, the most frequent first."""
@@ -164,9 +220,8 @@ class CallReader:
         rows = self.workspace.stream(f"{query} limit {MOST_FORMER}")  # as others read meanwhile
         return [text for found in rows for (text,) in found]
 
-    @property
-    def _rows(self) -> Query:
-        """A query for the fields of IdentifyCall and the newest run.
+    def _rows(self, table: str) -> Query:
+        """Return a query for the fields of IdentifyCall and the newest run. ``table``: ours, or a part of it.
 
         The message id is always the same for the same change of a user. ``versions`` has the run of every value, so
         that true -> false -> true gives three ids. The nonce of the newest run distinguishes two copies of a store that
@@ -185,7 +240,7 @@ class CallReader:
             mapped = "'{}' as identifiers, null::varchar as former, null::varchar as repeated"
         return Query(
             f"select user_id, traits, sha1(concat_ws(chr(0), {change}))[:32] as message_id, "
-            f'{started} as "timestamp", versions, run_id, {mapped} from {self.table} '
+            f'{started} as "timestamp", versions, run_id, {mapped} from {table} '
             f"left join (values {runs}) t(run_id, started, nonce) using (run_id)"
         )
 
@@ -193,21 +248,46 @@ class CallReader:
         return quote_literal(self.nonces[run]) if run in self.nonces else "null"
 
 
-def _check_encode_sql(stream: Iterator[list[tuple[Any, ...]]]) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield the rows. Raises BrokenDestinationError if DuckDB refuses the destination's SQL, or a value in it."""
+def _column_groups(
+    message_ids: TextColumn, bodies: TextColumn, user_ids: TextColumn, calls: TextColumn
+) -> Iterator[CallColumns | list[_Row]]:
+    """Yield the calls as columns, but blocks in which a call has no body as rows."""
+    count, ends, start = len(bodies.offsets) - 1, bodies.offsets, 0
+    for block in range(0, count if calls.data else 0, STREAMED_ROWS):
+        rows = range(block, min(block + STREAMED_ROWS, count))
+        if all(ends[row] < ends[row + 1] for row in rows):
+            continue
+        if start < block:
+            yield CallColumns(message_ids, bodies, user_ids, range(start, block))
+        yield [
+            (
+                message_ids[row].decode(),
+                bodies[row][:-1] or None,
+                user_ids[row].decode(),
+                orjson.loads(calls[row] or b"null"),
+            )
+            for row in rows
+        ]
+        start = rows.stop
+    if start < count:
+        yield CallColumns(message_ids, bodies, user_ids, range(start, count))
+
+
+def _check_encode_sql(stream: Iterator[T]) -> Iterator[T]:
+    """Yield the items. Raises BrokenDestinationError if DuckDB refuses the destination's SQL, or a value in it."""
     import duckdb
 
     while True:
         try:
-            rows = next(stream, None)
+            item = next(stream, None)
         except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError) as error:
             if isinstance(error, duckdb.InvalidInputException) and NO_RUN_TIME in str(error):
                 raise
             message = f"error in the destination's own code: encode_sql: {_error_summary(error)}"
             raise BrokenDestinationError(message) from error
-        if rows is None:
+        if item is None:
             return
-        yield rows
+        yield item
 
 
 def _error_summary(error: Exception) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from audience_sync.delivery.mapping import DestinationMapping, mapping_of
-from audience_sync.destinations.base import Destination, Message
+from audience_sync.destinations.base import Destination, JoinedMessages, Message
 from audience_sync.destinations.messages.identify import derived_message_id, object_json, split_traits
 from audience_sync.errors import NoIdentifierError, OwnCodeError, UnsendableError
 from audience_sync.model import ALIAS_KEY, Alias, IdentifyCall, UserId
+
+if TYPE_CHECKING:
+    from audience_sync.arrow import TextColumn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,51 @@ class EncodedCall(NamedTuple):
         if self.details is None:
             return len(self.body) + 1
         return sum(len(each.body) + 1 for each in self.details.messages)
+
+
+class CallColumns(Sequence[EncodedCall], JoinedMessages):
+    """Calls of one message each in columns of buffers. A call is made into an object when somebody asks for it.
+
+    ``bodies`` have a comma after each. ``rows``: those of the columns that these calls are.
+    """
+
+    __slots__ = ("_bodies", "_message_ids", "_rows", "_user_ids")
+
+    def __init__(self, message_ids: TextColumn, bodies: TextColumn, user_ids: TextColumn, rows: range) -> None:
+        self._message_ids, self._bodies, self._user_ids, self._rows = message_ids, bodies, user_ids, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> EncodedCall: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> CallColumns: ...
+
+    def __getitem__(self, index: int | slice) -> EncodedCall | CallColumns:
+        if isinstance(index, slice):
+            return CallColumns(self._message_ids, self._bodies, self._user_ids, self._rows[index])
+        row = self._rows[index]
+        user_id = UserId(self._user_ids[row].decode())
+        return EncodedCall(self._message_ids[row].decode(), self._bodies[row][:-1], user_id)
+
+    def __iter__(self) -> Iterator[EncodedCall]:
+        return map(self.__getitem__, range(len(self._rows)))
+
+    @property
+    def joined(self) -> memoryview:
+        ends = self.ends
+        return self._bodies.data[ends[0] : ends[-1] - 1]
+
+    @property
+    def ends(self) -> Sequence[int]:
+        """Where the first body begins, and where each of them and its comma end."""
+        return self._bodies.offsets[self._rows.start : self._rows.stop + 1]
+
+
+def with_details(calls: Sequence[EncodedCall]) -> list[EncodedCall]:
+    return [] if isinstance(calls, CallColumns) else [call for call in calls if call.details is not None]
 
 
 def encode(call: IdentifyCall, destination: Destination, mapping: DestinationMapping | None = None) -> EncodedCall:

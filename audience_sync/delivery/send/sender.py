@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from audience_sync.delivery.send.batches import Batch, BatchResult, Parts, RefusedCall, request_messages
 from audience_sync.delivery.send.body_limit import BodyLimit
-from audience_sync.delivery.send.encode import EncodedCall
+from audience_sync.delivery.send.encode import EncodedCall, with_details
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter, backoff
 from audience_sync.delivery.send.sender_pool import StallTimer
 from audience_sync.destinations.base import LONGEST_WAIT, Judgement, Limits, Meaning, Message, Transport
@@ -92,15 +92,15 @@ class BatchSender:
         """Send the calls of a batch until each has a final answer, or the delivery stops."""
         result = BatchResult(batch=batch, started=self._stall_timer.clock())
         calls = self._without_suppressed(batch.calls, result)
-        with_details = [call for call in calls if call.details is not None]
-        unsendable = [call for call in with_details if call.unsendable]
+        details = with_details(calls)
+        unsendable = [call for call in details if call.unsendable]
         result.refusals += [RefusedCall(call, call.unsendable, None) for call in unsendable]
         self._send_all([call for call in calls if not call.unsendable] if unsendable else calls, result)
         self._resolve_suspects(result)
         withheld = {call.user_id for call in result.withheld}
         result.refusals += [
             RefusedCall(call, "; ".join(call.left_out.values()), None, frozenset(call.left_out))
-            for call in with_details
+            for call in details
             if call.left_out and call.user_id not in withheld
         ]
         result.refusals = _merge_per_user(result.refusals)

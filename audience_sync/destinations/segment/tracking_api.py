@@ -21,6 +21,7 @@ from audience_sync.destinations.base import (
     Limits,
     Meaning,
     Message,
+    joined_bodies,
 )
 from audience_sync.destinations.http.credentials import basic
 from audience_sync.destinations.http.option_types import BaseUrl, Key, without_path
@@ -106,7 +107,7 @@ class TrackingDestination(HttpDestination):
         return single_message_sql(self._tail, self.bounds)
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
-        body = _BEGIN + b",".join(message.body for message in messages) + self._end
+        body = b"".join((_BEGIN, joined_bodies(messages), self._end))
         if not self.options.gzip:
             return HttpRequest("POST", self.address, self._headers, body)
         return HttpRequest("POST", self.address, self._headers | {"Content-Encoding": "gzip"}, _gzip(body))

@@ -2,8 +2,8 @@
 
     python -m counts.count_command COUNTS.json sync --json
 
-Statements and commits are those of SQLite; a statement counts once for each execution, so once for each row of an
-``executemany``. Rows are those that DuckDB handed to Python.
+On SQLite a statement counts once for each execution, so once for each row of an ``executemany``; on PostgreSQL once for
+each call of the driver. Rows are those that DuckDB handed to Python.
 """
 
 from __future__ import annotations
@@ -55,27 +55,50 @@ def is_our_own(name: str) -> bool:
 
 
 def import_and_count(name: str, *arguments: Any, **options: Any) -> Any:
-    """Import, and count what DuckDB does from its import on: a command that does not need it must not load it."""
+    """Import, and count what a package does from its import on: a command that does not need it must not load it."""
     module = _import(name, *arguments, **options)
     if name == "duckdb" and hasattr(module.DuckDBPyConnection, "sql"):  # which its Python part adds last
-        builtins.__import__ = _import
         count_duckdb(module.DuckDBPyConnection)
+    elif name == "psycopg" and hasattr(module, "Cursor"):
+        count_psycopg(module)
     return module
 
 
 def count_duckdb(connection: Any) -> None:
     for name in ("execute", "executemany", "sql", "query"):
-        setattr(connection, name, counted(getattr(connection, name), "statements: DuckDB", lambda answer: 1))
-    for name, rows in {"fetchall": len, "fetchmany": len, "fetchone": lambda row: int(row is not None)}.items():
-        setattr(connection, name, counted(getattr(connection, name), "rows made in Python", rows))
+        count_calls(connection, name, "statements: DuckDB")
+    for name in ("fetchall", "fetchmany", "fetchone"):
+        count_calls(connection, name, "rows made in Python", number_of_rows)
 
 
-def counted(method: Callable[..., Any], name: str, count: Callable[[Any], int]) -> Callable[..., Any]:
+def count_psycopg(module: Any) -> None:
+    for name in ("execute", "executemany", "copy"):
+        count_calls(module.Cursor, name, "statements: store", one_unless_a_ping)
+    count_calls(module.Connection, "commit", "commits")
+
+
+def number_of_rows(answer: Any, *arguments: Any) -> int:
+    return len(answer) if isinstance(answer, list) else int(answer is not None)
+
+
+def one_unless_a_ping(answer: Any, cursor: Any, statement: Any, *arguments: Any) -> int:
+    """A connection that is used again is tested first. How many there are depends on which threads meet."""
+    return int(str(statement).upper() != "SELECT 1")
+
+
+def count_calls(owner: Any, name: str, event: str, count: Callable[..., int] = lambda *arguments: 1) -> None:
+    method = getattr(owner, name)
+    if not hasattr(method, "is_counted"):
+        setattr(owner, name, counted(method, event, count))
+
+
+def counted(method: Callable[..., Any], name: str, count: Callable[..., int]) -> Callable[..., Any]:
     def call(*arguments: Any, **options: Any) -> Any:
         answer = method(*arguments, **options)
-        events.append((name, count(answer)))
+        events.append((name, count(answer, *arguments)))
         return answer
 
+    call.is_counted = True  # type: ignore[attr-defined]  # a function has any attribute
     return call
 
 

@@ -16,7 +16,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from conftest import PostgreSQL, a_server
 from destinations.receiver import Receiver, Reply
+
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance.migrate import upgrade
 
 HERE = Path(__file__).parent
 RECORDED = HERE / "counts.json"
@@ -25,7 +29,7 @@ USERS = 1_000
 #: Six audiences from two files, two traits, and two services. Each service gets its calls of a run in one request:
 #: how many answers are recorded together depends on the time.
 CONFIG = """
-store: sqlite:///store.db
+store: {store}
 sources: {{exports: {{files: .}}}}
 audiences:
   - {{name: Newsletter, source: exports, file: newsletter.csv}}
@@ -54,11 +58,11 @@ def write_snapshots(folder: Path, *, day: int) -> None:
         os.utime(file, (1_700_000_000 + day, 1_700_000_000 + day))
 
 
-def count_runs(folder: Path) -> dict[str, dict[str, int]]:
-    """What the runs did, each in a process of its own, by their names."""
+def count_runs(folder: Path, store: str) -> dict[str, dict[str, int]]:
+    """What the runs did, each in a process of its own, by their names. ``store``: the URL of an empty store."""
     with Receiver() as receiver:
         receiver.will_answer(Reply(body=b'{"success": true, "code": 200, "status": "OK"}'))
-        (folder / "config.yaml").write_text(CONFIG.format(url=receiver.url))
+        (folder / "config.yaml").write_text(CONFIG.format(store=store, url=receiver.url))
         return {name: count_run(folder, receiver, day=int(name != RUNS[0])) for name in RUNS}
 
 
@@ -89,8 +93,8 @@ def differences(recorded: Counts, counted: Counts, *, are_more: bool) -> list[st
 
 
 @pytest.mark.filterwarnings("default:fewer than recorded")
-def test_a_run_does_no_more_than_recorded(tmp_path: Path) -> None:
-    recorded, counted = json.loads(RECORDED.read_text()), count_runs(tmp_path)
+def test_a_run_does_no_more_than_recorded(empty_store: Store, database: str, tmp_path: Path) -> None:
+    recorded, counted = json.loads(RECORDED.read_text())[database], count_runs(tmp_path, url_of(empty_store))
 
     fewer = differences(recorded, counted, are_more=False)
     if fewer:
@@ -99,10 +103,21 @@ def test_a_run_does_no_more_than_recorded(tmp_path: Path) -> None:
     assert not more, "\n".join(["A run does more than recorded:", *more, f"If it has to: {RECORD}"])
 
 
+def url_of(store: Store) -> str:
+    """With tables on PostgreSQL: a run makes those of an SQLite store only."""
+    if not store.is_sqlite:
+        upgrade(store)
+    store.close()
+    return store.url.render_as_string(hide_password=False)
+
+
 def main() -> None:
-    """Record what the runs of this tree do."""
-    with TemporaryDirectory() as folder:
-        counted = count_runs(Path(folder))
+    """Record what the runs of this tree do, on both databases."""
+    counted = {}
+    with a_server() as server, TemporaryDirectory() as folder:
+        urls = {"sqlite": f"sqlite:///{folder}/store.db", "postgresql": PostgreSQL(server.get_uri()).create()}
+        for database, url in urls.items():
+            counted[database] = count_runs(Path(folder), url_of(Store(url)))
     RECORDED.write_text(json.dumps(counted, indent=2, sort_keys=True) + "\n")
     print(RECORDED.read_text(), end="")
 

@@ -168,14 +168,15 @@ class Shop(MappingRules):
     #: Several rules, so that most of what happens is this.
     monday, tuesday, wednesday, thursday = day(a_day_passes), day(a_day_passes), day(a_day_passes), day(a_day_passes)
 
-    @rule()
-    def everything_goes_well(self) -> None:
+    def check_everything(self) -> None:
         """The truth is believed after one good run of each kind, and a repeat sends nothing."""
         try:
             self.everything_is_sent()
         except AssertionError as error:
             self.harness.failures.append(str(error))
             raise
+
+    everything_goes_well = rule()(check_everything)
 
     def everything_is_sent(self) -> None:
         whole = self.run_command("db", "check")  # whatever was killed
@@ -197,7 +198,7 @@ class Shop(MappingRules):
 
     def teardown(self) -> None:
         with suppress(AttributeError):  # it never opened
-            self.everything_goes_well()
+            self.check_everything()
             self.harness.done["messages"] += self.messages()
 
     # How that is carried out.

@@ -1,6 +1,6 @@
 """The model finds each bug that is planted into the command.
 
-One is searched for in every run of the tests; the others take minutes each:
+One that is found in seconds is searched for in every run of the tests; the others take minutes each:
 
     nox -s bugs
     AUDIENCE_SYNC_ALL_BUGS=1 pytest -n 0 tests/model/test_planted_bugs.py -k approval_is_blind
@@ -16,13 +16,13 @@ from forks import forks
 from hypothesis import settings
 from hypothesis.errors import Flaky, FlakyFailure
 
-from .bugs import BUGS, VENDORS, approval_is_blind
+from .bugs import BUGS, VENDORS, guards_are_asleep
 from .harness import Harness
 from .project_files import TYPES
 from .search import COMMON, search
 
 CHOSEN = {
-    bug: rules for bug, rules in BUGS.items() if bug is approval_is_blind or "AUDIENCE_SYNC_ALL_BUGS" in os.environ
+    bug: rules for bug, rules in BUGS.items() if bug is guards_are_asleep or "AUDIENCE_SYNC_ALL_BUGS" in os.environ
 }
 
 

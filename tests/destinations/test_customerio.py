@@ -139,3 +139,26 @@ def test_update_only_counts_as_an_attribute_and_a_large_call_is_split() -> None:
     parts = vendor("customerio", update_only=True).encode(call(**traits, one_more=1))
     assert [json.loads(part.body)["attributes"]["_update"] for part in parts] == [True, True]
     assert [len(json.loads(part.body)["attributes"]) for part in parts] == [300, 2]
+
+
+@pytest.mark.parametrize(
+    ("properties", "sizes"),
+    [(298, [299]), (299, [299, 2]), (596, [299, 299]), (597, [299, 299, 2])],
+)
+def test_each_part_of_a_large_call_has_the_identifiers(properties: int, sizes: list[int]) -> None:
+    traits: Any = {f"trait_{number}": number for number in range(properties)}
+    large = call(email="ada@example.com", **traits)._replace(identifiers='{"email":"ada@example.com"}')
+    parts = vendor("customerio").encode(large)
+    written = [json.loads(part.body)["attributes"] for part in parts]
+    assert [len(each) for each in written] == sizes
+    assert [each["email"] for each in written] == ["ada@example.com"] * len(sizes)
+    assert {key: value for each in written for key, value in each.items()} == {**traits, "email": "ada@example.com"}
+    assert len({part.message_id for part in parts}) == len(sizes)
+
+
+def test_each_part_of_a_call_with_too_many_bytes_has_the_identifiers_and_is_within_the_limit() -> None:
+    traits: Any = {f"trait_{number}": "x" * 999 for number in range(60)}
+    large = call(email="ada@example.com", **traits)._replace(identifiers='{"email":"ada@example.com"}')
+    parts = vendor("customerio").encode(large)
+    assert [json.loads(part.body)["attributes"]["email"] for part in parts] == ["ada@example.com"] * 2
+    assert max(len(part.body) for part in parts) <= 32_000

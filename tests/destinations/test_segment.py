@@ -99,6 +99,14 @@ def test_299_traits_are_one_message_and_300_are_two() -> None:
     assert json.loads(second.body)["traits"] == {"t299": 299}
 
 
+def test_each_of_two_messages_has_the_identifiers() -> None:
+    traits = {"email": "ada@example.com", **{f"t{number}": number for number in range(299)}}
+    first, second = segment().encode(a_call(traits=traits)._replace(identifiers='{"email":"ada@example.com"}'))
+    assert len(json.loads(first.body)["traits"]) == 299
+    assert json.loads(first.body)["traits"]["email"] == "ada@example.com"
+    assert json.loads(second.body)["traits"] == {"email": "ada@example.com", "t298": 298}
+
+
 def test_commas_within_values_do_not_split_a_message() -> None:
     (message,) = segment().encode(a_call(traits={"bio": "," * 1000}))
     assert json.loads(message.body)["traits"] == {"bio": "," * 1000}

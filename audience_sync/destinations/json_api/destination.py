@@ -38,6 +38,7 @@ from audience_sync.destinations.json_api.item import Item, ItemValues, item_byte
 from audience_sync.destinations.json_api.limits import ItemLimits, Pair
 from audience_sync.destinations.json_api.values import ValueTypes, plain_object_sql, value_types_sql
 from audience_sync.destinations.messages.identify import derived_message_id, json_bytes, split_traits
+from audience_sync.destinations.messages.split import separate_identifiers
 from audience_sync.errors import UnsendableError
 from audience_sync.model import ALIAS_KEY, Alias, AudienceEvent, IdentifyCall
 from audience_sync.redaction.secrets import collect_secrets
@@ -198,16 +199,22 @@ class JsonApiDestination(HttpDestination):
         ]
 
     def _divided(self, call: IdentifyCall, pairs: Sequence[Pair]) -> list[Message]:
-        """Divide the properties of a call that is over the limits of an item."""
+        """Divide the properties of a call that is over the limits of an item. Each part has the identifiers."""
+        identifiers, others = separate_identifiers(call, pairs)
 
-        def alone(properties: Sequence[Pair]) -> list[Message]:
-            return self._messages(call, derived_message_id(call.message_id, properties[0][0]), properties)
+        def part(properties: Sequence[Pair], repeated: Sequence[Pair]) -> list[Message]:
+            message_id = derived_message_id(call.message_id, properties[0][0])
+            return self._messages(call, message_id, [*properties, *repeated])
 
-        sizes = {pair[0]: len(alone([pair])[0].body) for pair in pairs}
+        sizes = {pair[0]: len(part([pair], ())[0].body) for pair in identifiers}
         self.bounds.check_sizes(sizes)
-        envelope = max(size - len(name) - len(value) for (name, value), size in zip(pairs, sizes.values(), strict=True))
-        room = self.bounds.message_bytes - max(envelope, 0)
-        return [message for group in self.bounds.pack(pairs, room) for message in alone(group)]
+        sizes = {pair[0]: len(part([pair], identifiers)[0].body) for pair in others}
+        self.bounds.check_sizes(sizes)
+        envelope = max(
+            size - len(name) - len(value) for (name, value), size in zip(others, sizes.values(), strict=True)
+        )
+        groups = self.bounds.pack(others, self.bounds.message_bytes - max(envelope, 0), len(identifiers))
+        return [message for group in groups for message in part(group, identifiers)]
 
     def name_problems(self, names: Collection[str]) -> Mapping[str, str]:
         found = {name: self.bounds.name_problem(self.names.get(name, name)) for name in names}

@@ -37,13 +37,13 @@ class MessageLimits:
         if reasons:
             raise UnsendableError("; ".join(reasons.values()), reasons)
 
-    def pack(self, traits: Sequence[tuple[str, str]], room: int) -> Iterator[list[tuple[str, str]]]:
-        """Group the traits by message, with at most ``room`` bytes in each."""
+    def pack(self, traits: Sequence[tuple[str, str]], room: int, others: int) -> Iterator[list[tuple[str, str]]]:
+        """Group the traits by message, of at most ``room`` bytes each. ``others``: traits that each has besides."""
         group: list[tuple[str, str]] = []
         used = 0
         for trait in traits:
             size = len(object_json([trait]).encode())
-            if group and (len(group) >= self.message_traits or used + size > room):
+            if group and (len(group) + others >= self.message_traits or used + size > room):
                 yield group
                 group, used = [], 0
             group.append(trait)
@@ -67,13 +67,24 @@ def single_message_sql(tail: str, limits: MessageLimits) -> str:
 
 
 def _split_call(call: IdentifyCall, tail: str, limits: MessageLimits) -> Iterator[Message]:
-    """Yield as many messages as the limits require; the id of each follows from its first trait."""
-    found = split_traits(call.traits_json)
+    """Yield as many messages as the limits require, each with the identifiers; its id follows from its first trait."""
+    identifiers, found = separate_identifiers(call, split_traits(call.traits_json))
     empty = len(identify_bytes(call, derived_message_id(call.message_id, ""), "{}", tail))
-    sizes = {key: empty - len("{}") + len(object_json([(key, value)]).encode()) for key, value in found}
-    limits.check_sizes(sizes)
-    for traits in limits.pack(found, limits.message_bytes - empty):
-        yield partial_message(call, traits, tail)
+    for repeated, traits in ((), identifiers), (identifiers, found):
+        sizes = {key: empty - len("{}") + len(object_json([*repeated, (key, value)]).encode()) for key, value in traits}
+        limits.check_sizes(sizes)
+    room = limits.message_bytes - empty - len(object_json(identifiers).encode())
+    for traits in limits.pack(found, room, len(identifiers)):
+        yield partial_message(call, [*traits, *identifiers], tail)
+
+
+def separate_identifiers(
+    call: IdentifyCall, traits: Sequence[tuple[str, str]]
+) -> tuple[Sequence[tuple[str, str]], Sequence[tuple[str, str]]]:
+    """Return the identifiers among the traits, which each part of a call repeats, and the others."""
+    names = dict(split_traits(call.identifiers))
+    others = [trait for trait in traits if trait[0] not in names]
+    return ([trait for trait in traits if trait[0] in names], others) if others else ((), traits)
 
 
 def partial_message(call: IdentifyCall, traits: Sequence[tuple[str, str]], tail: str) -> Message:

@@ -148,8 +148,9 @@ def plan_run(
     detected += found
     if context.aliases.sent is not None:
         detected = replace(detected, changes=carry_over(context, detected.changes, inputs, joining))
-    for table in detected.changes.logs:
-        workspace.run(f"insert into {inputs.log} select user_id, key, value, {context.run} as run_id from {table}")
+    if logs := detected.changes.logs:
+        changed = " union all ".join(f"select user_id, key, value from {table}" for table in logs)
+        workspace.run(f"insert into {inputs.log} select *, {context.run} as run_id from ({changed})")
     lost = None
     if any(each.form.user_id for state in states.values() for each in state.subscriptions.values()):
         with dependencies.store.reading() as connection:

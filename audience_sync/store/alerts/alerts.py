@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from audience_sync.model import AlertKind
 from audience_sync.store.audiences.absences import LOADED_STATUSES
@@ -37,6 +37,15 @@ def open_alerts(connection: Connection, *, lock: bool = False) -> dict[Subject, 
     return {(AlertKind(row.kind), row.subject): OpenAlert(row.id, row.message) for row in connection.execute(query)}
 
 
+_SIZES = (
+    select(run_audiences.c.members_after)
+    .where(run_audiences.c.audience_key == bindparam("audience"), run_audiences.c.status.in_(LOADED_STATUSES))
+    .where(run_audiences.c.run_id < bindparam("run"))
+    .order_by(run_audiences.c.run_id.desc())
+    .limit(bindparam("most"))
+)
+
+
 def start_alerts(connection: Connection, found: Sequence[Alert], run: int, now: datetime) -> None:
     rows = [
         {"kind": each.kind.value, "subject": each.subject, "message": each.text, "started_run": run, "started_at": now}
@@ -59,9 +68,5 @@ def end_alerts(connection: Connection, ids: Collection[int], run: int, now: date
 
 def previous_sizes(connection: Connection, keys: Collection[str], run: int, most: int) -> Mapping[str, Sequence[int]]:
     """The member counts of each audience in at most ``most`` runs before this one, the newest first."""
-    found: dict[str, Sequence[int]] = {}
-    for key in keys:
-        looked = (run_audiences.c.audience_key == key) & run_audiences.c.status.in_(LOADED_STATUSES)
-        query = select(run_audiences.c.members_after).where(looked, run_audiences.c.run_id < run)
-        found[key] = connection.execute(query.order_by(run_audiences.c.run_id.desc()).limit(most)).scalars().all()
-    return found
+    bounds = {"run": run, "most": most}
+    return {key: connection.execute(_SIZES, {"audience": key, **bounds}).scalars().all() for key in keys}

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
 
 from audience_sync.errors import StoreDamagedError
 from audience_sync.model import PropertyKind, RunId
@@ -27,6 +28,9 @@ from audience_sync.workspace import Workspace
 #: Bytes of a snapshot file that are in memory at once.
 CHUNK_BYTES = 4_000_000
 BASE, DELTA = "base", "delta"
+#: Made once: SQLAlchemy needs more time to make a statement, and to find its SQL again, than SQLite to execute it.
+_MOVE_CHAIN = update(snapshot_chains).where(snapshot_chains.c.id == bindparam("chain"))
+_INSERT_FILE, _INSERT_CHUNK = insert(snapshot_files), insert(snapshot_file_chunks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +180,10 @@ def _numbered_rows_query(chains: Sequence[Chain], kind: str) -> str | None:
 def write_snapshot_file(workspace: Workspace, kind: str, query: str) -> SnapshotFile:
     """Write the rows of a query to a new file in the workspace, sorted by user id."""
     path = workspace.path(".parquet")
-    workspace.run(
+    (rows,) = workspace.one(
         f"copy ({query} order by user_id) to {quote_literal(str(path))} "
         "(format parquet, compression zstd, compression_level 1)"
     )
-    rows = workspace.one(f"select count(*) from read_parquet({quote_literal(str(path))})")[0]
     return SnapshotFile(kind, path, rows)
 
 
@@ -189,25 +192,41 @@ def download_chain(connection: Connection, workspace: Workspace, chain: Chain) -
 
     Raises StoreDamagedError if a checksum does not match.
     """
-    query = select(snapshot_files).where(snapshot_files.c.chain_id == chain.id).order_by(snapshot_files.c.id)
-    fetched = tuple(
-        SnapshotFile(row.kind, _download_file(connection, workspace, chain, row.id, row.checksum), row.row_count)
-        for row in connection.execute(query).all()
-    )
-    return replace(chain, files=fetched)
+    return download_chains(connection, workspace, [chain])[0]
 
 
-def _download_file(connection: Connection, workspace: Workspace, chain: Chain, file: int, checksum: str) -> Path:
-    path = workspace.path(".parquet")
-    digest, chunks = _new_digest(), snapshot_file_chunks.c
-    parts = select(chunks.content).where(chunks.file_id == file).order_by(chunks.number)
-    with path.open("wb") as stream:
-        for (content,) in connection.execute(parts.execution_options(yield_per=1)):
-            digest.update(content)
-            stream.write(content)
-    if digest.hexdigest() != checksum:
-        raise StoreDamagedError(_damage_message(chain, file))
-    return path
+def download_chains(connection: Connection, workspace: Workspace, chains: Sequence[Chain]) -> list[Chain]:
+    """The chains with their files, downloaded into the workspace with two statements.
+
+    Raises StoreDamagedError for the first checksum that does not match.
+    """
+    ids = {chain.id: chain for chain in chains if chain.id is not None}
+    mine = snapshot_files.c.chain_id.in_(ids)
+    contents = _download_files(connection, workspace, select(snapshot_files.c.id).where(mine))
+    files: dict[int, list[SnapshotFile]] = {chain: [] for chain in ids}
+    for row in connection.execute(select(snapshot_files).where(mine).order_by(snapshot_files.c.id)).all():
+        path, checksum = contents.get(row.id, (None, None))
+        if path is None or checksum != row.checksum:
+            raise StoreDamagedError(_damage_message(ids[row.chain_id], row.id))
+        files[row.chain_id].append(SnapshotFile(row.kind, path, row.row_count))
+    return [replace(chain, files=tuple(files.get(chain.id or 0, ()))) for chain in chains]
+
+
+def _download_files(
+    connection: Connection, workspace: Workspace, ids: Select[tuple[int]]
+) -> dict[int, tuple[Path, str]]:
+    """By id, where each file was downloaded to, and its checksum. One chunk at a time is in memory."""
+    chunks, found = snapshot_file_chunks.c, dict[int, tuple[Path, str]]()
+    parts = select(chunks.file_id, chunks.content).where(chunks.file_id.in_(ids))
+    rows = connection.execute(parts.order_by(chunks.file_id, chunks.number).execution_options(yield_per=1))
+    for file, contents in groupby(rows, key=lambda row: int(row.file_id)):
+        path, digest = workspace.path(".parquet"), _new_digest()
+        with path.open("wb") as stream:
+            for _, content in contents:
+                digest.update(content)
+                stream.write(content)
+        found[file] = path, digest.hexdigest()
+    return found
 
 
 def _damage_message(chain: Chain, file: int) -> str:
@@ -242,8 +261,7 @@ def rebuild_chain(connection: Connection, workspace: Workspace, chain: Chain) ->
 def save_files(connection: Connection, chain: Chain, new: Sequence[SnapshotFile], run: RunId) -> int:
     """Store new files; a new base replaces all older files. Returns the chain's id."""
     chain_id = chain.id if chain.id is not None else _create_chain(connection, chain)
-    mine = update(snapshot_chains).filter_by(id=chain_id)
-    connection.execute(mine.values(user_count=chain.user_count, changed_run_id=run))
+    connection.execute(_MOVE_CHAIN, {"chain": chain_id, "user_count": chain.user_count, "changed_run_id": run})
     if any(file.kind == BASE for file in new):
         delete_files(connection, chain_id)
     for file in new:
@@ -265,7 +283,7 @@ def _create_chain(connection: Connection, chain: Chain) -> int:
 
 def _save_file(connection: Connection, chain_id: int, file: SnapshotFile, run: RunId) -> None:
     row = {"chain_id": chain_id, "kind": file.kind, "run_id": run, **_contents_row(file)}
-    key = connection.execute(insert(snapshot_files).values(row)).inserted_primary_key
+    key = connection.execute(_INSERT_FILE, row).inserted_primary_key
     assert key is not None
     _save_chunks(connection, int(key[0]), file)
 
@@ -292,4 +310,4 @@ def _new_digest() -> hashlib.blake2b:
 def _save_chunks(connection: Connection, file_id: int, file: SnapshotFile) -> None:
     with file.path.open("rb") as stream:
         for number, content in enumerate(iter(lambda: stream.read(CHUNK_BYTES), b"")):
-            connection.execute(insert(snapshot_file_chunks).values(file_id=file_id, number=number, content=content))
+            connection.execute(_INSERT_CHUNK, {"file_id": file_id, "number": number, "content": content})

@@ -54,6 +54,7 @@ def detect_names_from(context: RunContext, config: AudienceConfig, used: Collect
             rows, found = _read_names(context.workspace, loaded.rows, origin)
             targets, skipped, warnings = _targets(context, config, known, rows.names, used)
             found += Detection(findings=RunFindings(warnings=warnings))
+            context.reader.fetch(target.stored.chain_id for target in targets if target.stored)
             chains = [stored_chain(context, target) for target in targets]
             snapshot = rows.members_of([target.name for target in targets])
             held_out = _held_out(context, targets)

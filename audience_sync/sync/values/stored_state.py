@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from audience_sync.store.audiences.holdouts import count_held_out, read_held_out
 from audience_sync.store.audiences.holds import Hold, HoldKey, latest_holds
 from audience_sync.store.audiences.properties import Property, read_chains, read_properties
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.snapshots.chain import Chain, download_chain, rebuild_chain
+from audience_sync.store.snapshots.chain import Chain, download_chain, download_chains, rebuild_chain
 from audience_sync.store.tables import erasures, installation, runs
 from audience_sync.workspace import Workspace
 
@@ -85,6 +85,15 @@ class StoreReader:
         if chain_id not in self._chains:
             self._chains[chain_id] = self._download(self._stored.chains[chain_id])
         return self._chains[chain_id]
+
+    def fetch(self, chain_ids: Iterable[int]) -> None:
+        """Download these chains together. If one is damaged, ``chain`` downloads each, and may rebuild that one."""
+        wanted = [self._stored.chains[each] for each in chain_ids if each not in self._chains]
+        if not wanted:
+            return
+        with suppress(StoreDamagedError), self._store.reading() as connection:
+            found = download_chains(connection, self._workspace, wanted)
+            self._chains |= {chain.id: chain for chain in found if chain.id is not None}
 
     def _download(self, chain: Chain) -> Chain:
         with self._store.reading() as connection:

@@ -1,4 +1,4 @@
-"""Stores on both databases, and a workspace: what the tests of every folder start from."""
+"""Provide stores on both databases and a workspace to the tests of every folder, and give tests their markers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
 from audience_sync.workspace import Workspace
 
-#: What the store means is tested once, on both; a real difference is a test of its own, with its reason.
+#: Every rule of the store is tested on both; a real difference has a test of its own, with its reason.
 DATABASES = ("sqlite", "postgresql")
 
 
@@ -223,7 +223,7 @@ def _upgrade(url: str) -> None:
 
 
 def _unavailable(reason: str) -> None:
-    """A laptop may go without PostgreSQL, what lands may not."""
+    """Skip on a laptop without PostgreSQL, and fail in CI."""
     if os.environ.get("CI"):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

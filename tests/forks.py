@@ -1,4 +1,4 @@
-"""The command as people call it, in a process of its own, without the time that its imports take.
+"""Run each command in a process, without the time for its imports.
 
 A process that has imported the program forks a child for each command.
 """
@@ -21,15 +21,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-#: Seconds after which a command is taken to be stuck, and killed.
+#: Seconds after which a command counts as stuck and is killed.
 STUCK = 60
 NOT_BEGUN = 70
-#: What the program imports late, beside its own modules.
+#: Modules of others that the program imports late.
 LATE = ("alembic.command", "duckdb", "psycopg", "requests", "rich.progress", "rich.table")
 
 
 class Forks:
-    """The process that forks. ``python``: of the environment whose program it runs."""
+    """The process that forks. ``python``: the interpreter of the environment whose program it runs."""
 
     def __init__(self, python: str = sys.executable) -> None:
         here = Path(__file__).parent
@@ -51,14 +51,14 @@ class Forks:
         environment: Mapping[str, str],
         prepare: tuple[Any, ...] | None = None,
     ) -> tuple[int, bytes, bytes]:
-        """The exit code (minus the signal, of a command that was killed) and what was said to stdout and stderr.
+        """The exit code (minus the signal for a killed command), and the bytes of stdout and stderr.
 
         ``prepare``: a function, as `module:name`, and its arguments; it is called in the child before the command.
         """
-        order = [arguments, str(folder), dict(environment), prepare, str(self._out), str(self._err)]
+        request = [arguments, str(folder), dict(environment), prepare, str(self._out), str(self._err)]
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        self._server.stdin.write(json.dumps(order).encode() + b"\n")
+        self._server.stdin.write(json.dumps(request).encode() + b"\n")
         self._server.stdin.flush()
         answer = self._server.stdout.readline()
         assert answer, "the process that forks is gone"
@@ -75,7 +75,7 @@ class Forks:
 
 @cache
 def forks() -> Forks:
-    """One for all tests of this process."""
+    """The process for all tests of this worker."""
     opened = Forks()
     atexit.register(opened.close)
     return opened
@@ -91,10 +91,10 @@ def serve() -> None:
         importlib.import_module(name)
     _build_validators(BaseModel)
     for line in sys.stdin:
-        order = json.loads(line)
+        request = json.loads(line)
         child = os.fork()
         if not child:
-            _carry_out(*order)
+            _carry_out(*request)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
@@ -109,7 +109,7 @@ def _build_validators(model: type[BaseModel]) -> None:
 def _carry_out(
     arguments: list[str], folder: str, environment: dict[str, str], prepare: list[Any] | None, out: str, err: str
 ) -> None:
-    """In the child; it ends here."""
+    """Run the command in the child, and end it."""
     code = NOT_BEGUN
     try:
         for number, path, mode in ((0, os.devnull, os.O_RDONLY), (1, out, os.O_WRONLY), (2, err, os.O_WRONLY)):

@@ -1,4 +1,4 @@
-"""PgBouncer on loopback, in front of the tests' PostgreSQL, as many hosts give it out."""
+"""Run PgBouncer on loopback in front of the tests' PostgreSQL, as many hosting services do."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ logfile = {folder}/log
 
 @contextmanager
 def pgbouncer(url: str, mode: str, size: int) -> Iterator[str]:
-    """The URL of the same database behind a pooler; ``size``: how many sessions it has for all of its clients."""
+    """The URL of the same database behind a pooler; ``size``: its number of sessions for all clients."""
     program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("pgbouncer is not installed")
@@ -42,7 +42,7 @@ def pgbouncer(url: str, mode: str, size: int) -> Iterator[str]:
         config.write_text(
             _CONFIG.format(host=host, user=address.username, port=port, mode=mode, size=size, folder=folder)
         )
-        # It refuses to be root's, and the server's socket may be another user's alone.
+        # PgBouncer refuses to run as root, and the server's socket may belong to another user.
         owner = Path(host).stat().st_uid
         if os.getuid() != owner:
             for path in (folder, config):

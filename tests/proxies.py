@@ -1,4 +1,4 @@
-"""Real proxies on loopback: nginx in front of a receiver, with a company's own CA too, and tinyproxy on the way out."""
+"""Run real proxies on loopback: nginx in front of a receiver, with a company's CA too, and tinyproxy on the way out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A project in a folder of its own, and the command as people call it: in a process of its own."""
+"""Make a project in a temporary folder, and run the command in a process, as people do."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from forks import STUCK, forks
 #: One identify call: the user, and the properties that were sent.
 Call = tuple[str, dict[str, Any]]
 
-#: What Segment says to a batch it takes.
-TAKEN = Reply(body=b'{"success": true}')
+#: Segment's answer to an accepted batch.
+ACCEPTED = Reply(body=b'{"success": true}')
 #: The request arrives, the answer never does.
 SILENCE = Reply(raw=b"", then="hang")
-#: Variables that would make a command another one, or (no compiled modules) a slow one.
+#: Variables that would change what a command does, or (without compiled modules) make it slow.
 NOT_INHERITED = {"AUDIENCE_SYNC_CONFIG", "PYTHONDONTWRITEBYTECODE", "STATE_DIRECTORY"}
 NEW_PROJECT = {
     "sources": {"shop": {"files": "."}},
@@ -39,7 +39,7 @@ NEW_PROJECT = {
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended, and what it said."""
+    """The exit code and the output of a command."""
 
     code: int
     stdout: str
@@ -59,7 +59,7 @@ class Result:
 
 
 def heed_interrupts() -> None:
-    """In the child: a shell that starts the tests in the background lets them, and it, ignore Ctrl-C."""
+    """Let a child process react to Ctrl-C: a shell that starts the tests in the background disables that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -74,7 +74,7 @@ class Project:
         self._read: dict[str, int] = {}
 
     def configure(self, **parts: Any) -> None:
-        """A config of these parts; the source `shop` is this folder, the destination `log` a file."""
+        """Write a config of these parts; the source `shop` is this folder, the destination `log` a file."""
         self.write("config.yaml", yaml.safe_dump({**NEW_PROJECT, **parts}, sort_keys=False, allow_unicode=True))
 
     def write(self, name: str, content: str | bytes) -> Path:
@@ -83,7 +83,7 @@ class Project:
         return path
 
     def write_members(self, name: str, *users: str) -> Path:
-        """A CSV file of user ids."""
+        """Write a CSV file of user ids."""
         return self.write(name, "\n".join(["user_id", *users, ""]))
 
     def run(self, *arguments: str) -> Result:
@@ -91,14 +91,14 @@ class Project:
         return Result(code, out.decode(), err.decode())
 
     def run_afresh(self, *arguments: str) -> Result:
-        """In a process that imports all by itself: for what is planted there."""
+        """Run a command in a process that imports everything itself, so that a test can change its modules."""
         done = subprocess.run(
             self.command(*arguments), cwd=self.folder, env=self.environment, capture_output=True, timeout=STUCK
         )
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def start(self, *arguments: str, stderr: Path | None = None) -> subprocess.Popen[bytes]:
-        """The command at work; its output goes nowhere, or what is on stderr into a file."""
+        """Start the command without waiting for its end. Its output is discarded; ``stderr``: a file for stderr."""
         with Path(os.devnull if stderr is None else stderr).open("w") as errors:
             return subprocess.Popen(
                 self.command(*arguments),
@@ -121,24 +121,24 @@ class Project:
         return [json.loads(line) for line in lines]
 
     def sent(self, file: str = "calls.jsonl") -> list[Call]:
-        """The identify calls in a `file` destination since this was last asked, in the order of their users."""
+        """The identify calls in a `file` destination since the last call of this method, ordered by user."""
         found, before = self.messages(file), self._read.get(file, 0)
         self._read[file] = len(found)
         return sorted(((each["userId"], each["traits"]) for each in found[before:]), key=lambda call: call[0])
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
-        """Ask the SQLite store, as people do."""
+        """Query the SQLite store."""
         with closing(sqlite3.connect(self.store)) as connection, connection:
             return connection.execute(statement).fetchall()
 
 
 def received(receiver: Receiver) -> list[dict[str, Any]]:
-    """The identify messages that arrived at a Segment-like receiver, in the order they came."""
+    """The identify messages that arrived at a Segment-like receiver, in order of arrival."""
     return [message for request in receiver.requests for message in json.loads(request.body)["batch"]]
 
 
 def calls(receiver: Receiver) -> list[Call]:
-    """The same as identify calls, in the order of their users."""
+    """The same as identify calls, ordered by user."""
     return sorted(((each["userId"], each["traits"]) for each in received(receiver)), key=lambda call: call[0])
 
 
@@ -147,7 +147,7 @@ def segment(receiver: Receiver, **options: Any) -> dict[str, Any]:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait for what another process does; a stuck one fails the test."""
+    """Wait until another process makes the condition true; fail after STUCK seconds."""
     deadline, pause = time.monotonic() + STUCK, threading.Event()
     while not condition():
         assert time.monotonic() < deadline, "nothing came"
@@ -170,21 +170,21 @@ def new_vip(project: Project) -> Project:
 
 @pytest.fixture
 def vip(new_vip: Project, sqlite_schema: Path) -> Project:
-    """The same with a store in which nothing is yet: making one takes a second."""
+    """The same with an empty store, which is copied, because creating one takes a second."""
     shutil.copy(sqlite_schema, new_vip.store)
     return new_vip
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """A server on loopback that takes every batch."""
+    """A server on loopback that accepts every batch."""
     with Receiver() as running:
-        running.will_answer(TAKEN)
+        running.will_answer(ACCEPTED)
         yield running
 
 
 @pytest.fixture
 def other_receiver() -> Iterator[Receiver]:
     with Receiver() as running:
-        running.will_answer(TAKEN)
+        running.will_answer(ACCEPTED)
         yield running

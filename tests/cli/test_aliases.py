@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from destinations.receiver import Receiver, Reply
 
-from .conftest import TAKEN, Project, received, segment
+from .conftest import ACCEPTED, Project, received, segment
 
 ALIASES = [{"source": "shop", "file": "aliases.csv"}]
 VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
@@ -150,7 +150,7 @@ def test_a_refused_alias_is_sent_again_with_its_previous_id(known: Project, rece
     assert known.sync().destination("segment")["refused"] == 1
     first = receiver.requests[-1]
     receiver.requests.clear()
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     assert known.run("retry").code == 0
     assert receiver.requests[-1].body == first.body
     assert [short(each)[0] for each in received(receiver)] == ["alias", "identify"]
@@ -319,7 +319,7 @@ def test_exits_that_were_pending_under_the_previous_id_are_carried_over(known: P
     receiver.will_answer(Reply(400))
     known.write_members("churn.csv", "dan", "eve", "fay")
     assert known.sync().destination("seg")["refused"] == 1
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     before = len(received(receiver))
     alias(known, "anon>ada")
     assert known.sync().code == 0

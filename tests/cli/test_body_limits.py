@@ -11,7 +11,7 @@ import pytest
 from destinations.receiver import Receiver, Reply
 from proxies import free_port, nginx
 
-from .conftest import TAKEN, Project, calls
+from .conftest import ACCEPTED, Project, calls
 
 FrontOf = Callable[[str], tuple[str, Path]]
 USERS = [f"u-{number:04}" for number in range(4_000)]
@@ -96,7 +96,7 @@ def test_a_limit_that_is_gone_is_noticed_in_the_next_run(vip: Project, receiver:
     assert vip.sync().code == 0
     receiver.requests.clear()
     receiver.will_limit(1_000_000, Reply(413))
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     vip.write_members("test.csv", *USERS[:500])
     assert vip.sync("--accept", "test").code == 0
     assert len(receiver.requests) == 1

@@ -12,7 +12,7 @@ import pytest
 from conftest import PostgreSQL
 from destinations.receiver import Receiver, Reply
 
-from .conftest import TAKEN, Project, segment
+from .conftest import ACCEPTED, Project, segment
 
 VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
 
@@ -36,7 +36,7 @@ def used(vip: Project, receiver: Receiver) -> Project:
     """Of `vip` some left; one call is refused, and another not answered."""
     sent = segment(receiver, batch_size=1, concurrency=1, give_up_after="200ms")
     vip.configure(audiences=[VIP], destinations={"seg": sent, "log": {"type": "file", "path": "calls.jsonl"}})
-    receiver.will_answer(Reply(400), TAKEN, Reply(500))
+    receiver.will_answer(Reply(400), ACCEPTED, Reply(500))
     vip.write_members("vip.csv", "ada", "bob", "cyd", "dan")
     vip.sync()
     vip.write_members("vip.csv", "ada", "bob", "eve")

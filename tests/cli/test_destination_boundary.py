@@ -25,7 +25,7 @@ ERRORS = (
 STOPPING = [f"{moment}_{error.lower()}" for moment, error in product(("open", "encode", "request", "judge"), ERRORS)]
 CLOSING = [f"close_{error.lower()}" for error in ERRORS]
 VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
-TAKEN: list[Call] = [("ada", {"vip": True}), ("bob", {"vip": True}), ("cyd", {"vip": True})]
+ACCEPTED: list[Call] = [("ada", {"vip": True}), ("bob", {"vip": True}), ("cyd", {"vip": True})]
 LOG = {"type": "file", "path": "calls.jsonl"}
 
 
@@ -91,7 +91,7 @@ def test_an_error_in_closing_changes_nothing(name: str, broken: tuple[Result, li
 
 
 def test_the_destination_beside_them_is_sent_everything(broken: tuple[Result, list[Call]]) -> None:
-    assert (broken[0].code, broken[1]) == (1, TAKEN)
+    assert (broken[0].code, broken[1]) == (1, ACCEPTED)
 
 
 @pytest.mark.parametrize("name", STOPPING)
@@ -139,7 +139,7 @@ def test_sql_that_duckdb_refuses_stops_its_destination_alone(sql: str, words: st
     project = a_project(tmp_path, crm=faulty("never", "ValueError", sql=sql))
     run = project.run_afresh("sync", "--json")
     assert (run.code, run.destination("crm")["pending"], run.destination("log")["delivered"]) == (1, 3, 3)
-    assert project.sent() == TAKEN
+    assert project.sent() == ACCEPTED
     [(error,)] = project.query("select error from deliveries where destination = 'crm'")
     assert error.startswith(f"error in the destination's own code: encode_sql: {words}")
     assert "ada" not in error

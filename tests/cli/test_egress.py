@@ -11,7 +11,7 @@ import pytest
 from destinations.receiver import Receiver, Reply
 from proxies import Tinyproxy, free_port, nginx_tls, private_ca, tinyproxy
 
-from .conftest import TAKEN, Project, calls, segment
+from .conftest import ACCEPTED, Project, calls, segment
 
 VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
 VARIABLES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "ssl_cert_file"}
@@ -41,7 +41,7 @@ def with_log_in(proxy: Tinyproxy) -> str:
 
 @pytest.fixture
 def behind_tls(ca: Path, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     with nginx_tls(tmp_path_factory.mktemp("nginx"), ca, receiver.url) as url:
         yield url
 
@@ -207,7 +207,7 @@ def test_an_alert_that_a_proxy_keeps_back_says_so_by_its_name(shop: Project, rec
 
 
 def test_without_the_options_a_project_is_synced_directly(shop: Project, receiver: Receiver) -> None:
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     shop.environment |= {"HTTP_PROXY": "http://127.0.0.1:1", "http_proxy": "http://127.0.0.1:1"}
     shop.configure(audiences=[VIP], destinations={"seg": segment(receiver)})
     assert shop.sync().code == 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from destinations.receiver import Receiver, Reply
 
-from .conftest import SILENCE, TAKEN, Project, received, segment
+from .conftest import ACCEPTED, SILENCE, Project, received, segment
 
 AUDIENCES = [
     {"name": "VIP", "source": "shop", "file": "vip.csv"},
@@ -109,7 +109,7 @@ def test_a_repeat_has_the_same_id_although_more_is_sent_with_it(vip: Project, re
     assert vip.sync().code == 3
     lost = [each for each in received(receiver) if each["type"] == "track"]
     receiver.requests.clear()
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     vip.write_members("buyers.csv", "bob", "ada")
     assert vip.sync().code == 0
     entered, exited = [each for each in received(receiver) if each["type"] == "track"]

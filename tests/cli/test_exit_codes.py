@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from destinations.receiver import Receiver, Reply
 
-from .conftest import SILENCE, TAKEN, Project, calls, received, segment, until
+from .conftest import ACCEPTED, SILENCE, Project, calls, received, segment, until
 
 REFUSED = Reply(400, b'{"success": false}')
 VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
@@ -45,7 +45,7 @@ def test_a_second_run_says_who_is_at_work_and_a_killed_one_is_taken_over(vip: Pr
 
     first.kill()
     first.wait()
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     assert vip.sync().destination("segment")["delivered"] == 3
     assert calls(receiver) == [(user, {"vip": True}) for user in ("ada", "ada", "bob", "bob", "cyd", "cyd")]
     assert len({each["messageId"] for each in received(receiver)}) == 3
@@ -72,13 +72,13 @@ def test_an_unknown_run_or_audience_is_said_with_what_there_is(vip: Project) -> 
 def test_the_history_of_an_interrupted_run_counts_what_was_answered_until_then(
     vip: Project, receiver: Receiver
 ) -> None:
-    receiver.will_answer(TAKEN, SILENCE)
+    receiver.will_answer(ACCEPTED, SILENCE)
     vip.configure(audiences=[VIP], destinations={"a": segment(receiver, batch_size=1, concurrency=1)})
     process = vip.start("sync")
     until(lambda: len(receiver.requests) == 2)
     process.kill()
     process.wait()
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     assert vip.sync().destination("a")["delivered"] == 2
     assert vip.query("select run, destination, calls, delivered, pending from deliveries where run = 1") == [
         (1, "a", 3, 1, 2)

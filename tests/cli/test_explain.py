@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from destinations.receiver import Receiver, Reply
 
-from .conftest import TAKEN, Project, segment
+from .conftest import ACCEPTED, Project, segment
 
 REFUSED = Reply(400, b'{"message": "no such profile"}')
 DOWN = Reply(503, b"")
@@ -153,7 +153,7 @@ class TestADestination:
         assert "Accepted  vip: the request is no longer stored" in vip.run("explain", "ada").stdout
 
     def test_that_refuses_is_quoted_until_it_takes_the_call(self, vip: Project, receiver: Receiver) -> None:
-        receiver.will_answer(TAKEN, REFUSED, TAKEN)
+        receiver.will_answer(ACCEPTED, REFUSED, ACCEPTED)
         vip.configure(audiences=[VIP], destinations={"segment": segment(receiver, batch_size=1, concurrency=1)})
         assert vip.sync().code == 1
         bob = explained(vip, "bob")
@@ -175,7 +175,7 @@ class TestADestination:
         assert calls(bob, "segment") == [(1, "refused", {"vip": True}), (2, "delivered", {"vip": True})]
 
     def test_that_is_down_has_pending_calls(self, vip: Project, receiver: Receiver) -> None:
-        receiver.will_answer(TAKEN, DOWN)
+        receiver.will_answer(ACCEPTED, DOWN)
         vip.configure(audiences=[VIP], destinations={"segment": segment(receiver, give_up_after="200ms"), "log": LOG})
         vip.sync()
         vip.write_members("vip.csv", "ada", "bob")
@@ -186,7 +186,7 @@ class TestADestination:
         assert line["due"] == {"value": False, "since_run": 2}
         assert (states(cyd), states(explained(vip, "ada"), "segment")) == ({"vip": "sent"}, {"vip": "sent"})
         assert "  Reason   run 2 left 1 call pending: no progress" in vip.run("explain", "cyd").stdout
-        receiver.will_answer(TAKEN)
+        receiver.will_answer(ACCEPTED)
         assert vip.sync().code == 0
         assert sent(explained(vip, "cyd"), "segment") == {"vip": (False, 3, 200)}
 
@@ -316,7 +316,7 @@ NOT_RECORDED = (
 
 
 def test_a_store_of_an_earlier_version_is_explained_as_far_as_it_kept(vip: Project, receiver: Receiver) -> None:
-    receiver.will_answer(TAKEN, REFUSED)
+    receiver.will_answer(ACCEPTED, REFUSED)
     vip.configure(
         audiences=[VIP],
         computed_traits=[PLAN],
@@ -324,7 +324,7 @@ def test_a_store_of_an_earlier_version_is_explained_as_far_as_it_kept(vip: Proje
     )
     vip.write("traits.csv", "user_id,plan\nada,pro\n")
     vip.sync()
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     vip.write("traits.csv", "user_id,plan\nada,free\n")
     vip.sync()
     for statement in NOT_RECORDED:

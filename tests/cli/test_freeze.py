@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from destinations.receiver import Receiver, Reply
 
-from .conftest import TAKEN, Project, calls, segment, until
+from .conftest import ACCEPTED, Project, calls, segment, until
 
 DOWN = Reply(401)
 
@@ -60,7 +60,7 @@ def test_calls_that_were_pending_before_are_still_sent(vip: Project, receiver: R
     vip.run("freeze", "vip")
     vip.write_members("vip.csv", "ada")
     receiver.requests.clear()
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     assert vip.sync().code == 0
     assert calls(receiver) == [(user, {"vip": True}) for user in ("ada", "bob", "cyd")]
 

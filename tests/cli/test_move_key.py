@@ -9,7 +9,7 @@ import pytest
 from conftest import PostgreSQL
 from destinations.receiver import Receiver, Reply
 
-from .conftest import SILENCE, TAKEN, Project, calls, segment, until
+from .conftest import ACCEPTED, SILENCE, Project, calls, segment, until
 
 VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
 GOLD = {**VIP, "name": "Gold", "key": "gold"}
@@ -134,13 +134,13 @@ def test_killed_in_the_middle_it_goes_on(vip: Project, receiver: Receiver) -> No
     vip.sync()
     vip.configure(audiences=[GOLD], destinations=there)
     receiver.requests.clear()
-    receiver.will_answer(TAKEN, SILENCE)
+    receiver.will_answer(ACCEPTED, SILENCE)
     command = vip.start(*MOVE)
     until(lambda: len(receiver.requests) == 2)
     until(lambda: vip.query("select count(*) from delivery_requests where run_id = 2 and http_status = 200") == [(1,)])
     command.send_signal(signal.SIGKILL)
     command.wait()
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     until(lambda: vip.sync().code == 0)
     sent = calls(receiver)
     assert {user for user, traits in sent if traits == BOTH} == {"ada", "bob", "cyd"}
@@ -155,7 +155,7 @@ def test_calls_that_a_destination_does_not_accept_are_pending(vip: Project, rece
     receiver.will_answer(Reply(401))
     assert vip.run(*MOVE).code == 3
     receiver.requests.clear()
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     assert vip.sync().code == 0
     assert calls(receiver) == [(user, BOTH) for user in ("ada", "bob", "cyd")]
 

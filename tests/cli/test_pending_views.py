@@ -9,7 +9,7 @@ import pytest
 from destinations.receiver import Receiver, Reply
 from sqlalchemy import NullPool, create_engine, text
 
-from .conftest import SILENCE, TAKEN, Project, segment, until
+from .conftest import ACCEPTED, SILENCE, Project, segment, until
 
 VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
 DOWN = Reply(status=503)
@@ -25,7 +25,7 @@ def shop(vip: Project, receiver: Receiver) -> Project:
 
 
 def test_what_is_pending_is_right_while_a_run_is_at_work(shop: Project, receiver: Receiver) -> None:
-    receiver.will_answer(TAKEN, SILENCE)
+    receiver.will_answer(ACCEPTED, SILENCE)
     process = shop.start("sync")
     until(lambda: len(receiver.requests) == 2)
     assert shop.query(DELIVERIES) == [(1, "segment", 3, 1, 0, 2)]
@@ -36,13 +36,13 @@ def test_what_is_pending_is_right_while_a_run_is_at_work(shop: Project, receiver
 
 
 def test_what_is_pending_is_right_after_kill_9_and_after_the_next_run(shop: Project, receiver: Receiver) -> None:
-    receiver.will_answer(TAKEN, SILENCE)
+    receiver.will_answer(ACCEPTED, SILENCE)
     process = shop.start("sync")
     until(lambda: len(receiver.requests) == 2)
     process.kill()
     process.wait()
     assert shop.query(DELIVERIES) == [(1, "segment", 3, 1, 0, 2)]
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     assert shop.sync().code == 0
     assert shop.query(DELIVERIES) == [(1, "segment", 3, 1, 0, 2), (2, "segment", 2, 2, 0, 0)]
     assert shop.query(RUNS) == [(1, "interrupted", 1, 2), (2, "succeeded", 2, 0)]
@@ -69,7 +69,7 @@ def test_an_interrupted_run_is_interrupted_and_says_what_is_pending(
         audiences=[VIP],
         destinations={"segment": segment(receiver, batch_size=1, concurrency=1, timeout="1s")},
     )
-    receiver.will_answer(TAKEN, SILENCE)
+    receiver.will_answer(ACCEPTED, SILENCE)
     process = shop.start("sync")
     until(lambda: len(receiver.requests) == 2)
     process.send_signal(stop)
@@ -87,7 +87,7 @@ def test_show_and_history_of_an_interrupted_run_list_destinations_that_gave_no_a
     until(lambda: len(receiver.requests) == 1)
     process.kill()
     process.wait()
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     shop.sync()
     (delivery,) = shop.run("show", "1", "--json").json["deliveries"]
     assert (delivery["destination"], delivery["calls"], delivery["pending"]) == ("segment", 3, 3)
@@ -107,7 +107,7 @@ def test_what_is_pending_of_a_destination_that_is_down_is_right_in_every_run(sho
     shop.sync()
     shop.write_members("vip.csv", "ada", "bob", "cyd", "dan")
     shop.sync()
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     shop.sync()
     assert shop.query(DELIVERIES) == [
         (1, "segment", 3, 0, 0, 3),
@@ -124,13 +124,13 @@ def test_what_is_pending_of_a_seed_with_a_limit_is_right(shop: Project) -> None:
 def test_two_killed_runs_and_a_retry_count_each_for_themselves(shop: Project, receiver: Receiver) -> None:
     for answered in (1, 2):
         receiver.requests.clear()
-        receiver.will_answer(TAKEN, SILENCE)
+        receiver.will_answer(ACCEPTED, SILENCE)
         shop.write_members("vip.csv", "ada", "bob", "cyd", *["dan", "eve"][: answered - 1])
         process = shop.start("sync")
         until(lambda: len(receiver.requests) == 2)
         process.kill()
         process.wait()
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     assert shop.run("retry").code == 0
     assert shop.query(DELIVERIES) == [
         (1, "segment", 3, 1, 0, 2),
@@ -165,7 +165,7 @@ def test_a_run_killed_with_one_destination_done_lists_both(
         ]
         history = vip.run("history", "--json").json["runs"]
         assert [(each["delivered"], each["pending"]) for each in history] == [(3, 3)]
-        receiver.will_answer(TAKEN)
+        receiver.will_answer(ACCEPTED)
         connection.execute(text("update lease set expires_at = 1"))
         assert vip.sync().code == 0
         assert connection.execute(text(RUNS)).all() == [(1, "interrupted", 3, 3), (2, "succeeded", 3, 0)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from destinations.receiver import Receiver, Reply
 
-from .conftest import TAKEN, Project, calls, segment
+from .conftest import ACCEPTED, Project, calls, segment
 
 AUDIENCE = {"name": "VIP", "source": "shop", "file": "vip.csv", "initial": "manual"}
 EVERYONE = [f"user-{number:02}" for number in range(1, 41)]
@@ -73,7 +73,7 @@ def test_it_ends_where_too_many_are_refused_until_the_reason_is_gone(forty: Proj
     )
     receiver.requests.clear()
 
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     assert forty.run("seed", "vip", "--ramp", "10%,100%").code == 1
     assert sent(receiver) == []
 
@@ -86,7 +86,7 @@ def test_it_ends_where_too_many_are_refused_until_the_reason_is_gone(forty: Proj
 def test_a_greater_limit_of_refused_calls_lets_it_go_on(forty: Project, receiver: Receiver) -> None:
     receiver.will_answer(REFUSED)
     forty.run("seed", "vip", "--ramp", "10%,100%")
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     receiver.requests.clear()
     went_on = forty.run("seed", "vip", "--ramp", "10%,100%", "--max-refused", "100%")
     assert went_on.code == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from destinations.receiver import Receiver, Reply
 
-from .conftest import TAKEN, Project, calls, segment
+from .conftest import ACCEPTED, Project, calls, segment
 
 REFUSED = Reply(400, b'{"message": "no such profile"}')
 
@@ -12,7 +12,7 @@ REFUSED = Reply(400, b'{"message": "no such profile"}')
 def test_a_refused_call_blocks_no_other_is_kept_and_goes_out_when_its_user_changes(
     vip: Project, receiver: Receiver
 ) -> None:
-    receiver.will_answer(TAKEN, REFUSED, TAKEN)
+    receiver.will_answer(ACCEPTED, REFUSED, ACCEPTED)
     vip.configure(
         audiences=[
             {"name": "VIP", "source": "shop", "file": "vip.csv"},
@@ -49,7 +49,7 @@ def test_retry_sends_refused_calls_again_with_the_newest_values(vip: Project, re
     )
     vip.write_members("vip.csv", "ada", "bob")
     assert vip.sync().destination("segment")["refused"] == 2
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     receiver.requests.clear()
     retried = vip.run("retry", "--json")
     assert (retried.code, retried.destination("segment")["delivered"]) == (0, 2)
@@ -71,7 +71,7 @@ def test_a_refusal_keeps_its_history_when_the_call_is_accepted_later(vip: Projec
         (1, "segment", "ada", 400, "refused", None),
         (2, "segment", "ada", 400, "refused", None),
     ]
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     vip.run("retry")
     assert vip.query(history) == [
         (1, "segment", "ada", 400, "accepted", 3),
@@ -91,7 +91,7 @@ def test_an_erased_user_is_in_no_refusal_of_the_past_or_the_present(vip: Project
     )
     vip.write_members("vip.csv", "ada", "bob", "cyd")
     vip.sync()
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     vip.write_members("vip.csv", "bob", "cyd")
     vip.sync()
     refused = "select user_id, outcome from refusals order by user_id"

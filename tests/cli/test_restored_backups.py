@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from destinations.receiver import Receiver, Reply
 
-from .conftest import TAKEN, Project, received, segment
+from .conftest import ACCEPTED, Project, received, segment
 
 DOWN = Reply(status=503)
 ONE_BY_ONE: dict[str, Any] = {"batch_size": 1, "concurrency": 1, "give_up_after": "200ms"}
@@ -68,7 +68,7 @@ def test_a_backup_of_before_the_first_delivery_reuses_no_message_id(shop: Projec
     assert shop.sync().code != 0
     receiver.requests.clear()
     backup = back_up(shop)
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     go_on(shop, ("ada",), ("ada", "bob"), ("bob",))
     put_back(shop, backup)
     go_on(shop, ("cyd", "dan"), ("bob", "cyd"), ("bob",))
@@ -79,10 +79,10 @@ def test_a_backup_of_before_the_first_delivery_reuses_no_message_id(shop: Projec
 
 
 def test_a_backup_of_the_middle_of_a_delivery_reuses_no_message_id(shop: Project, receiver: Receiver) -> None:
-    receiver.will_answer(TAKEN, DOWN)
+    receiver.will_answer(ACCEPTED, DOWN)
     assert shop.sync().destination("segment")["pending"] == 2
     backup = back_up(shop)
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     go_on(shop, ("ada",), ("ada", "bob"), ("ada", "bob", "cyd"))
     put_back(shop, backup)
     go_on(shop, ("bob",), ("ada", "bob"), ("bob", "cyd"))
@@ -118,7 +118,7 @@ def test_a_resync_of_a_restored_store_reaches_a_receiver_that_drops_repeats(shop
     shop.write_members("vip.csv", "ada")
     assert shop.sync().code != 0
     backup = back_up(shop)
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     go_on(shop, ("ada",), ("ada", "bob"))
     put_back(shop, backup)
     go_on(shop, ("ada",))
@@ -148,7 +148,7 @@ def test_a_resync_of_a_backup_of_between_commit_and_delivery_has_new_message_ids
     shop.sync()
     shop.query("update delivery_cursors set attempted_run = null")
     backup = back_up(shop)
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     go_on(shop, ("ada", "bob", "cyd"), ("ada",))
     put_back(shop, backup)
     shop.write_members("vip.csv", "ada", "bob", "cyd")
@@ -193,7 +193,7 @@ def test_a_repeat_after_a_lost_answer_keeps_its_message_id(shop: Project, receiv
     receiver.will_answer(DOWN)
     shop.sync()
     first = {message["userId"]: message["messageId"] for message in received(receiver)}
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     receiver.requests.clear()
     shop.sync()
     again = {message["userId"]: message["messageId"] for message in received(receiver)}
@@ -205,7 +205,7 @@ def test_calls_of_a_run_before_the_upgrade_keep_their_message_ids(shop: Project,
     receiver.will_answer(DOWN)
     shop.sync()
     shop.query("update runs set nonce = null")
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     receiver.requests.clear()
     shop.sync()
     ((installation,),) = shop.query("select uuid from installation")

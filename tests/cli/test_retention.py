@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from destinations.receiver import Receiver, Reply
 
-from .conftest import TAKEN, Project, calls, segment
+from .conftest import ACCEPTED, Project, calls, segment
 
 AUDIENCE = {"name": "VIP", "source": "shop", "file": "vip.csv"}
 YEAR = "365d"
@@ -153,7 +153,7 @@ def test_pending_changes_keep_the_history_that_they_need(vip: Project, receiver:
     keep(vip, YEAR, destinations=destinations)
     assert sync_with(vip, "ada") == 3
     assert vip.query("select count(*) from changes") == [(3,)]
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     receiver.requests.clear()
     assert vip.sync("--accept-clock").code == 0
     assert calls(receiver) == [("bob", {"vip": False})]
@@ -166,7 +166,7 @@ def test_a_refused_call_keeps_its_reason(vip: Project, receiver: Receiver) -> No
     vip.configure(audiences=[AUDIENCE], destinations=destinations)
     receiver.will_answer(Reply(status=400, body=b'{"success": false, "error": {"message": "no"}}'))
     assert sync_with(vip, "bob") == 1
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     grow_old(vip, 1)
     keep(vip, YEAR, destinations=destinations)
     sync_with(vip, "ada", "bob")
@@ -182,7 +182,7 @@ def test_a_refusal_of_the_past_goes_with_its_request_and_an_open_one_stays(vip: 
     receiver.will_answer(Reply(400, b'{"message": "no such profile"}'))
     vip.configure(audiences=[AUDIENCE], destinations=destinations)
     assert sync_with(vip, "ada", "bob") == 1
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     assert sync_with(vip, "bob") == 1
     refused = "select user_id, outcome from refusals order by user_id"
     assert vip.query(refused) == [("ada", "accepted"), ("bob", "refused")]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from destinations.receiver import Receiver, Reply
 
-from .conftest import SILENCE, TAKEN, Project, calls, segment, until
+from .conftest import ACCEPTED, SILENCE, Project, calls, segment, until
 
 VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
 BUYERS = {"name": "Buyers", "source": "shop", "file": "buyers.csv"}
@@ -176,7 +176,7 @@ def test_unaccepted_calls_stay_pending_although_the_config_no_longer_has_the_key
     take_out(vip, destinations={"segment": segment(receiver)})
     assert vip.sync().destination("segment")["pending"] == 4
     receiver.requests.clear()
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     assert vip.sync().code == 0
     assert calls(receiver) == [*((user, {"vip": False}) for user in ("ada", "bob", "cyd")), ("zoe", {"buyers": True})]
     receiver.requests.clear()
@@ -190,7 +190,7 @@ def test_repeated_it_sends_what_is_left_whatever_the_config_has(vip: Project, re
     receiver.will_answer(DOWN)
     vip.run("retire", "vip", "--yes")
     receiver.requests.clear()
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     assert vip.run("retire", "vip", "--yes").code == 0
     assert calls(receiver) == [(user, {"vip": False}) for user in ("ada", "bob", "cyd")]
     assert vip.run("retire", "vip", "--yes", "--json").destination("segment")["calls"] == 0
@@ -206,12 +206,12 @@ def test_killed_in_the_middle_it_continues_and_every_member_is_sent(
     vip.environment["AUDIENCE_SYNC_LEASE_SECONDS"] = "1"
     vip.sync()
     receiver.requests.clear()
-    receiver.will_answer(TAKEN, SILENCE)
+    receiver.will_answer(ACCEPTED, SILENCE)
     command = vip.start("retire", "vip", "--yes")
     until(lambda: len(receiver.requests) == 2)
     command.send_signal(signal.SIGKILL)
     command.wait()
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     take_out(vip, destinations=there)
     until(lambda: vip.sync().code == 0)
     sent = calls(receiver)
@@ -401,6 +401,6 @@ def test_refused_calls_of_it_are_sent_again(vip: Project, receiver: Receiver) ->
     assert vip.run("retire", "vip", "--yes", "--json").destination("segment")["refused"] == 3
     take_out(vip, destinations=there)
     receiver.requests.clear()
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     assert vip.run("retry").code == 0
     assert calls(receiver) == [*((user, {"vip": False}) for user in ("ada", "bob", "cyd")), ("zoe", {"buyers": True})]

@@ -7,7 +7,7 @@ from base64 import b64encode
 import pytest
 from destinations.receiver import Receiver, Reply
 
-from .conftest import TAKEN, Project, calls, segment
+from .conftest import ACCEPTED, Project, calls, segment
 
 KEY = "wk-4f0c2a9d7e61"
 PASSWORD = "pa55-of-the-warehouse"
@@ -16,7 +16,7 @@ SECRETS = [KEY, PASSWORD, b64encode(f"{KEY}:".encode()).decode()]
 
 
 def test_secrets_and_user_properties_appear_nowhere(vip: Project, receiver: Receiver) -> None:
-    receiver.will_answer(Reply(401, f'{{"message": "{KEY} is not a key"}}'.encode()), TAKEN)
+    receiver.will_answer(Reply(401, f'{{"message": "{KEY} is not a key"}}'.encode()), ACCEPTED)
     vip.environment |= {"WRITE_KEY": KEY, "WAREHOUSE": f"postgresql://reader:{PASSWORD}@127.0.0.1:1/nowhere"}
     vip.configure(
         sources={"shop": {"files": "."}, "warehouse": {"database": "${WAREHOUSE}"}},

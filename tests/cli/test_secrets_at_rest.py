@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, inspect
 from audience_sync.store.tables import VIEWS
 from audience_sync.store.tables.views import view_prefix
 
-from .conftest import SILENCE, TAKEN, Project, segment, until
+from .conftest import ACCEPTED, SILENCE, Project, segment, until
 
 KEY, TOKEN, PASSWORD = "wk-4f0c2a9d7e61", "T01/B02/path-token-1", "pa55-of-the-warehouse"
 EMAIL = "ada.lovelace@example.org"
@@ -120,7 +120,7 @@ def test_a_value_that_a_database_quotes_is_neither_logged_nor_kept(
     with engine.begin() as connection:
         connection.exec_driver_sql(f"create table people as select '{EMAIL}' as email, '{{\"a\": Ada' as doc")
     engine.dispose()
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     secretive.environment["WAREHOUSE"] = warehouse
     secretive.configure(
         sources={"warehouse": {"database": "${WAREHOUSE}"}},

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from destinations.receiver import Receiver
 
-from .conftest import SILENCE, TAKEN, Project, calls, segment
+from .conftest import ACCEPTED, SILENCE, Project, calls, segment
 
 AUDIENCE = {"name": "VIP", "source": "shop", "file": "vip.csv"}
 LIST = {"source": "shop", "file": "do_not_contact.csv", "user_id": "user_id"}
@@ -75,7 +75,7 @@ class TestSuppress:
         receiver.will_answer(Reply(400, b'{"message": "no"}'))
         assert shop.sync().code == 1
         shop.run("suppress", "ada", "bob", "cyd")
-        receiver.will_answer(TAKEN)
+        receiver.will_answer(ACCEPTED)
         receiver.requests.clear()
         assert (shop.sync().code, shop.run("retry").code) == (0, 0)
         assert receiver.requests == []
@@ -87,7 +87,7 @@ class TestSuppress:
         """The first call is on its way when two users are suppressed: the next requests leave them out."""
         patient = segment(receiver, batch_size=1, concurrency=1, timeout="3s")
         shop.configure(audiences=[AUDIENCE], destinations={"segment": patient})
-        receiver.will_answer(SILENCE, TAKEN)
+        receiver.will_answer(SILENCE, ACCEPTED)
         running = shop.start("sync")
         while not receiver.requests:
             time.sleep(0.05)
@@ -198,7 +198,7 @@ class TestErase:
             destinations={"segment": segment(receiver, batch_size=1, concurrency=1)},
         )
         shop.write_members("vip.csv", *users)
-        receiver.will_answer(TAKEN)
+        receiver.will_answer(ACCEPTED)
         shop.run("seed", "vip", "--limit", "3")
         assert shop.run("erase", "user-2").code == 0
         assert shop.query("select count(*) from delivered_ranges where 'user-2' in (after_user, through_user)") == [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from destinations.receiver import Receiver, Reply
 
-from .conftest import TAKEN, Project, calls, segment
+from .conftest import ACCEPTED, Project, calls, segment
 
 USERS = [f"user-{number:03}" for number in range(300)]
 VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
@@ -13,7 +13,7 @@ VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
 def test_single_refusals_without_retry_after_do_not_keep_the_pace_low(project: Project, receiver: Receiver) -> None:
     project.write_members("vip.csv", *USERS)
     project.configure(audiences=[VIP], destinations={"seg": segment(receiver, batch_size=1)})
-    replies = [TAKEN] * 400
+    replies = [ACCEPTED] * 400
     for number in (5, 30, 60):
         replies[number] = Reply(429)
     receiver.will_answer(*replies)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from destinations.receiver import Receiver, Reply
 
-from .conftest import TAKEN, Project, calls, segment
+from .conftest import ACCEPTED, Project, calls, segment
 
 
 def enter_and_leave(vip: Project) -> None:
@@ -171,7 +171,7 @@ def test_a_destination_that_answered_nothing_never_hears_of_what_was_undone(vip:
     receiver.will_answer(Reply(503))
     vip.write_members("vip.csv", "ada", "bob", "dan")
     assert vip.sync().code == 3
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     receiver.requests.clear()
     assert vip.run("undo", "2", "--yes").code == 0
     assert calls(receiver) == [("cyd", {"vip": True}), ("dan", {"vip": False})]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from destinations.receiver import Receiver, Reply
 
-from .conftest import TAKEN, Project, calls, received, segment
+from .conftest import ACCEPTED, Project, calls, received, segment
 
 LARGE = "x" * 40_000
 
@@ -159,7 +159,7 @@ def test_values_that_fit_one_by_one_are_all_sent(vip: Project, receiver: Receive
 
 
 def test_a_repeat_after_an_answer_that_was_lost_has_the_same_ids(large: Project, receiver: Receiver) -> None:
-    receiver.will_answer(Reply(raw=b"", then="reset"), TAKEN)
+    receiver.will_answer(Reply(raw=b"", then="reset"), ACCEPTED)
     assert large.sync().code == 1
     lost, again = (json.loads(request.body)["batch"] for request in receiver.requests)
     assert lost == again
@@ -245,7 +245,7 @@ def test_a_value_at_which_a_proxy_on_the_way_fails_keeps_nothing_else_back(
     vip: Project, receiver: Receiver, options: dict[str, Any], status: int
 ) -> None:
     """Caddy answers 502 to bodies over its limit, some others 500."""
-    receiver.will_answer(TAKEN)
+    receiver.will_answer(ACCEPTED)
     receiver.will_limit(5_000, Reply(status))
     configure(vip, crm={"url": receiver.url, "concurrency": 1, **options})
     write_traits(vip, f"ada,{LARGE[:6_000]},short,gold")

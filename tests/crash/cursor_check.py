@@ -19,46 +19,50 @@ select m.user_id, p.key, p.id, m.run_id, 'true', r.started_at
 from members m join properties p on p.id = m.property_id join runs r on r.id = m.run_id
 order by 4
 """
-FEEDS = """
+CURSORS = """
 select c.id, c.position, c.seeded_property_id
 from delivery_cursors c join delivery_destinations d on d.id = c.destination_id
 where d.name = 'receiver'
 """
 RANGES = "select cursor_id, after_user, through_user, run_id from delivered_ranges"
-FOLLOWED = """
+SUBSCRIBED = """
 select s.property_id from subscriptions s join delivery_destinations d on d.id = s.destination_id
 where d.name = 'receiver' and s.ended_run is null
 """
 
 
 def ahead_of_the_answers(url: str, belief: Belief) -> list[str]:
-    """What the store at ``url`` says the destination `receiver` was sent, though it never got it."""
+    """The changes that the store counts as sent to the destination `receiver`, and that it has not received."""
     engine = create_engine(url)
     try:
         with engine.connect() as connection:
-            changes, feeds, ranges, followed = (
-                connection.execute(text(query)).all() for query in (CHANGES, FEEDS, RANGES, FOLLOWED)
+            changes, cursors, ranges, subscribed = (
+                connection.execute(text(query)).all() for query in (CHANGES, CURSORS, RANGES, SUBSCRIBED)
             )
     finally:
         engine.dispose()
-    kept, main = {each.property_id for each in followed}, [each for each in feeds if each.seeded_property_id is None]
-    seeding = {each.seeded_property_id: each for each in feeds if each.seeded_property_id is not None}
+    kept, main = (
+        {each.property_id for each in subscribed},
+        [each for each in cursors if each.seeded_property_id is None],
+    )
+    seeding = {each.seeded_property_id: each for each in cursors if each.seeded_property_id is not None}
     newest: dict[tuple[str, str], Any] = {}
     for each in changes if main else ():
-        feed = seeding.get(each.property, main[0])
-        if each.property in kept and each.run_id <= _sent_through(feed, ranges, each.user_id):
+        cursor = seeding.get(each.property, main[0])
+        if each.property in kept and each.run_id <= _sent_through(cursor, ranges, each.user_id):
             newest[each.user_id, each.key] = each
     return [f"not received: {who}, run {each.run_id}" for who, each in newest.items() if not _received(belief, each)]
 
 
-def _sent_through(feed: Any, ranges: Any, user: str) -> int:
-    mine = (each.run_id for each in ranges if each.cursor_id == feed.id and each.after_user < user <= each.through_user)
-    position: int = next(mine, feed.position)
+def _sent_through(cursor: Any, ranges: Any, user: str) -> int:
+    mine = (each for each in ranges if each.cursor_id == cursor.id)
+    within = (each.run_id for each in mine if each.after_user < user <= each.through_user)
+    position: int = next(within, cursor.position)
     return position
 
 
 def _received(belief: Belief, change: Any) -> bool:
-    """This change or a newer one arrived, or what is believed is its value already (it went there and back)."""
+    """Whether this change or a newer one arrived, or the receiver already has its value (it changed back)."""
     sent = belief.newest.get((change.user_id, change.key))
     value = None if change.value is None else json.loads(change.value)
     if sent is None:
@@ -67,7 +71,7 @@ def _received(belief: Belief, change: Any) -> bool:
 
 
 def _milliseconds(moment: datetime | str) -> str:
-    """A time of the store as identify calls say it."""
+    """Format a time of the store as in identify calls."""
     found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     aware = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     return aware.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
-from cli.conftest import TAKEN, Project
+from cli.conftest import ACCEPTED, Project
 from destinations.receiver import Receiver, Reply
 from sqlalchemy import inspect, make_url, select
 
@@ -22,7 +22,7 @@ WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' 
 
 
 class HoldingReceiver(Receiver):
-    """Takes every batch, but holds the answers to the first ``held`` requests until ``release`` is set."""
+    """Accepts every batch, but holds the answers to the first ``held`` requests until ``release`` is set."""
 
     def __init__(self, held: int = 1) -> None:
         super().__init__()
@@ -35,12 +35,12 @@ class HoldingReceiver(Receiver):
             holds, self.held = self.held > 0, max(0, self.held - 1)
         if holds:
             self.release.wait(STUCK)
-        return TAKEN
+        return ACCEPTED
 
 
 @contextmanager
 def nothing_commits(url: str) -> Iterator[Callable[[], bool]]:
-    """Whoever writes into this store waits before its commit; yields whether someone does.
+    """Make every writer of this store wait before its commit; yield a function that returns whether one waits.
 
     On SQLite a reader is in the way of a rollback journal, on PostgreSQL the row (before there is a schema, the lock)
     that every writer needs.
@@ -70,10 +70,10 @@ def nothing_commits(url: str) -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def nothing_is_written(url: str, said: Path) -> Iterator[Callable[[], bool]]:
-    """Whoever writes into this store waits before its transaction; yields whether someone does.
+def nothing_is_written(url: str, stderr: Path) -> Iterator[Callable[[], bool]]:
+    """Make every writer of this store wait before its transaction; yield a function that returns whether one waits.
 
-    On SQLite that is read in ``said``, what the command says on stderr.
+    On SQLite that is read in ``stderr``, the file with the command's stderr.
     """
     file = Store(url).file
     if file is None:
@@ -82,7 +82,7 @@ def nothing_is_written(url: str, said: Path) -> Iterator[Callable[[], bool]]:
         return
     with closing(sqlite3.connect(file, timeout=STUCK, isolation_level=None)) as connection:
         connection.execute("begin immediate")
-        yield lambda: "Waiting for the store: another program is writing to it." in said.read_text("utf-8")
+        yield lambda: "Waiting for the store: another program is writing to it." in stderr.read_text("utf-8")
         connection.execute("rollback")
 
 
@@ -97,7 +97,7 @@ def plain(url: str) -> str:
 
 
 def can_write(url: str) -> bool:
-    """Whether nobody is inside a writing transaction."""
+    """Whether no writing transaction is open."""
     file = Store(url).file
     try:
         if file:

@@ -1,4 +1,4 @@
-"""A project whose audiences and traits change at random, and the truth that a receiver must come to believe."""
+"""Make a project whose audiences and traits change at random, and compare it with what receivers believe."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ destinations:
 
 
 class RandomProject:
-    """``users`` is how many there are; ``sent`` is everyone who was ever in a snapshot that may have been sent.
+    """A project with a number of ``users``. ``ever``: by key, the users of all snapshots that may have been sent.
 
-    ``vendors``: those whose fakes are destinations, too.
+    ``vendors``: vendors whose fakes are destinations, too.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class RandomProject:
         (self.folder / "config.yaml").write_text(text, "utf-8")
 
     def new_wave(self, number: int) -> str:
-        """One more audience that waits for `seed`; the oldest leaves the config, and its members stay as sent."""
+        """Add an audience that waits for `seed`, and remove the oldest from the config."""
         key = f"wave_{number}"
         self.members[key] = {user for user in self._users if self._chance.random() < 0.4}
         self.ever[key] = set()
@@ -94,7 +94,7 @@ class RandomProject:
         return {"plan": self._chance.choice(["free", "gold", None]), "revenue": self._chance.randrange(5)}
 
     def change(self) -> None:
-        """Some users enter, leave, or get other values."""
+        """Let some users enter, leave, or get other values."""
         for key in (*AUDIENCES, *self.waves):
             for user in self._chance.sample(self._users, len(self._users) // 20):
                 self.members[key] ^= {user}
@@ -102,7 +102,7 @@ class RandomProject:
             self.traits[user] = self._values()
 
     def write(self) -> None:
-        """The snapshots, each put in place whole."""
+        """Write the snapshots, each by a rename."""
         for key in (*AUDIENCES, *self.waves):
             self.ever[key] |= self.members[key]
             self._table(key, ["user_id"], ([user] for user in sorted(self.members[key])))
@@ -116,19 +116,19 @@ class RandomProject:
         part.replace(self.folder / "data" / f"{name}.csv")
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """The installed command at work."""
+        """Start the installed command."""
         command = [sys.executable, "-m", "audience_sync", *arguments, "--json"]
         return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def finish(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> int:
-        """A command that nobody kills; it must end with one of these exit codes. Returns which."""
+        """Run a command without killing it, and return its exit code, which must be one of ``codes``."""
         process = self.start(*arguments)
         out, err = process.communicate(timeout=120)
         assert process.returncode in codes, (arguments, process.returncode, out.decode(), err.decode())
         return process.returncode
 
     def differences(self, believed: Mapping[str, Mapping[str, Any]]) -> list[str]:
-        """Where a receiver's belief differs from the truth."""
+        """The differences between a receiver's belief and the truth."""
         found = []
         for user in self._users:
             known = believed.get(user, {})
@@ -145,7 +145,7 @@ class RandomProject:
 
 
 def believed_by_file(path: Path) -> dict[str, dict[str, Any]]:
-    """What a reader of the file destination believes; a line that was torn by a kill is not there yet."""
+    """What a reader of the file destination believes. A line that a kill has cut is skipped."""
     users: dict[str, dict[str, Any]] = {}
     for line in path.read_bytes().splitlines(keepends=True):
         if line.endswith(b"\n"):

@@ -1,4 +1,4 @@
-"""A receiver that believes what it is sent, as Segment and other vendors would, and now and then fails."""
+"""Receive calls as Segment and other vendors do, keep what they say of each user, and fail now and then."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Message = dict[str, Any]
 
 @dataclass
 class Belief:
-    """What was received: each message once by its id, and the users' properties that follow from it."""
+    """The received messages, each once by its id, and the properties of users that follow from them."""
 
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     bodies: dict[str, Message] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Belief:
     wrong: list[str] = field(default_factory=list)
     untimed: set[str] = field(default_factory=set)  # keys whose current values travel with older changes
 
-    def take(self, message: Message) -> None:
+    def receive(self, message: Message) -> None:
         known = self.bodies.get(message["messageId"])
         if known is not None:
             self.repeats += 1
@@ -42,7 +42,7 @@ class Belief:
         self.bodies[message["messageId"]] = message
         user = message["userId"]
         known_traits = self.users.get(user, {})
-        # The same value again may be older: what had made its call a newer one is no longer sent.
+        # A repeated value may be older: the change that made its call newer may no longer be sent.
         timed = {key: value for key, value in message["traits"].items() if key not in self.untimed}
         changed = [key for key, value in timed.items() if known_traits.get(key) != value]
         if any(message["timestamp"] < self.newest.get((user, key), "") for key in changed):
@@ -73,11 +73,11 @@ class BeliefReceiver(Receiver):
     def answer(self, request: Received) -> Reply:
         time.sleep(self._delay)
         with self._lock:
-            fate = self._chance.random()
-            if fate < self._failures / 2:  # before anything was recorded
+            draw = self._chance.random()
+            if draw < self._failures / 2:  # before anything was recorded
                 return NO_ANSWER
             name, inner = split_name(request)
-            is_answered = fate >= self._failures  # the sender can't distinguish a lost answer from a lost request
+            is_answered = draw >= self._failures  # the sender can't distinguish a lost answer from a lost request
             if name in self.accounts:
                 reply = self._answer_of(name, inner)
             else:
@@ -87,7 +87,7 @@ class BeliefReceiver(Receiver):
 
     def _believe(self, batch: list[Message], *, is_answered: bool) -> None:
         for message in batch:
-            self.belief.take(message)
+            self.belief.receive(message)
         ids = {message["messageId"] for message in batch}
         self.belief.unanswered -= ids
         if not is_answered:

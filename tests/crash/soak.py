@@ -31,17 +31,17 @@ from crash.receiver import BeliefReceiver
 
 #: Runs that are killed between two that are not.
 KILLS_A_ROUND = 5
-#: What is killed, and how often.
+#: The commands that are killed, with their weights.
 KINDS = {"sync": 10, "seed": 4, "resync": 2, "retry": 1, "copy": 3, "upgrade": 2}
 FIRST_SCHEMA = "0100"
 
 NewStore = Callable[..., str]
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass
 class Soak:
-    """A shop, its receiver, and what was killed so far. ``credit``: the repeats that the kills may still cause."""
+    """A project, its receiver, and the kills by command. ``credit``: the repeats that kills may still cause."""
 
     shop: RandomProject
     receiver: BeliefReceiver
@@ -56,7 +56,7 @@ class Soak:
     target: str = ""
 
     def round(self, number: int, kills: int) -> None:
-        """Kill so many commands, then let everything end, and compare."""
+        """Kill this number of commands, then let a run of each kind end, and compare."""
         self.wave = self.shop.new_wave(number)
         before = self.kills.total()
         while self.kills.total() < before + kills and not self.wrong:
@@ -71,7 +71,7 @@ class Soak:
         self._end()
 
     def _command(self, kind: str) -> list[str]:
-        """The command to kill, once its stage is set."""
+        """Prepare the store for a command to kill, and return its arguments."""
         if kind == "seed":
             return ["seed", self.wave, *(["--limit", "150"] if self.chance.random() < 0.7 else [])]
         if kind == "copy":
@@ -83,14 +83,14 @@ class Soak:
         return [kind]
 
     def _downgrade(self) -> None:
-        """The store as an earlier version of the program would have made it, with all its data."""
+        """Downgrade the store to the schema of an earlier version, with all its data."""
         store = Store(self.shop.store_url)
         if migrate.HEAD != FIRST_SCHEMA and migrate.current(store) == migrate.HEAD:
             migrate.downgrade(store, FIRST_SCHEMA)
         store.close()
 
     def _kill(self, *command: str) -> int:
-        """Start a command and kill it; 1 if it was still at work."""
+        """Start a command and kill it. Returns 1 if it was still running."""
         repeats = self.receiver.belief.repeats_by_kills
         process = self.shop.start(*command)
         time.sleep(self.chance.uniform(0.0, self.longest))
@@ -101,14 +101,14 @@ class Soak:
         return int(process.returncode == -signal.SIGKILL)
 
     def _move(self) -> None:
-        """Life goes on in the copy; otherwise it goes on in the store that was being copied."""
+        """Continue in the copy. Otherwise the next commands use the store that was being copied."""
         self.shop.finish("db", "upgrade")
-        # 3: the killed one had been done already, as its refusal to do it again says.
+        # 3: the killed command had finished the copy, so it is refused.
         self.shop.finish("db", "copy", self.target, codes=(0, 3))
         self.shop.move_to(self.target)
 
     def _account(self, repeats_before: int) -> None:
-        """At most one batch for each sender and kill comes again."""
+        """Count repeats: each sender may repeat one batch for each kill."""
         self.receiver.settle()
         new = self.receiver.belief.repeats_by_kills - repeats_before
         self.most_repeats, self.credit = max(self.most_repeats, new), self.credit - new
@@ -116,7 +116,7 @@ class Soak:
             self.wrong.append(f"{-self.credit} messages more came again than kills explain")
 
     def _end(self) -> None:
-        """What was killed is done again, and nobody kills it."""
+        """Repeat the killed commands without killing them, and compare all receivers with the truth."""
         repeats = self.receiver.belief.repeats_by_kills
         faults, self.receiver.vendor_faults = self.receiver.vendor_faults, 0.0
         self.shop.finish("db", "upgrade")
@@ -159,9 +159,9 @@ def soak(
     delay: float = 0.01,
     vendors: Sequence[str] = (),
     new_store: NewStore | None = None,
-    say: Say = lambda text: None,
+    report: Report = lambda text: None,
 ) -> list[str]:
-    """Everything that went wrong; an empty list is what it should be. ``new_store``: URLs of empty databases."""
+    """Return everything that is wrong; the list should be empty. ``new_store`` returns the URL of an empty database."""
     chance, numbers = random.Random(seed), count(1)
     failing = random.Random(seed + 1)
     another = new_store or (lambda: f"sqlite:///store_{next(numbers)}.db")
@@ -171,7 +171,7 @@ def soak(
         shop.finish("db", "upgrade")
         for number in count(1):
             state.round(number, min(KILLS_A_ROUND, kills - state.kills.total()))
-            say(state.figures())
+            report(state.figures())
             if state.wrong or state.kills.total() >= kills:
                 break
         return state.wrong
@@ -179,7 +179,7 @@ def soak(
 
 @contextmanager
 def postgresql_stores() -> Iterator[NewStore]:
-    """Databases of a server that is started for this, as the tests do it."""
+    """Start a PostgreSQL server, and yield a function that creates databases on it."""
     from conftest import PostgreSQL
 
     with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
@@ -217,7 +217,7 @@ def _soak(place: Path, options: argparse.Namespace, new_store: NewStore | None) 
         seed=options.seed,
         vendors=options.vendors,
         new_store=new_store,
-        say=lambda text: print(text, flush=True),
+        report=lambda text: print(text, flush=True),
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cli.conftest import TAKEN, Project, Result, calls, received, segment, until
+from cli.conftest import ACCEPTED, Project, Result, calls, received, segment, until
 from conftest import PostgreSQL, a_server
 from destinations.receiver import Receiver, Reply
 from sqlalchemy import create_engine
@@ -54,7 +54,7 @@ def project(tmp_path: Any, databases: PostgreSQL, receiver: Receiver) -> Project
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     with Receiver() as running:
-        running.will_answer(TAKEN)
+        running.will_answer(ACCEPTED)
         yield running
 
 

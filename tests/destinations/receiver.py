@@ -46,7 +46,7 @@ NO_ANSWER = Reply(raw=b"", then="close")
 
 
 class Receiver:
-    """Gives the answers in turn, the last one for ever.
+    """Answers with the given replies in turn, then always with the last one.
 
     ``connections`` counts those opened to it, ``open_connections`` those that are still open.
     """
@@ -120,7 +120,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is part of the tests."""
+        """Ignore a client that hangs up: that is part of the tests."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -167,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def unused_url() -> Iterator[str]:
-    """An address on loopback at which nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+    """An address on loopback at which no server listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""What every destination must keep. Subclass it, name the destination, and pytest does the rest.
+"""Test what every destination must keep. Subclass it, and name the destination.
 
 Usable by packages that bring destinations of their own.
 """
@@ -37,7 +37,7 @@ each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 
 
 class OwnError(BaseException):
-    """A package's own, which is no Exception."""
+    """An error of a package that is not an Exception."""
 
 
 #: What a destination's own code may raise.
@@ -180,7 +180,7 @@ class DestinationStandard:
 
 
 class HttpDestinationStandard(DestinationStandard):
-    """What every destination over HTTP must keep besides."""
+    """Test what every destination over HTTP must keep in addition."""
 
     def http(self) -> HttpDestination:
         destination = self.destination()

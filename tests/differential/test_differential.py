@@ -43,7 +43,7 @@ def test_random_days_go_as_in_the_last_release(seed: int, version: Version, tmp_
     ("bug", "found_in"),
     [
         ("a_new_message_id_for_every_attempt", "calls to crm:"),
-        ("what_is_held_is_not_left_alone", "view audience_members:"),
+        ("held_snapshots_are_accepted", "view audience_members:"),
     ],
 )
 def test_a_planted_bug_is_a_difference(bug: str, found_in: str, version: Version, tmp_path: Path) -> None:

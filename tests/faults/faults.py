@@ -1,4 +1,4 @@
-"""What may go wrong on the way, and what is to become of the calls: one row a fault, one rule a protocol.
+"""List the faults of a network and of a service: one row for each, with a rule for the calls of each protocol.
 
 Rules and words are those of docs/destinations.md, "What an answer means".
 """
@@ -14,30 +14,32 @@ from .server import IN_TWO_SECONDS, Fault
 
 
 class Rule(Enum):
-    """What becomes of four calls while a fault lasts: (delivered, refused, pending) and how many requests it takes;
-    None: as many as there is time for. Each has a number, since two rules with equal values would be one."""
+    """The outcome of four calls while a fault lasts: (delivered, refused, pending), and the number of requests.
 
-    TAKEN = 1, (4, 0, 0), 1
-    LATER = 2, (0, 0, 4), None  # tried again, until `give_up_after`
-    SLOWER = 3, (0, 0, 4), 1  # ends at once where it is to be asked again later than `give_up_after` allows; no failure
+    None: as many requests as there is time for. Each rule has a number, because rules with equal values would be one.
+    """
+
+    ACCEPTED = 1, (4, 0, 0), 1
+    LATER = 2, (0, 0, 4), None  # retried until `give_up_after`
+    SLOWER = 3, (0, 0, 4), 1  # stops at once if the wait is longer than `give_up_after`; not a failure
     SPLIT = 4, (0, 4, 0), 7  # halved down to single calls, each of which is refused
     STOP = 5, (0, 0, 4), 1  # this destination ends
-    KEY = 6, (0, 0, 4), 1  # the same, and the key is named as the reason
-    SMALLER = 7, (0, 4, 0), 6  # as SPLIT, but what was too large by half is not tried a second time
+    KEY = 6, (0, 0, 4), 1  # the same; the reason names the key
+    SMALLER = 7, (0, 4, 0), 6  # as SPLIT, but half of a refused size is not tried twice
 
 
 @dataclass(frozen=True)
 class Row:
-    """``says``: what every destination's reason holds. ``code``: how the run ends when all of them meet the fault."""
+    """``reason``: a part of every destination's reason. ``code``: the exit code if all destinations have the fault."""
 
     fault: Fault
     rules: Mapping[str, Rule]
-    says: str
+    reason: str
     code: int
 
 
-TAKEN, LATER, SLOWER, SPLIT, STOP, KEY, SMALLER = Rule
-NAMED_AS_NOBODY = Fault(address="http://receiver.invalid")
+ACCEPTED, LATER, SLOWER, SPLIT, STOP, KEY, SMALLER = Rule
+UNKNOWN_HOST = Fault(address="http://receiver.invalid")
 LOST = "the connection was closed before the answer was complete"
 TIME_OUT = "no complete answer within the time-out"
 ELSEWHERE = {"Location": "/elsewhere"}  # a request there would be one that was followed
@@ -57,7 +59,7 @@ def but_webhook(rule: Rule) -> dict[str, Rule]:
 
 
 NETWORK = {
-    "nobody of that name": Row(NAMED_AS_NOBODY, everywhere(LATER), "the host's name can't be resolved", 3),
+    "an unknown host": Row(UNKNOWN_HOST, everywhere(LATER), "the host's name can't be resolved", 3),
     "a closed port": Row(Fault(address="http://127.0.0.1:1"), everywhere(LATER), "connection refused", 3),
     "a connection closed without a word": Row(Fault(then="nothing"), everywhere(LATER), LOST, 3),
     "a reset in the middle": Row(Fault(then="reset"), everywhere(LATER), "the connection was reset", 3),
@@ -76,8 +78,8 @@ SUCCESSES = {
     "200 with an error in it": Row(Fault(200, ERROR), but_webhook(SPLIT), "no such profile", 1),
     "200 with a page of a proxy's": Row(Fault(200, PAGE), but_webhook(LATER), "HTTP 200: but", 3),
     "200 with a proxy's words": Row(Fault(200, b"down for maintenance"), but_webhook(LATER), "down for maintenance", 3),
-    "200 with an error, to a webhook": Row(Fault(200, ERROR, records=True), {"webhook": TAKEN}, "", 0),
-    "204": Row(Fault(204, records=True), everywhere(TAKEN), "", 0),
+    "200 with an error, to a webhook": Row(Fault(200, ERROR, records=True), {"webhook": ACCEPTED}, "", 0),
+    "204": Row(Fault(204, records=True), everywhere(ACCEPTED), "", 0),
 }
 REDIRECTS = {
     str(status): Row(Fault(status, headers=ELSEWHERE), everywhere(STOP), f"HTTP {status}: {REDIRECTED}", 3)

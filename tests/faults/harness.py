@@ -1,4 +1,4 @@
-"""A project with a destination of each protocol, its receivers, and the command run inside the tests' own process."""
+"""Make a project with a destination of each protocol and its receivers, and run the command inside the tests."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ SECRETS = {
     "zendesk_connect": (PRIVATE_KEY,),
     "webhook": (TOKEN,),
 }
-#: What each protocol's service says to a success.
-TAKEN = {"segment": b'{"success": true}', "rudderstack": b"ok", "zendesk_connect": b"", "webhook": b"thanks"}
-PROTOCOLS = tuple(TAKEN)
-#: Where each protocol's calls go.
+#: The body of a success, by protocol.
+SUCCESSES = {"segment": b'{"success": true}', "rudderstack": b"ok", "zendesk_connect": b"", "webhook": b"thanks"}
+PROTOCOLS = tuple(SUCCESSES)
+#: The paths of calls, by protocol.
 PATHS = {
     "segment": {"/v1/batch"},
     "rudderstack": {"/v1/batch"},
     "zendesk_connect": {"/v2/identify", "/v2/identify/batch"},
     "webhook": {"/hook"},
 }
-#: Seconds of pause between two attempts, instead of the growing ones of a real run.
+#: Seconds between two attempts; a real run waits longer each time.
 PAUSE = 0.02
 
 
 def options(protocol: str, url: str, **more: Any) -> dict[str, Any]:
-    """The destination's config; one request at a time, so that what comes is in order."""
+    """The config of a destination, with one request at a time, so that requests arrive in order."""
     own: dict[str, dict[str, Any]] = {
         "segment": {"write_key": WRITE_KEY, "url": url},
         "rudderstack": {"write_key": WRITE_KEY, "url": url},
@@ -56,15 +56,17 @@ def options(protocol: str, url: str, **more: Any) -> dict[str, Any]:
 
 
 class FaultHarness(Project):
-    """``servers``: a receiver for each destination, which has the name of its protocol."""
+    """A project with a destination named after each protocol. ``servers``: their receivers."""
 
     def __init__(self, folder: Path, servers: dict[str, FaultServer]) -> None:
         super().__init__(folder)
         self.servers = servers
 
     def connect(self, address: str | None = None, *, only: str | None = None, **more: Any) -> None:
-        """The config: every destination at its receiver, or (``only`` one of them) at ``address`` and with these
-        options more."""
+        """Write a config with every destination at its receiver.
+
+        ``address`` and further options are those of all destinations, or of the one named ``only``.
+        """
         self.configure(
             audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
             destinations={
@@ -80,7 +82,7 @@ class FaultHarness(Project):
             server.meet_with(fault)
 
     def run(self, *arguments: str) -> Result:
-        """The command as a process would run it, faster."""
+        """Run the command in this process, which is faster."""
         out, err = StringIO(), StringIO()
         with as_a_process(self.folder, arguments), redirect_stdout(out), redirect_stderr(err):
             code = run(group)
@@ -89,7 +91,7 @@ class FaultHarness(Project):
 
 @contextmanager
 def as_a_process(folder: Path, arguments: tuple[str, ...]) -> Iterator[None]:
-    """Folder and arguments are this command's; what it sets for its whole process is put back."""
+    """Set the folder and the arguments for a command, and restore what it changes in the process."""
     handler, level = signal.getsignal(signal.SIGTERM), logging.getLogger("audience_sync").level
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AUDIENCE_SYNC")}
     try:
@@ -106,7 +108,7 @@ def as_a_process(folder: Path, arguments: tuple[str, ...]) -> Iterator[None]:
 
 @contextmanager
 def short_pauses() -> Iterator[None]:
-    """Between two attempts: what a run does is the same, it only takes less time."""
+    """Shorten the pauses between two attempts; a run does the same in less time."""
     with mock.patch.dict(BatchSender.__init__.__kwdefaults__ or {}, {"retry_delay": lambda attempt: PAUSE}):
         yield
 
@@ -114,4 +116,4 @@ def short_pauses() -> Iterator[None]:
 @contextmanager
 def servers(*protocols: str) -> Iterator[dict[str, FaultServer]]:
     with ExitStack() as stack:
-        yield {protocol: stack.enter_context(running(TAKEN[protocol])) for protocol in protocols}
+        yield {protocol: stack.enter_context(running(SUCCESSES[protocol])) for protocol in protocols}

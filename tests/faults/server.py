@@ -1,4 +1,4 @@
-"""A receiver on loopback over raw sockets: it believes what it is sent, and answers with the fault it is given."""
+"""Receive calls on loopback over raw sockets, and answer with the fault that a test sets."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ DRIP = 0.25
 
 @dataclass(frozen=True)
 class Fault:
-    """What a request meets instead of being taken.
+    """A fault of a request, which would be accepted otherwise.
 
-    ``then``: how the answer ends. ``records``: the calls had arrived nevertheless. ``about``: only requests with
-    a call of this user meet it. ``times``: so many requests meet it, None for all. ``address``: where the
-    destination is looked for instead.
+    ``then``: how the answer ends. ``records``: the calls arrive anyway. ``about``: only requests with a call of this
+    user have it. ``times``: the number of requests that have it, None for all. ``address``: another address for the
+    destination.
     """
 
     status: int = 200
@@ -41,7 +41,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class ReceivedCall:
-    """One identify call as it arrived. ``id`` is by which the receiver recognises repeats."""
+    """One identify call as it arrived. ``id``: by which the receiver recognises repeats."""
 
     user: str
     properties: Mapping[str, Any]
@@ -50,7 +50,7 @@ class ReceivedCall:
 
 @dataclass(frozen=True)
 class Request:
-    """``at``: seconds by a clock that never goes back."""
+    """One request. ``at``: monotonic seconds."""
 
     method: str
     path: str
@@ -64,19 +64,19 @@ class Request:
 
 
 class FaultServer:
-    """Takes calls in the form of any of the protocols; ``taken`` is the body of a success.
+    """Receives calls in the form of any of the protocols; ``success`` is the body of a success.
 
-    ``requests``: all that came; ``recorded``: the calls that arrived, repeats included; ``belief``: the users'
-    properties that follow. ``hold``, where it is set, is waited for before an answer.
+    ``requests``: all requests; ``recorded``: the calls that arrived, repeats included; ``belief``: the users'
+    properties that follow. If ``hold`` is set, the server waits for it before each answer.
     """
 
-    def __init__(self, taken: bytes = b"") -> None:
+    def __init__(self, success: bytes = b"") -> None:
         self.requests: list[Request] = []
         self.recorded: list[ReceivedCall] = []
         self.belief: dict[str, dict[str, Any]] = {}
         self.hold: threading.Event | None = None
         self.received = threading.Condition()
-        self._taken = taken
+        self._success = success
         self._fault: Fault | None = None
         self._left: int | None = None
         self._closing = threading.Event()
@@ -85,12 +85,12 @@ class FaultServer:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def meet_with(self, fault: Fault | None) -> None:
-        """From now on; None takes every call."""
+        """Set the fault from now on; None accepts every call."""
         with self.received:
             self._fault, self._left = fault, fault.times if fault else None
 
     def members(self, key: str) -> set[str]:
-        """Whom the receiver believes to be in the audience."""
+        """The users whom the receiver believes to be in the audience."""
         return {user for user, properties in self.belief.items() if properties.get(key) is True}
 
     def close(self) -> None:
@@ -134,9 +134,9 @@ class FaultServer:
             return fault
 
     def _answer(self, connection: socket.socket, fault: Fault | None) -> bool:
-        """Whether the connection goes on."""
+        """Answer, and return whether the connection stays open."""
         if fault is None:
-            connection.sendall(answer(200, self._taken, {}))
+            connection.sendall(answer(200, self._success, {}))
             return True
         encoded = answer(fault.status, fault.body, fault.headers)
         match fault.then:
@@ -168,7 +168,7 @@ def answer(status: int, body: bytes, headers: Mapping[str, str]) -> bytes:
 
 
 def read_request(stream: Any) -> Request | None:
-    """None where the client has nothing more to say."""
+    """Read one request; None at the end of the connection."""
     first = stream.readline().split()
     if not first:
         return None
@@ -183,8 +183,8 @@ def read_request(stream: Any) -> Request | None:
 
 def calls_in(body: bytes, request_id: str) -> Iterator[ReceivedCall]:
     """The calls of a body: Segment's and RudderStack's batch, Connect's users, a webhook's messages."""
-    said = json.loads(body) if body else []
-    for each in said.get("batch", [said]) if isinstance(said, dict) else said:
+    parsed = json.loads(body) if body else []
+    for each in parsed.get("batch", [parsed]) if isinstance(parsed, dict) else parsed:
         if "user_id" in each:
             yield ReceivedCall(each["user_id"], each["attributes"], f"{request_id} {each['user_id']}")
         else:
@@ -192,8 +192,8 @@ def calls_in(body: bytes, request_id: str) -> Iterator[ReceivedCall]:
 
 
 @contextmanager
-def running(taken: bytes = b"") -> Iterator[FaultServer]:
-    server = FaultServer(taken)
+def running(success: bytes = b"") -> Iterator[FaultServer]:
+    server = FaultServer(success)
     try:
         yield server
     finally:

@@ -59,10 +59,10 @@ def check_what_became_of_the_calls(
         reason for (reason,) in harness.query(f"select reason from refused_calls where destination = '{protocol}'")
     ]
     if rule in (SPLIT, SMALLER):
-        assert [row.says in reason for reason in reasons] == [True] * 4, reasons
+        assert [row.reason in reason for reason in reasons] == [True] * 4, reasons
         assert found["error"] is None
     elif found["pending"]:
-        assert row.says in found["error"]
+        assert row.reason in found["error"]
         assert found["error"].startswith("no progress for 0.15 s, last: ") == (rule is LATER)
         assert found["rate_limited"] == (row.fault.status == 429)
         assert rule is not KEY or "key" in found["error"]

@@ -36,7 +36,7 @@ SAID = {
 
 
 @pytest.mark.parametrize(("headers", "seconds"), WAITS.values(), ids=WAITS.keys())
-def test_nobody_asks_again_before_the_time_that_a_429_names(
+def test_no_request_is_sent_before_the_time_that_a_429_names(
     harness: FaultHarness, headers: dict[str, str], seconds: float
 ) -> None:
     harness.connect()

@@ -1,4 +1,4 @@
-"""Users who get another id: what is sent them goes on under the new one."""
+"""Let users get another id: everything is then sent under the new one."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from hypothesis.stateful import precondition, rule
 
 from .damping_rules import DampingRules
 
-#: Ids that nobody had before.
+#: Ids that no user had before.
 NEWCOMERS = ("new-1", "new-2")
 
 
 class AliasRules(DampingRules):
-    """``new_ids``: by previous id. Users who are not to be sent have no other."""
+    """``new_ids``: by previous id. Suppressed users get no other id."""
 
     suppressed: set[str]
     names: tuple[str, ...]
 
     def people(self, key: str) -> frozenset[str]:
-        """Whom the source has, under the ids that they have now."""
+        """The users of the source, under their current ids."""
         return frozenset(self.new_ids.get(user, user) for user in self.members[key])
 
     def city_of(self, user: str) -> str | None:
-        """A row of one's own goes before one under a previous id."""
+        """The user's city. A row under the current id wins over one under a previous id."""
         if user in self.new_ids:
             return None
         previous = [self.cities.get(old) for old, new in self.new_ids.items() if new == user]
@@ -34,7 +34,7 @@ class AliasRules(DampingRules):
     @precondition(lambda self: not self.frozen and not any(each.knows_by_email() for each in self.mapped.values()))
     @rule(data=st.data())
     def a_user_gets_another_id(self, data: st.DataObject) -> None:
-        """Most have one, and none more than one previous one."""
+        """Merge a user into another id. No user has more than one previous id."""
         free = [user for user in self.names if user not in self.suppressed and not self.has_several_ids(user)]
         if len(free) < 4:
             return

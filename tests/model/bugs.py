@@ -1,4 +1,4 @@
-"""Bugs that are planted into a command, to see that the model finds them."""
+"""Plant bugs into a command, to see that the model finds them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def position_ahead_of_the_answers() -> None:
 
 
 def leavers_are_forgotten() -> None:
-    """Only who enters an audience is found."""
+    """A diff finds users who entered, and none who left."""
     from audience_sync.sync.detect import audiences
 
     diff_members = audiences.diff_members
@@ -37,7 +37,7 @@ def leavers_are_forgotten() -> None:
 
 
 def a_new_message_id_for_every_attempt() -> None:
-    """A repeat can't be sent from a new call."""
+    """A receiver can't distinguish a repeat from a new call."""
     from uuid import uuid4
 
     from audience_sync.delivery.send import calls
@@ -53,37 +53,37 @@ def refusals_are_forgotten() -> None:
     AnswerRecorder._record_refusals = lambda *arguments: None
 
 
-def suppression_is_not_asked() -> None:
-    """Suppressed users are sent like everyone: neither what is pending nor a sender asks for them."""
+def suppressed_users_are_sent() -> None:
+    """Suppressed users are sent like all others: neither the pending calls nor a sender leave them out."""
     from audience_sync.delivery.send.sender import BatchSender
-    from audience_sync.sync.deliver import pending as outlook
+    from audience_sync.sync.deliver import pending as pending_module
 
-    pending_calls = outlook.pending_calls
+    pending_calls = pending_module.pending_calls
 
     def bad(workspace: Any, facts: Any, *arguments: Any, **options: Any) -> Any:
         workspace.run(f"create table {options.pop('withheld_table')} (user_id varchar, key varchar)")
         return pending_calls(workspace, replace(facts, suppressed=None), *arguments, **options)
 
-    outlook.pending_calls = bad
+    pending_module.pending_calls = bad
     BatchSender._without_suppressed = lambda sender, calls, outcome=None: calls
 
 
 def guards_are_asleep() -> None:
-    """Whatever a snapshot says goes through."""
+    """Every snapshot passes the guard."""
     from audience_sync.sync.detect import audiences
 
     audiences.audience_reason = lambda *arguments, **options: None
 
 
 def approval_is_blind() -> None:
-    """What was approved goes through, whatever its source says by now."""
+    """An approved snapshot passes, though its source has changed since."""
     from audience_sync.sync.guard import holds
 
     holds._is_same = lambda *arguments: True
 
 
-def what_is_held_is_not_left_alone() -> None:
-    """It is said to be held, and taken all the same."""
+def held_snapshots_are_accepted() -> None:
+    """A snapshot is reported as held, and accepted anyway."""
     from audience_sync.sync.detect import audiences
 
     hold = audiences._hold
@@ -95,14 +95,14 @@ def what_is_held_is_not_left_alone() -> None:
 
 
 def freezes_are_forgotten() -> None:
-    """A frozen audience is taken like the others."""
-    from audience_sync.sync.values import stored_state as known
+    """A frozen audience is synced like the others."""
+    from audience_sync.sync.values import stored_state as stored
 
-    known.read_frozen = lambda *arguments: {}
+    stored.read_frozen = lambda *arguments: {}
 
 
-def nobody_stays() -> None:
-    """Who is missing leaves at once."""
+def missing_members_leave_at_once() -> None:
+    """A missing member leaves at once, in spite of `min_stay`."""
     from audience_sync.sql import Query
     from audience_sync.sync.detect import audiences
     from audience_sync.sync.diff.min_stay import DelayedExits
@@ -112,61 +112,61 @@ def nobody_stays() -> None:
     )
 
 
-def nobody_is_held_out() -> None:
-    """Whoever the holdout says is sent all the same."""
+def holdouts_are_ignored() -> None:
+    """Held-out users are sent anyway."""
     from audience_sync.sync.diff import holdout
 
     holdout.is_held_out = lambda *arguments: "false"
 
 
-def members_are_not_held_out_any_more() -> None:
-    """A larger holdout takes nobody out who is a member already."""
+def members_are_never_held_out() -> None:
+    """A larger holdout holds no user out who is already a member."""
     from audience_sync.sync.diff import holdout
 
     holdout.current_rows_query = lambda chain: "select null::varchar as user_id where false"
 
 
 def a_user_is_in_all_audiences_of_a_group() -> None:
-    """None goes before another."""
+    """Audiences of a priority group have no order."""
     from audience_sync.sync.detect import audiences
 
     audiences.claimed_users = lambda *arguments: None
 
 
-def who_leaves_the_first_audience_of_a_group_is_forgotten() -> None:
-    """Later audiences are not looked at again because another has changed."""
+def leavers_of_the_first_audience_of_a_group_are_overlooked() -> None:
+    """Later audiences of a group are not loaded again when an earlier one has changed."""
     from audience_sync.sync.detect import audiences
 
     audiences.claims_version = lambda *arguments: "as ever"
 
 
-def what_was_undone_is_done_again() -> None:
-    """The next run takes what its source still says."""
+def undone_changes_are_repeated() -> None:
+    """The next run accepts the undone changes from the source again."""
     from audience_sync.sync.guard.holds import ComparedDifference
 
     ComparedDifference.undone_runs = property(lambda compared: None)
 
 
-def undoing_overwrites_what_is_newer() -> None:
-    """Whatever a run changed is taken back, though a later run changed it again."""
+def undo_overwrites_newer_changes() -> None:
+    """An undo reverses all changes of a run, though a later run changed some again."""
     from audience_sync.sync.operations.undo import RevertibleChange
 
     RevertibleChange.rows = property(lambda change: f"select user_id, value, before from {change.table}")
 
 
-def what_is_retired_is_forgotten() -> None:
-    """Destinations are no longer sent of a key once it is closed."""
-    from audience_sync.sync.deliver import subscriptions as subscribed
+def retired_keys_are_forgotten() -> None:
+    """Destinations are no longer sent the exits of a retired key."""
+    from audience_sync.sync.deliver import subscriptions as subscribing
 
-    def bad(ledger: Any, closed: Any, run: int) -> Any:
-        kept = {key: each for key, each in ledger.subscriptions.items() if key not in closed}
-        return replace(ledger, subscriptions=kept)
+    def bad(state: Any, closed: Any, run: int) -> Any:
+        kept = {key: each for key, each in state.subscriptions.items() if key not in closed}
+        return replace(state, subscriptions=kept)
 
-    subscribed.keep_retired = bad
+    subscribing.keep_retired = bad
 
 
 def the_old_key_stays_true() -> None:
-    """An audience gets another key, and nobody leaves the old one."""
+    """An audience gets another key, and its members keep the old one."""
     from audience_sync.sync.operations import move_key as move
 
     change = move.ChainChange
@@ -174,17 +174,17 @@ def the_old_key_stays_true() -> None:
 
 
 def a_previous_id_is_still_sent() -> None:
-    """What is pending under it is sent, though the two were joined."""
+    """Pending calls of a previous id are sent, though it was merged."""
     from audience_sync.delivery.pending import pending as pending_calls
 
     pending_calls._remove_merged_ids = lambda workspace, items, walks, facts: walks
 
 
-def what_was_lost_is_not_passed_on() -> None:
-    """Who has left under a previous id, and is not in it under the new one, stays in it where the two were joined."""
-    from audience_sync.sync import plan_run as look
+def exits_of_previous_ids_are_lost() -> None:
+    """A user who left under a previous id stays a member where the ids were merged."""
+    from audience_sync.sync import plan_run as planning
 
-    look.carry_over = lambda context, changes, *arguments: changes
+    planning.carry_over = lambda context, changes, *arguments: changes
 
 
 def refusals_by_item_are_ignored() -> None:
@@ -279,22 +279,22 @@ BUGS: dict[Callable[[], None], tuple[str, ...]] = {
     leavers_are_forgotten: DAYS,
     a_new_message_id_for_every_attempt: DAYS,
     refusals_are_forgotten: DAYS,
-    suppression_is_not_asked: ("a_user_is_suppressed", *DAYS),
+    suppressed_users_are_sent: ("a_user_is_suppressed", *DAYS),
     guards_are_asleep: WRONG,
     approval_is_blind: WRONG,
-    what_is_held_is_not_left_alone: WRONG,
+    held_snapshots_are_accepted: WRONG,
     freezes_are_forgotten: (*FROZEN, *DAYS),
-    nobody_stays: MISSING,
-    nobody_is_held_out: (*HELD_OUT, *DAYS),
-    members_are_not_held_out_any_more: (*HELD_OUT, *DAYS),
+    missing_members_leave_at_once: MISSING,
+    holdouts_are_ignored: (*HELD_OUT, *DAYS),
+    members_are_never_held_out: (*HELD_OUT, *DAYS),
     a_user_is_in_all_audiences_of_a_group: (*GROUPED, *DAYS),
-    who_leaves_the_first_audience_of_a_group_is_forgotten: (*GROUPED, *DAYS),
-    what_was_undone_is_done_again: UNDONE,
-    undoing_overwrites_what_is_newer: UNDONE,
-    what_is_retired_is_forgotten: DAYS,
+    leavers_of_the_first_audience_of_a_group_are_overlooked: (*GROUPED, *DAYS),
+    undone_changes_are_repeated: UNDONE,
+    undo_overwrites_newer_changes: UNDONE,
+    retired_keys_are_forgotten: DAYS,
     the_old_key_stays_true: DAYS,
     a_previous_id_is_still_sent: (*ALIASED, *DAYS),
-    what_was_lost_is_not_passed_on: (*ALIASED, *DAYS),
+    exits_of_previous_ids_are_lost: (*ALIASED, *DAYS),
     refusals_by_item_are_ignored: DAYS,
     half_of_a_divided_batch_is_dropped: DAYS,
     a_text_stays_a_boolean: DAYS,
@@ -313,7 +313,7 @@ VENDORS: dict[Callable[[], None], tuple[str, str]] = {
 
 
 def plant(bug: str) -> None:
-    """Raises LookupError if the bug sets what the program does not have: then it would change nothing."""
+    """Plant a bug. Raises LookupError if it sets an attribute that the program does not have."""
     before = _attributes()
     next(each for each in BUGS if each.__name__ == bug)()
     if unknown := _attributes() - before:
@@ -321,7 +321,7 @@ def plant(bug: str) -> None:
 
 
 def _attributes() -> set[tuple[str, str]]:
-    """Of all modules and classes of the program, which are imported already."""
+    """The attributes of all modules and classes of the program, which are imported already."""
     modules = [module for name, module in sorted(sys.modules.items()) if name.startswith("audience_sync")]
     classes = [each for module in modules for each in vars(module).values() if isinstance(each, type)]
     owners: list[Any] = [*modules, *(each for each in classes if each.__module__.startswith("audience_sync"))]

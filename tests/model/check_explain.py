@@ -35,8 +35,11 @@ def wrong(
     forgetful: bool = False,
     mapped: Collection[str] = (),
 ) -> list[str]:
-    """What `explain` says of the user that is not so. ``settled``: nothing may be pending. ``forgetful``: what was sent
-    need not be known any more. ``mapped``: destinations that may have other names, and so are not compared."""
+    """The differences between `explain` and the receivers, for one user.
+
+    ``settled``: nothing may be pending. ``forgetful``: sent values may be pruned. ``mapped``: destinations that may
+    have other names, and so are not compared.
+    """
     found = explain(store, UserId(user), at=None, memory_limit=768_000_000, companions={})
     if found.erased_at:
         return []
@@ -66,8 +69,10 @@ def _wrong(
     settled: bool,
     forgetful: bool,
 ) -> list[str]:
-    """``is_certain``: no call was sent whose answer may have been lost. (What was refused or is no
-    longer sent after such a call, or not sent since the user was suppressed, never becomes certain.)"""
+    """``is_certain``: no call was sent whose answer may have been lost.
+
+    Values that were refused, ended or withheld after such a call never become certain.
+    """
     open_ended = {each.key for each in view.statuses if each.state in (DeliveryState.ENDED, DeliveryState.REFUSED)}
     sent = {key: call.values[key].value for key, call in view.replay.last_accepted.items()}
     open_ended |= inherited

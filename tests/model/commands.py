@@ -1,4 +1,4 @@
-"""Commands that may kill themselves at a named point, and may have a planted bug."""
+"""Run commands that may be killed at a named point, and may have a planted bug."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from forks import forks
 
 KILLED = -signal.SIGKILL
 
-#: Where a child is killed: before or after a function, wherever that is called.
+#: The points at which a child may be killed: before or after a function.
 POINTS: dict[str, tuple[str, str, str]] = {
     "before the snapshots are read": ("audience_sync.sync.plan_run", "plan_run", "before"),
     "after the snapshots are read": ("audience_sync.sync.plan_run", "plan_run", "after"),
@@ -33,21 +33,21 @@ POINTS: dict[str, tuple[str, str, str]] = {
 
 @dataclass(frozen=True)
 class Ended:
-    """``code`` is KILLED for a command that was."""
+    """The end of a command. ``code``: KILLED if it was killed."""
 
     code: int
     output: str
 
 
 class Commands:
-    """Commands in ``folder``; those that were killed are taken for dead after a second."""
+    """Run commands in ``folder``. The lease of a killed one expires after a second."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._environment = {**os.environ, "AUDIENCE_SYNC_LEASE_SECONDS": "1"}
 
     def run(self, *arguments: str, crash: tuple[str, int] | None = None, bug: str | None = None) -> Ended:
-        """``crash``: the point, and at which passing of it."""
+        """Run a command. ``crash``: the point at which it is killed, and the number of times it reaches it first."""
         code, out, err = forks().run(
             arguments,
             folder=self._folder,
@@ -57,12 +57,12 @@ class Commands:
         return Ended(code, (out + err).decode("utf-8", "replace"))
 
     def move_to(self, folder: Path) -> None:
-        """Later commands run there."""
+        """Run later commands there."""
         self._folder = folder
 
 
 def prepare(crash: tuple[str, int] | None, bug: str | None) -> None:
-    """In the child, before the command."""
+    """Prepare the child before the command."""
     if bug:
         from model.bugs import plant
 
@@ -71,48 +71,48 @@ def prepare(crash: tuple[str, int] | None, bug: str | None) -> None:
         _crash_at(*crash)
 
 
-def _crash_at(point: str, passing: int) -> None:
-    place, name, when = POINTS[point]
-    owner, left = _owner(place), [passing]
+def _crash_at(point: str, times: int) -> None:
+    path, name, when = POINTS[point]
+    owner, left = _owner(path), [times]
 
-    def passed() -> None:
+    def reached() -> None:
         left[0] -= 1
         if not left[0]:
             os.kill(os.getpid(), signal.SIGKILL)
 
     original = getattr(owner, name)
     wrap = _around_a_context if name == "transaction" else _around
-    setattr(owner, name, wrap(original, passed, before=when == "before"))
+    setattr(owner, name, wrap(original, reached, before=when == "before"))
 
 
-def _owner(place: str) -> Any:
+def _owner(path: str) -> Any:
     try:
-        return importlib.import_module(place)
+        return importlib.import_module(path)
     except ModuleNotFoundError:
-        module, _, name = place.rpartition(".")
+        module, _, name = path.rpartition(".")
         return getattr(importlib.import_module(module), name)
 
 
-def _around(original: Callable[..., Any], passed: Callable[[], None], *, before: bool) -> Callable[..., Any]:
+def _around(original: Callable[..., Any], reached: Callable[[], None], *, before: bool) -> Callable[..., Any]:
     def wrapped(*arguments: Any, **options: Any) -> Any:
         if before:
-            passed()
+            reached()
         result = original(*arguments, **options)
         if not before:
-            passed()
+            reached()
         return result
 
     return wrapped
 
 
-def _around_a_context(original: Callable[..., Any], passed: Callable[[], None], *, before: bool) -> Callable[..., Any]:
+def _around_a_context(original: Callable[..., Any], reached: Callable[[], None], *, before: bool) -> Callable[..., Any]:
     @contextmanager
     def wrapped(*arguments: Any) -> Any:
         if before:
-            passed()
+            reached()
         with original(*arguments) as given:
             yield given
         if not before:
-            passed()
+            reached()
 
     return wrapped

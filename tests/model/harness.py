@@ -1,4 +1,4 @@
-"""What the histories of a search share: commands, receivers, stores."""
+"""Share commands, receivers and stores between the histories of a search."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .vendors import Account
 
 
 class Harness:
-    """What the machines share: the server of commands, the receivers, and new stores. ``types``: of destinations."""
+    """The server of commands, the receivers, and new stores. ``types``: the types of the destinations."""
 
     def __init__(
         self, folder: Path, new_store: Callable[[], str], bug: str | None = None, types: tuple[str, ...] = TYPES

@@ -1,4 +1,4 @@
-"""A person who decides about what is held: types what the command said, or puts the source right."""
+"""Let a person decide about holds: run the commands of the message, or correct the source."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from hypothesis.stateful import rule
 from .commands import KILLED, POINTS
 from .project_files import ProjectFiles
 
-#: An order to type what the last command offered.
+#: Stands for the command that the last output offers.
 APPROVE, REJECT = ("approve",), ("reject",)
-#: An order to plan, and to do what was planned.
+#: Make a plan, and carry it out.
 PLANNED = ("sync", "--plan", "plan.json")
 _COMMANDS = re.compile(r"audience-sync (approve|reject) (\d+) (\w+)")
 CRASHES = st.none() | st.tuples(st.sampled_from(sorted(POINTS)), st.integers(1, 4))
 
 
-def offered(output: str) -> list[tuple[str, ...]]:
-    """The commands that an output offers, each once: stderr repeats what needs a person."""
+def offered_commands(output: str) -> list[tuple[str, ...]]:
+    """The commands that an output offers, each once: stderr may repeat them."""
     return list(dict.fromkeys(_COMMANDS.findall(output)))
 
 
 class HoldRules(ProjectFiles):
-    """Of the machine it is part of it needs what is declared here."""
+    """Rules about holds. The methods without a body are those of the whole machine."""
 
     erased: set[str]
     frozen: dict[str, frozenset[str]]
     #: The output of the last command.
-    said = ""
+    last_output = ""
 
-    def run_command(self, *order: str, crash: tuple[str, int] | None = None) -> Any:
+    def run_command(self, *command: str, crash: tuple[str, int] | None = None) -> Any:
         raise NotImplementedError
 
     def sent_members(self, key: str) -> frozenset[str]:
-        """Who is sent to be in an audience that is not frozen."""
+        """The users who are sent as members of an audience that is not frozen."""
         raise NotImplementedError
 
     def everything_is_sent(self) -> None:
@@ -48,36 +48,34 @@ class HoldRules(ProjectFiles):
     def messages(self) -> int:
         raise NotImplementedError
 
-    def those_who_stay_leave(self) -> None:
-        """Members of `buyers` who are missing stay for two runs."""
-        self.well("sync")
-        self.well("sync")
+    def end_min_stay(self) -> None:
+        """Make the two runs for which missing members of `buyers` stay."""
+        self.run_successfully("sync")
+        self.run_successfully("sync")
 
-    # What a person does.
-
-    def typed(self, order: tuple[str, ...]) -> tuple[str, ...]:
-        """The order; of a decision what was offered last, or a run that may offer one."""
-        if order == PLANNED:
+    def resolve_command(self, command: tuple[str, ...]) -> tuple[str, ...]:
+        """The command to run: for a decision the one offered last, or a run that may offer one."""
+        if command == PLANNED:
             self.run_command("plan", "--out", "plan.json")
-        if order not in (APPROVE, REJECT):
-            return order
-        return next((command for command in offered(self.said) if command[:1] == order), ("sync",))
+        if command not in (APPROVE, REJECT):
+            return command
+        return next((each for each in offered_commands(self.last_output) if each[:1] == command), ("sync",))
 
-    def well(self, *order: str) -> None:
-        ended = self.run_command(*order)
+    def run_successfully(self, *command: str) -> None:
+        ended = self.run_command(*command)
         assert ended.code == 0, ended
 
-    def approved(self, *order: str) -> Any:
-        """A run, and others until all that it holds is approved: that may have others held."""
-        ended = self.run_command(*order)
+    def run_and_approve(self, *command: str) -> Any:
+        """Make a run, and approve what it holds, until a run holds nothing more."""
+        ended = self.run_command(*command)
         for _ in range(4):
             if ended.code != 4:
                 return ended
-            for command in offered(ended.output):
-                if command[0] == "approve":
-                    let_through = self.run_command(*command)
-                    assert let_through.code in ((0, 1, 2, 4) if self.group else (0, 1, 4)), let_through
-            ended = self.run_command(*order)
+            for each in offered_commands(ended.output):
+                if each[0] == "approve":
+                    approval = self.run_command(*each)
+                    assert approval.code in ((0, 1, 2, 4) if self.group else (0, 1, 4)), approval
+            ended = self.run_command(*command)
         return ended
 
     @rule(
@@ -95,7 +93,7 @@ class HoldRules(ProjectFiles):
         crash: tuple[str, int] | None,
         later_crash: tuple[str, int] | None,
     ) -> None:
-        """It is held, and nothing is sent of it until a person says so."""
+        """Write a wrong snapshot: it is held, and nothing of it is sent until a person approves it."""
         self.everything_is_sent()
         whole = sorted(self.sent_members(key) - self.erased)
         if not whole or key in self.frozen:
@@ -103,7 +101,7 @@ class HoldRules(ProjectFiles):
         empty, less = list[str](), whole[: (len(whole) - 1) // 2]
         wrong, another = (empty, less) if is_empty else (less, empty)
         before = self.messages()
-        held = self._held(key, wrong, crash)
+        held = self._sync_and_hold(key, wrong, crash)
         if decision == "approve another" and less:
             wrong = another
             self.write_members(key, wrong)
@@ -111,18 +109,18 @@ class HoldRules(ProjectFiles):
             assert held.code == 4, held
             held = self._approval(held.output, key)
         if decision.startswith("approve"):
-            self._let_through(key, wrong, held, later_crash)
+            self._approve(key, wrong, held, later_crash)
             return
         if decision == "reject":
             self._decide("reject", held[1], key, crash=later_crash)
-            self._held(key, wrong, None)
+            self._sync_and_hold(key, wrong, None)
         self.write_members(key, self.members[key])
-        self.well("sync")
+        self.run_successfully("sync")
         assert self.messages() == before, "something was sent of a snapshot that was held"
         self.check()
 
-    def _held(self, key: str, wrong: list[str], crash: tuple[str, int] | None) -> tuple[str, ...]:
-        """A run that finds this snapshot must hold it; returns what is to be typed to let it through."""
+    def _sync_and_hold(self, key: str, wrong: list[str], crash: tuple[str, int] | None) -> tuple[str, ...]:
+        """Make a run that has to hold this snapshot. Returns the arguments of the command that approves it."""
         before = self.messages()
         self.write_members(key, wrong)
         ended = self.run_command("sync", crash=crash)
@@ -134,16 +132,16 @@ class HoldRules(ProjectFiles):
         return self._approval(ended.output, key)
 
     def _approval(self, output: str, key: str) -> tuple[str, ...]:
-        return next(command for command in offered(output) if (command[0], command[2]) == ("approve", key))
+        return next(command for command in offered_commands(output) if (command[0], command[2]) == ("approve", key))
 
-    def _let_through(self, key: str, wrong: list[str], held: tuple[str, ...], crash: tuple[str, int] | None) -> None:
+    def _approve(self, key: str, wrong: list[str], held: tuple[str, ...], crash: tuple[str, int] | None) -> None:
         self._decide(*held, crash=crash)
         self.members = {**self.members, key: frozenset(wrong)}
-        self.those_who_stay_leave()
+        self.end_min_stay()
         self.check()
 
     def _decide(self, *command: str, crash: tuple[str, int] | None) -> None:
-        """Decided once, however often it was typed."""
+        """Decide once; a repeat after a kill may find that it was done."""
         ended = self.run_command(*command, crash=crash)
         if ended.code == KILLED:
             ended = self.run_command(*command)

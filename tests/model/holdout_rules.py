@@ -1,4 +1,4 @@
-"""A person who holds users out of audiences, so that a campaign can be measured, and puts audiences into a group."""
+"""Let a person hold users out of audiences, and put audiences into a priority group."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ SHARES = {None: 0.0, "30%": 0.3, "60%": 0.6}
 
 
 class HoldoutRules(AliasRules):
-    """Some are never sent, and some of one audience alone."""
+    """Rules about holdouts and a priority group."""
 
     def sent_members(self, key: str) -> frozenset[str]:
         share = SHARES[self.holdouts.get(key)]
-        left = self.people(key) - self._taken(key)
+        left = self.people(key) - self._claimed(key)
         return frozenset(user for user in left if _hash(key, user) >= share)
 
-    def _taken(self, key: str) -> frozenset[str]:
-        """By those before it in the group: also whom they hold out."""
+    def _claimed(self, key: str) -> frozenset[str]:
+        """The users of earlier audiences in the group, held-out ones included."""
         before = self.group[: self.group.index(key)] if key in self.group else ()
-        return frozenset().union(*(self.people(each) - self._taken(each) for each in before))
+        return frozenset().union(*(self.people(each) - self._claimed(each) for each in before))
 
     @rule(key=st.sampled_from(["vip", "buyers", "wave"]), share=st.sampled_from(sorted(SHARES, key=str)))
     def a_share_is_held_out(self, key: str, share: str | None) -> None:
@@ -38,5 +38,5 @@ class HoldoutRules(AliasRules):
 
 
 def _hash(key: str, user: str) -> float:
-    """Between 0 and 1, as docs/holdout.md says it."""
+    """A number from 0 to 1, by the rule in docs/holdout.md."""
     return int(md5(f"{key}:{user}".encode()).hexdigest()[:8], 16) / 16**8

@@ -1,4 +1,4 @@
-"""A longer search than the tests': random histories of the command line, killed and failing, against the model.
+"""Search longer than the tests: compare random histories of the command line, with kills and faults, with the model.
 
 python tests/model/long_search.py --examples 100
 python tests/model/long_search.py --examples 100 --postgresql --seed 7

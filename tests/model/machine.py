@@ -1,4 +1,4 @@
-"""A shop whose audiences change, commands that are killed, destinations that fail; and what must be believed then."""
+"""Play days of a shop: audiences change, commands are killed, destinations fail; then compare what they believe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ USERS = tuple(f"user-{number}" for number in range(9))
 SEEDED_AT_ONCE, MOST_ERASED = 2, 2
 
 users = st.sampled_from(USERS)
-#: Often held: a snapshot where nobody, or less than half, is left.
+#: Snapshots that are often held: empty, or with less than half of the members.
 members = st.frozensets(users, min_size=4) | st.frozensets(users)
 changes = st.dictionaries(st.sampled_from(FILES), members)
 cities = st.dictionaries(users, st.sampled_from(["Oslo", "Rome"]))
@@ -39,7 +39,7 @@ faults = st.dictionaries(
     ),
     max_size=2,
 )
-orders = st.sampled_from(
+commands = st.sampled_from(
     [
         ("sync",),
         ("sync",),
@@ -59,7 +59,7 @@ orders = st.sampled_from(
 
 
 class Shop(MappingRules):
-    """The model: who is not to be sent, what happens on a day, and what must be believed then."""
+    """The model: suppressed users, the events of a day, and what destinations must believe after it."""
 
     harness: Harness
     names = USERS
@@ -91,8 +91,6 @@ class Shop(MappingRules):
         self.mapped = {name: Mapped() for name in DESTINATIONS}
         self.configure()
         self.write()
-
-    # What a person changes.
 
     @rule(
         audience=st.sampled_from(SENT_AUDIENCES),
@@ -127,24 +125,22 @@ class Shop(MappingRules):
 
     @precondition(lambda self: self.suppressed)
     @rule(data=st.data())
-    def a_user_is_not_suppressed_any_more(self, data: st.DataObject) -> None:
+    def a_user_is_no_longer_suppressed(self, data: st.DataObject) -> None:
         user = data.draw(st.sampled_from(sorted(self.suppressed)))
         self.suppressed.discard(user)
         self._forbid()
         self._until_done("unsuppress", user)
 
-    # What the job does.
-
     def a_day_passes(
         self,
         changed: dict[str, frozenset[str]],
-        order: tuple[str, ...],
+        request: tuple[str, ...],
         meeting: dict[str, tuple[str, Any]],
         crash: tuple[str, int] | None,
         now: dict[str, str],
         ends: dict[str, str | None] | None,
     ) -> None:
-        """Some snapshots change, and a command runs, which may be killed or meet faults."""
+        """Change some snapshots, and run a command, which may be killed or have faults."""
         self.members, self.cities = {**self.members, **changed}, now
         self.emails = self.emails if ends is None else _addresses(ends)
         self.write()
@@ -154,22 +150,22 @@ class Shop(MappingRules):
                 receiver.refusing = self.ids_of(detail)
             else:
                 receiver.fault, receiver.spared = fault, detail
-        ended = self.run_command(*self.typed(order), crash=crash)
+        ended = self.run_command(*self.resolve_command(request), crash=crash)
         assert ended.code in (0, 1, 2, 3, 4, KILLED), ended
         assert "Traceback" not in ended.output, ended.output
         assert "is not what a run would do now" not in ended.output, ended.output
         for receiver in self.harness.receivers.each.values():
             receiver.heal()
-        if order in (RETIRE, MOVE):
+        if request in (RETIRE, MOVE):
             self.settle_keys()
         self._explained()
 
-    day = rule(changed=changes, order=orders, meeting=faults, crash=crashes, now=cities, ends=st.none() | addresses)
-    #: Several rules, so that most of what happens is this.
+    day = rule(changed=changes, request=commands, meeting=faults, crash=crashes, now=cities, ends=st.none() | addresses)
+    #: Several rules, so that most steps are days.
     monday, tuesday, wednesday, thursday = day(a_day_passes), day(a_day_passes), day(a_day_passes), day(a_day_passes)
 
     def check_everything(self) -> None:
-        """The truth is believed after one good run of each kind, and a repeat sends nothing."""
+        """Destinations believe the truth after one good run of each kind, and a repeat sends nothing."""
         try:
             self.everything_is_sent()
         except AssertionError as error:
@@ -179,19 +175,19 @@ class Shop(MappingRules):
     everything_goes_well = rule()(check_everything)
 
     def everything_is_sent(self) -> None:
-        whole = self.run_command("db", "check")  # whatever was killed
+        whole = self.run_command("db", "check")  # after any kill
         assert whole.code == 0, whole
         self._everyone_is_wanted()
         self.emails = {user: self.emails.get(user, address(user, "a")) for user in USERS}
         self.write()
-        seeded = self.approved("seed", "wave")
+        seeded = self.run_and_approve("seed", "wave")
         assert seeded.code in ((2,) if "wave" in self.frozen else (0, 1)), seeded  # 1: earlier calls are still refused
-        retried = self.approved("retry")
+        retried = self.run_and_approve("retry")
         assert retried.code == 0, retried
-        self.those_who_stay_leave()
+        self.end_min_stay()
         self.check()
         before = self.messages()
-        self.well("sync")
+        self.run_successfully("sync")
         assert self.messages() == before, "a repeat of a run sent something"
         self._explained(settled=True)
         self.harness.done["checks"] += 1
@@ -201,28 +197,26 @@ class Shop(MappingRules):
             self.check_everything()
             self.harness.done["messages"] += self.messages()
 
-    # How that is carried out.
-
     def _everyone_is_wanted(self) -> None:
         self.subscribed, self.left_out = dict.fromkeys(self.subscribed, frozenset(DESTINATIONS)), frozenset()
         self.configure()
 
-    def _until_done(self, *order: str, crash: tuple[str, int] | None = None) -> None:
-        if self.run_command(*order, crash=crash).code == KILLED:
-            self.well(*order)
+    def _until_done(self, *command: str, crash: tuple[str, int] | None = None) -> None:
+        if self.run_command(*command, crash=crash).code == KILLED:
+            self.run_successfully(*command)
 
-    def run_command(self, *order: str, crash: tuple[str, int] | None = None) -> Any:
-        ended = self.harness.commands.run(*order, crash=crash, bug=self.harness.bug)
+    def run_command(self, *command: str, crash: tuple[str, int] | None = None) -> Any:
+        ended = self.harness.commands.run(*command, crash=crash, bug=self.harness.bug)
         while ended.code == 5:  # the lease of one that was killed
             time.sleep(0.1)
-            ended = self.harness.commands.run(*order, crash=crash, bug=self.harness.bug)
+            ended = self.harness.commands.run(*command, crash=crash, bug=self.harness.bug)
         self.harness.done["commands"] += 1
         self.harness.done["kills"] += ended.code == KILLED
-        self.said = ended.output
+        self.last_output = ended.output
         return ended
 
     def _explained(self, *, settled: bool = False) -> None:
-        """Of users who were not erased."""
+        """Check `explain` for all users who were not erased."""
         store = Store(self.store)
         try:
             for user in sorted({*USERS, *NEWCOMERS} - self.erased):
@@ -252,7 +246,7 @@ class Shop(MappingRules):
                 self._check_user(user, name, receiver.belief.users)
 
     def _check_user(self, user: str, name: str, users: dict[str, dict[str, Any]]) -> None:
-        """What was sent before the user was erased is the destination's to forget, and no frozen audience has them."""
+        """Compare what a destination believes of a user. It may keep what it was sent before an erasure."""
         mapped, there = self.mapped[name], self.id_at(name, user)
         believed = users.get(there or "", {})
         for key, value in self._truth(user).items():

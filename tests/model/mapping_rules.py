@@ -1,4 +1,4 @@
-"""A person who changes what each destination is sent: its traits, names, ids, hashes and identifiers."""
+"""Let a person change the mapping of each destination: its traits, names, ids, hashes and identifiers."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ mappings = st.fixed_dictionaries(
 
 @dataclass
 class Mapped:
-    """The mapping of one destination, and what is left of former ones.
+    """The mapping of one destination, and its former names.
 
     ``options``: those of the config. ``left_out``: traits whose own entry names other destinations. ``former``: by
-    key, the names since the id of users was last another one.
+    key, the names since the destination last knew users by another id.
     """
 
     options: dict[str, Any] = field(default_factory=dict)
@@ -98,14 +98,14 @@ class Mapped:
 
 
 class MappingRules(RetireRules):
-    """``mapped``: by destination. A person's id at one that knows users by e-mail is their address."""
+    """``mapped``: by destination. A destination that knows users by e-mail has their address as id."""
 
     harness: Harness
     mapped: dict[str, Mapped]
     traits_for: dict[str, tuple[str, ...]]
 
     def address_of(self, user: str) -> str | None:
-        """The user's e-mail address. A row of one's own goes before one under a previous id."""
+        """The user's e-mail address. A row under the current id wins over one under a previous id."""
         if user in self.new_ids:
             return None
         previous = [self.emails.get(old) for old, new in self.new_ids.items() if new == user]

@@ -1,4 +1,4 @@
-"""Write what the command reads: the config and the snapshots of the model."""
+"""Write the config and the snapshots of the model."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 #: `wave` is seeded by hand.
 AUDIENCES = ("vip", "buyers", "wave")
-#: Beside these there is one that is retired now and then.
+#: In addition, one that is retired now and then.
 FILES = (*AUDIENCES, "passing")
-#: Those whose destinations change.
+#: The audiences whose destinations change.
 SENT_AUDIENCES = ("vip", "buyers", "passing")
 DESTINATIONS = ("first", "second")
 #: The type of each, unless a harness has others: vendors, whose fakes are in ``destinations.fakes``.
 TYPES = ("segment", "webhook")
-#: Vendors' fakes know no addresses: they get the city alone.
+#: Vendors' fakes get the city only.
 TRAIT_FILES = {"city": "cities.csv", "email": "emails.csv"}
 TRAITS = tuple(TRAIT_FILES)
 #: Users that may enter an audience at once: more than there are.
@@ -30,11 +30,11 @@ MOST = 100
 
 
 class ProjectFiles(RuleBasedStateMachine):
-    """``members``: of each file; ``cities``, ``emails`` and ``new_ids`` by user. ``subscribed``: by audience, the
+    """``members``: by file; ``cities``, ``emails`` and ``new_ids`` by user. ``subscribed``: by audience, the
     destinations; ``traits_for``: by trait. ``mapped``: by destination, an object whose ``options`` are in the config.
 
-    Some destinations are ``left_out``. ``holdouts``: by key, the share that is never sent. Of the audiences of
-    ``group`` a user is in the first alone. ``forgetful``: whether history is pruned at once.
+    Some destinations are ``left_out``. ``holdouts``: by key, the share that is never sent. A user is only in the
+    first audience of ``group`` that has them. ``forgetful``: whether history is pruned at once.
     """
 
     folder: Path
@@ -50,14 +50,14 @@ class ProjectFiles(RuleBasedStateMachine):
     holdouts: dict[str, str | None]
     group: tuple[str, ...]
     forgetful: bool
-    #: Of all destinations.
+    #: The address of all destinations.
     url: str
-    #: Of each destination.
+    #: The type of each destination.
     types: tuple[str, ...] = TYPES
 
     @property
     def passing_key(self) -> str:
-        """Of the audience that is retired now and then."""
+        """The key of the audience that is retired now and then."""
         raise NotImplementedError
 
     def write(self) -> None:

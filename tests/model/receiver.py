@@ -1,4 +1,4 @@
-"""Receivers that believe what they are sent, each with a fault of its own that can be switched on."""
+"""Receive calls for several destinations, each with a fault that can be switched on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crash.receiver import Belief
 from destinations.fakes.server import split_name
 from destinations.receiver import NO_ANSWER, Received, Receiver, Reply
 
-#: What a fault does to a request: (are its calls recorded, the status; None = no answer).
+#: By fault: whether the calls of a request are recorded, and the status; None = no answer.
 FAULTS: dict[str, tuple[bool, int | None]] = {
     "down": (False, None),
     "failing": (False, 500),
@@ -27,10 +27,13 @@ ACCEPTED: tuple[bool, int | None] = (True, 200)
 
 @dataclass
 class Destination:
-    """One receiver's belief. ``fault`` holds for ``meeting`` requests after the first ``spared``, or for those with a
-    call of a user in ``refusing``; nothing may be said to the ``forbidden``. ``joined``: previous ids, which nothing
-    may be said to any more; ``inherited``: by user, what is believed of them since it was sent of a previous id.
-    ``unwanted``: the names of traits that are not for this destination."""
+    """The belief of one receiver, and its fault.
+
+    ``fault``: from the request after the first ``spared`` on. ``refusing``: users whose requests are refused.
+    ``forbidden``: users who must not be sent anything. ``joined``: previous ids, which are no longer sent anything.
+    ``inherited``: by user, the properties that come from a previous id. ``unwanted``: the names of traits that this
+    destination must not get.
+    """
 
     belief: Belief = field(default_factory=Belief)
     fault: str | None = None
@@ -46,8 +49,8 @@ class Destination:
 
     def answer(self, request: Received) -> Reply:
         """Record the calls of a request, or not, and answer it."""
-        said = json.loads(request.body)
-        status = self.meet(said["batch"] if isinstance(said, dict) else said)
+        parsed = json.loads(request.body)
+        status = self.meet(parsed["batch"] if isinstance(parsed, dict) else parsed)
         if status is None:
             return NO_ANSWER
         return Reply(status, headers={"Retry-After": "0"} if status == 429 else {})
@@ -65,11 +68,11 @@ class Destination:
             self.messages += len(batch)
             for message in batch:
                 if message["type"] == "track":
-                    self._hear(message)
+                    self._receive_event(message)
                 elif message["type"] == "alias":
                     self._join(message["previousId"], message["userId"])
                 else:
-                    self._take(message)
+                    self._receive_properties(message)
         return status
 
     def next_fault(self) -> str | None:
@@ -77,13 +80,13 @@ class Destination:
         self.spared -= 1
         return self.fault if self.spared < 0 else None
 
-    def _take(self, message: dict[str, Any]) -> None:
+    def _receive_properties(self, message: dict[str, Any]) -> None:
         if unwanted := self.unwanted & message["traits"].keys():
             self.belief.wrong.append(f"a trait that is not for it: {unwanted}")
         if message["userId"] in self.joined:
             self.belief.wrong.append(f"sent under a previous id: {message}")
-        self.belief.take(message)
-        self._recognise(message)
+        self.belief.receive(message)
+        self._check_message_id(message)
         self.inherited.get(message["userId"], set()).difference_update(message["traits"])
 
     def _join(self, previous: str, new: str) -> None:
@@ -95,8 +98,8 @@ class Destination:
         self.inherited[new] = theirs.keys() - mine.keys()
         self.belief.users[new] = {**theirs, **mine, "$alias": [previous]}
 
-    def _hear(self, event: dict[str, Any]) -> None:
-        """An event is of a change that the user has just been sent, and no id is of two."""
+    def _receive_event(self, event: dict[str, Any]) -> None:
+        """Check that an event is about a change just sent, and that each has one message id."""
         key = event["properties"]["audience_key"]
         if self.belief.users[event["userId"]][key] != event["properties"][key]:
             self.belief.wrong.append(f"an event of what is not so: {event}")
@@ -106,8 +109,8 @@ class Destination:
         if list(self.events.values()).count(sent) > 1:
             self.belief.wrong.append(f"one event, two message ids: {event}")
 
-    def _recognise(self, message: dict[str, Any]) -> None:
-        """The same change of the same user, made by the same run, has one id however often it is sent."""
+    def _check_message_id(self, message: dict[str, Any]) -> None:
+        """Check that the same change of a user has one message id, also when it is sent again."""
         change = json.dumps([message["userId"], message["traits"], message["timestamp"]], sort_keys=True)
         if self.ids.setdefault(change, message["messageId"]) != message["messageId"]:
             self.belief.wrong.append(f"one change, two message ids: {message}")
@@ -136,6 +139,6 @@ class Receivers(Receiver):
             return self.each[name].answer(inner)
 
     def restart(self) -> None:
-        """They have been sent nothing yet."""
+        """Start again with receivers that were sent nothing."""
         with self._lock:
             self.each = {name: make() for name, make in self._new.items()}

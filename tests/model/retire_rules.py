@@ -1,4 +1,4 @@
-"""An audience that is retired now and then, or gets another key: the next one is of the same people."""
+"""Retire an audience now and then, or give it another key; the next one has the same members."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from audience_sync.store.tables import properties
 
 from .undo_rules import UndoRules
 
-#: An order to retire the audience that is there for a while.
+#: Retire the passing audience.
 RETIRE = ("retire",)
-#: An order to give it another key.
+#: Give it another key.
 MOVE = ("sync", "--move-key")
 
 
 class RetireRules(UndoRules):
-    """``passing``: how many keys were closed; the members of the present one are `passing` of ``members``. ``moving``:
-    the config has the next key already."""
+    """``passing``: the number of closed keys; ``members`` has those of the present one under `passing`.
+
+    ``moving``: the config already has the next key.
+    """
 
     passing = 0
     moving = False
@@ -28,12 +30,12 @@ class RetireRules(UndoRules):
     def passing_key(self) -> str:
         return f"passing_{self.passing + self.moving}"
 
-    def typed(self, order: tuple[str, ...]) -> tuple[str, ...]:
+    def resolve_command(self, command: tuple[str, ...]) -> tuple[str, ...]:
         key = self.passing_key
-        if order == RETIRE:
+        if command == RETIRE:
             return "retire", key, "--yes"
-        if order != MOVE:
-            return super().typed(order)
+        if command != MOVE:
+            return super().resolve_command(command)
         if not self._retired_at():
             return ("sync",)
         self.moving = True
@@ -41,13 +43,13 @@ class RetireRules(UndoRules):
         return *MOVE, f"{key}={self.passing_key}"
 
     def settle_keys(self) -> None:
-        """What was retired leaves the config. A command that was killed may have done it, or not."""
+        """Remove a retired key from the config. A killed command may or may not have retired it."""
         self.moving = False
         self.passing += self._retired_at() not in ([], [None])
         self.configure()
 
     def _retired_at(self) -> list[Any]:
-        """Of the present key; nothing where the store doesn't know it."""
+        """When the present key was retired; empty if the store does not have it."""
         opened = Store(self.store)
         try:
             with opened.reading() as connection:
@@ -57,6 +59,6 @@ class RetireRules(UndoRules):
             opened.close()
 
     def passing_truth(self, user: str) -> dict[str, Any]:
-        """Nobody is in one that was retired."""
+        """The memberships of all passing keys: a retired one has no members."""
         before = {f"passing_{number}": False for number in range(self.passing)}
         return {**before, self.passing_key: user in self.people("passing")}

@@ -1,4 +1,4 @@
-"""Search the model: random histories, the same ones at every call of a test."""
+"""Play random histories of the model, the same ones in every call of a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person who takes back what a run did."""
+"""Let a person undo a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class UndoRules(HoldoutRules):
     @precondition(lambda self: not (self.forgetful or self.group or self.new_ids or self.holdouts.get("vip")))
     @rule(data=st.data(), crash=CRASHES)
     def a_run_is_undone(self, data: st.DataObject, crash: tuple[str, int] | None) -> None:
-        """All but what later runs changed; and what was undone is not done again until a person says so."""
+        """Undo a run, except for later changes. The undone changes are held until a person approves them."""
         self.everything_is_sent()
         before = self.members["vip"] - self.erased
         if len(before) < 3 or "vip" in self.frozen:
@@ -36,12 +36,12 @@ class UndoRules(HoldoutRules):
         assert again.code == (4 if undone else 0), again
         assert self.messages() == sent, "something was sent of what was undone"
         self.write_members("vip", self.members["vip"])
-        self.well("sync")
+        self.run_successfully("sync")
         self.check()
 
     def _run_that_finds(self, members: frozenset[str]) -> str:
         self.write_members("vip", members)
-        self.well("sync")
-        found = re.search(r"Run (\d+)", self.said)
-        assert found, self.said
+        self.run_successfully("sync")
+        found = re.search(r"Run (\d+)", self.last_output)
+        assert found, self.last_output
         return found[1]

@@ -1,4 +1,4 @@
-"""One turn of the scheduler at a time that a test chooses; in a process that may be killed in the middle."""
+"""Let the scheduler do what is due at a given time, in a process that may be killed meanwhile."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from model.commands import prepare
 
 
 def turn(moment: str, crash: tuple[str, int] | None) -> None:
-    """All that a scheduler does that begins at this moment (ISO 8601), until nothing is due any more."""
+    """Start a scheduler at this time (ISO 8601), and run what is due."""
     from audience_sync.cli.base.session import Session
     from audience_sync.cli.wiring.scheduling import load_scheduled_config
     from audience_sync.schedule.scheduler import Scheduler
 
     now = datetime.fromisoformat(moment)
-    keeper = Scheduler(load_scheduled_config(Session()), lambda report: None)
-    keeper.start(now)
+    scheduler = Scheduler(load_scheduled_config(Session()), lambda report: None)
+    scheduler.start(now)
     prepare(crash, None)
-    while keeper.run_due(now) is not None:
+    while scheduler.run_due(now) is not None:
         pass
     raise SystemExit

@@ -37,7 +37,7 @@ AUDIENCE = Chain(id=None, kind=PropertyKind.AUDIENCE, keys=("vip",), user_count=
 Snapshot = Mapping[str, Sequence[str | None]]
 
 
-def anew(size: int = 30) -> settings:
+def with_examples(size: int = 30) -> settings:
     return settings(max_examples=size, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -100,7 +100,7 @@ def traits_run(
 
 
 @given(old=st.sets(IDS), new=st.lists(IDS))
-@anew()
+@with_examples()
 def test_old_members_and_changes_are_the_new_members(old: set[str], new: list[str]) -> None:
     with Workspace(0, ["/"]) as workspace:
         chain, _ = members_run(workspace, AUDIENCE, old, 1)
@@ -111,7 +111,7 @@ def test_old_members_and_changes_are_the_new_members(old: set[str], new: list[st
 
 
 @given(snapshots=st.lists(st.sets(IDS, max_size=8), min_size=1, max_size=6))
-@anew()
+@with_examples()
 def test_after_any_runs_the_stored_members_are_the_last_snapshot(snapshots: list[set[str]]) -> None:
     with Workspace(0, ["/"]) as workspace:
         chain, before = AUDIENCE, set[str]()
@@ -218,7 +218,7 @@ def losses(old: Snapshot, new: Snapshot, keys: Sequence[str]) -> dict[str, Chang
 
 
 @given(snapshots=st.lists(rows_of(KEYS), min_size=1, max_size=5))
-@anew()
+@with_examples()
 def test_after_any_runs_the_stored_values_are_the_last_snapshot(snapshots: list[dict[str, Any]]) -> None:
     with Workspace(0, ["/"]) as workspace:
         chain = Chain(id=None, kind=PropertyKind.COMPUTED_TRAIT, keys=KEYS, user_count=0)
@@ -233,7 +233,7 @@ def test_after_any_runs_the_stored_values_are_the_last_snapshot(snapshots: list[
 
 
 @given(first=rows_of(("a", "b")), left=rows_of(("a",)), right=rows_of(("b",)))
-@anew()
+@with_examples()
 def test_two_entries_may_feed_one_chain_in_one_run(first: Snapshot, left: Snapshot, right: Snapshot) -> None:
     """A trait moved to another entry: each brings its own column, and leaves the other one's as it is."""
     with Workspace(0, ["/"]) as workspace:

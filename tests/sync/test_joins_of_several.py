@@ -25,7 +25,7 @@ RUNS = st.lists(st.lists(st.lists(ANYBODY, max_size=30), min_size=PLACES, max_si
 Rows = Sequence[str | None]
 
 
-def anew(size: int) -> settings:
+def with_examples(size: int) -> settings:
     fixture = HealthCheck.function_scoped_fixture
     return settings(max_examples=size, deadline=None, suppress_health_check=[HealthCheck.too_slow, fixture])
 
@@ -53,7 +53,7 @@ def expected(before: set[str], rows: Rows) -> tuple[Mapping[str, bool], int, int
 @pytest.mark.parametrize("narrows", [False, True])
 @given(runs=RUNS)
 @example(runs=[[[], [], ["eve", "19"]], [[], ["eve", "19"], []]])  # two users move from one audience to another
-@anew(25)
+@with_examples(25)
 def test_each_audience_gets_what_differs_of_it(narrows: bool, runs: Sequence[Sequence[Rows]]) -> None:
     with Workspace(0, ["/"]) as workspace, pytest.MonkeyPatch.context() as patch:
         patch.setattr(members, "MANY_USERS", 0 if narrows else 1_000)
@@ -72,7 +72,7 @@ def test_each_audience_gets_what_differs_of_it(narrows: bool, runs: Sequence[Seq
 
 
 @given(runs=RUNS)
-@anew(25)
+@with_examples(25)
 def test_an_audience_that_is_narrowed_is_the_same(runs: Sequence[Sequence[Rows]]) -> None:
     with Workspace(0, ["/"]) as workspace, pytest.MonkeyPatch.context() as patch:
         patch.setattr(members, "MANY_USERS", 0)

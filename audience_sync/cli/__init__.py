@@ -65,10 +65,8 @@ class LazyGroup(click.Group):
             return None
         from audience_sync.cli.base.examples import with_examples
 
-        where, sentence = COMMANDS[cmd_name]
-        module, _, name = where.partition(":")
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(f"audience_sync.cli.commands.{module}"), name)
-        command.help = sentence
         return with_examples(command, cmd_name)
 
     def resolve_command(

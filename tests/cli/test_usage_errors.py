@@ -206,6 +206,11 @@ Examples:
 """
 
 
+def test_the_help_of_a_command_describes_it_in_full(vip: Project) -> None:
+    assert "Also sends what earlier runs left pending." in vip.run("sync", "--help").stdout
+    assert "Safe to interrupt and to repeat" in vip.run("seed", "--help").stdout
+
+
 def test_help_lists_the_commands_in_groups(vip: Project) -> None:
     assert vip.run("--help").stdout.endswith(f"\n\n{GROUPS}")
 

@@ -17,7 +17,7 @@ from audience_sync.cli.base.session import Session, quiet_option, with_session
 @quiet_option
 @with_session
 def approve(session: Session, run: int, keys: tuple[str, ...]) -> int:
-    """Let a held snapshot pass: all that RUN held, or only these keys. It is a run over them, with its own calls.
+    """Let a held snapshot pass: all that RUN held, or only these keys. Makes a run over them, with its own calls.
 
     If the source has changed since, the change is shown, and held for another decision.
     """

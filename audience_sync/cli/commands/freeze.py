@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("key")
-@time_option("--until", parse_time, "End by itself then (UTC), such as 2026-05-01T12:00.")
-@click.option("--reason", metavar="TEXT", help="Why; shown wherever the freeze is.")
+@time_option("--until", parse_time, "End the freeze at this time (UTC), such as 2026-05-01T12:00.")
+@click.option("--reason", metavar="TEXT", help="The reason, shown with the freeze.")
 @with_session
 def freeze(session: Session, key: str, until: datetime | None, reason: str | None) -> None:
     """Skip an audience until it is unfrozen: no run loads it, and nothing new of it is sent.
 
-    Calls that are already pending are still sent. Frozen again, the new time and reason count.
+    Calls that are already pending are still sent. A second freeze replaces the time and the reason.
     """
     from audience_sync.store.audiences.freezes import Freeze
     from audience_sync.store.audiences.freezes import freeze as begin

@@ -15,7 +15,7 @@ from audience_sync.cli.base.session import Session, with_session
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
 @with_session
 def init(session: Session, folder: Path) -> None:
-    """Put a working project (config and sample data) into FOLDER, by default this one."""
+    """Create a working project (config and sample data) in FOLDER; default: this folder."""
     from audience_sync.project_template import copy_project_template
     from audience_sync.text import pluralize
 

@@ -16,7 +16,7 @@ from audience_sync.cli.base.session import Session, with_session
 @click.option("--accept", multiple=True, metavar="KEY", help="Accept this snapshot, as `sync --accept` would.")
 @move_key_option
 @accept_clock_option
-@click.option("--rate", metavar="N/s", help="For a seed: at most so many users in a time, as `seed --rate`.")
+@click.option("--rate", metavar="N/s", help="For a seed: at most this many users in a time, as `seed --rate`.")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),

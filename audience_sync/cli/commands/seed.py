@@ -12,7 +12,7 @@ from audience_sync.cli.base.session import Session, quiet_option, with_session
 
 @click.command()
 @click.argument("key")
-@click.option("--rate", metavar="N/s", help="At most so many users in a time, such as 500/s.")
+@click.option("--rate", metavar="N/s", help="At most this many users in a time, such as 500/s.")
 @click.option(
     "--limit", type=click.IntRange(1, LARGEST_NUMBER), metavar="N", help="Send N calls; continue with `seed` again."
 )

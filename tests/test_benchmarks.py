@@ -1,4 +1,4 @@
-"""Each row of the benchmarks' page is a case that can be measured alone."""
+"""Each row of the benchmarks' page is a case that can be measured alone, and its verdict follows from all rounds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from benchmarks.cases import FULL
+from benchmarks.measure import Measured
+from benchmarks.page import row_cells
+from benchmarks.results import Results
+from benchmarks.rows import all_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,3 +36,67 @@ def test_a_name_of_no_row_and_no_case_is_refused() -> None:
 
     assert answer.returncode == 2
     assert "no row or case has the name 'first-cvs'" in answer.stderr
+
+
+def line_of(name: str, results: Results) -> dict[str, str]:
+    """What the page says of a row."""
+    rows = [row for row in all_rows(FULL) if row.name == name]
+    [(_, _, _, _, now, reach, _, reached, rounds, load)] = row_cells(results, rows)
+    return {"now": now, "reach": reach, "reached": reached, "rounds": rounds, "load": load}
+
+
+def measured(folder: Path, case: str, *rounds: dict[str, Measured], step: str, busy: float = 0.1) -> Results:
+    results = Results(folder)
+    results.start(case, {"busy": busy})
+    for each in rounds:
+        results.add_round(case, [(who, step, run) for who, run in each.items()])
+    return Results(folder)
+
+
+def test_a_ratio_is_that_of_the_medians_with_the_range_of_the_rounds(tmp_path: Path) -> None:
+    rounds = [{"ours": Measured(wall=ours, cpu=2), "limit": Measured(wall=1, cpu=1)} for ours in (2.25, 2.5, 3.0)]
+    results = measured(tmp_path, "parquet", *rounds, step="1%")
+
+    assert line_of("changes-parquet", results) == {
+        "now": "2.50x (2.25 to 3.00), CPU 2.00x",
+        "reach": "≤ 2.5x",
+        "reached": "yes",
+        "rounds": "3",
+        "load": "0.10",
+    }
+
+
+@pytest.mark.parametrize(
+    ("ours", "reached"),
+    [
+        (Measured(wall=1, cpu=1, lost=0), "yes"),
+        (Measured(wall=2, cpu=1, lost=0), "**no**"),
+        (Measured(wall=1, cpu=2, lost=0), "**no**"),
+        (Measured(wall=1, cpu=1, lost=1), "**no**"),
+    ],
+    ids=["all reached", "too slow", "too much CPU", "one user lost"],
+)
+def test_a_row_is_reached_if_all_its_figures_are(tmp_path: Path, ours: Measured, reached: str) -> None:
+    results = measured(tmp_path, "csv", {"ours": ours, "cron": Measured(wall=3, cpu=2.5)}, step="1%")
+
+    assert line_of("changes-csv", results)["reached"] == reached
+
+
+def test_a_row_that_was_measured_in_part_is_not_reached(tmp_path: Path) -> None:
+    run = {"ours": Measured(answer={"delivery": 1}), "segment": Measured(answer={"delivery": 40})}
+    results = measured(tmp_path, "delivery", run, step="first")
+
+    assert line_of("delivery", results) == {
+        "now": "40.00x",
+        "reach": "≥ 30x, CPU ≤ 2 s a million",
+        "reached": "",
+        "rounds": "1",
+        "load": "0.10",
+    }
+
+
+def test_a_busy_machine_is_in_bold(tmp_path: Path) -> None:
+    run = {"ours": Measured(wall=1, cpu=1), "limit": Measured(wall=1, cpu=1)}
+    results = measured(tmp_path, "parquet", run, step="1%", busy=1.62)
+
+    assert line_of("changes-parquet", results)["load"] == "**1.6**"

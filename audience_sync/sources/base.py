@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from audience_sync.errors import SourceError
+from audience_sync.sql import Expression
 from audience_sync.workspace import Workspace
 
 
@@ -68,6 +69,19 @@ class Unsendable:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UncheckedRows:
+    """The rows of a snapshot with ids as written, of a source where an id's text decides whether it is valid.
+
+    An id that a valid one equals is valid, so a diff checks only the others. ``valid_id``: SQL for the column
+    ``user_id``, NULL if it is invalid. ``row_count``: their number, if they were counted and can be read again cheaply.
+    """
+
+    select: str
+    valid_id: Expression
+    row_count: int | None = None
+
+
 #: The column of ``SnapshotRows.select`` that marks a row with an invalid value.
 HAS_INVALID_VALUE = "has an invalid value"
 
@@ -99,8 +113,15 @@ class SnapshotRows:
     manifest_rows: int | None = None
     columns: Mapping[str, str] | None = None
     may_have_invalid_values: bool = False
+    #: The same rows, if none can have an invalid value and ids can be checked later.
+    unchecked: UncheckedRows | None = None
     #: Context of every scan: it translates all errors into SourceErrors and limits the time.
     scanning: Callable[[], AbstractContextManager[None]] = nullcontext
+
+    @property
+    def to_diff(self) -> UncheckedRows:
+        """The rows with unchecked ids if there are such, or else the checked rows, with NULL for an invalid id."""
+        return self.unchecked or UncheckedRows(select=self.select, valid_id=Expression("user_id"))
 
 
 class Source(ABC):

@@ -65,6 +65,10 @@ def _scanned(workspace: Workspace, rows: SnapshotRows, columns: list[str]) -> Sn
     try:
         found = workspace.all(f"select {names} from ({rows.select})")
         invalid_rows = workspace.all(f"select file, row, user_id, reason from ({rows.invalid_rows}) order by file, row")
+        if rows.unchecked:
+            ids = f"select * replace ({rows.unchecked.valid_id} as user_id) from ({rows.unchecked.select})"
+            assert sorted(workspace.all(f"select {names} from ({ids})"), key=str) == sorted(found, key=str)
+            assert rows.unchecked.row_count in (None, len(found))
     except duckdb.Error as error:
         raise rows.explain(error) from None
     rows.verify()

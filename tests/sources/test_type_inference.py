@@ -74,7 +74,8 @@ def inferred(workspace: Workspace, texts: Sequence[str]) -> list[str]:
         columns={"total": Column(Expression("cell"), "VARCHAR")},
         is_text=True,
     )
-    column = infer_types(workspace, [cells], ["total"])[0].columns["total"]
+    [typed], _ = infer_types(workspace, [cells], ["total"])
+    column = typed.columns["total"]
     return [value for (value,) in workspace.all(f"select {sql_json(column.sql, column.type)} from {cells.scan}")]
 
 

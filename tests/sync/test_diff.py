@@ -11,12 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audience_sync.model import ChangeCounts, PropertyKind, RunId
-from audience_sync.sql import TableName, quote_identifier
+from audience_sync.sources.base import UncheckedRows
+from audience_sync.sources.values.user_ids import valid_id
+from audience_sync.sql import Expression, TableName, quote_identifier
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.sync.diff import snapshot_files as prepare
 from audience_sync.sync.diff.members import diff_members
 from audience_sync.sync.diff.snapshot_files import members_change, traits_change
-from audience_sync.sync.diff.traits import ALL_TRAITS, deduplicate_users, diff_traits
+from audience_sync.sync.diff.traits import ALL_TRAITS, deduplicate_users, diff_traits, diff_unchecked_traits
 from audience_sync.sync.values.change_set import ChainChange
 from audience_sync.workspace import Workspace
 
@@ -269,6 +271,66 @@ def test_users_with_values_are_counted_by_whether_they_have_any(workspace: Works
     table = traits_table(workspace, ["a"], [("cem", "1")])
     diff = diff_traits(workspace, table, chain, ["a"])
     assert (diff.users, diff.entered, diff.left) == (3, 1, 1)  # ann keeps b
+
+
+# Ids that are checked after the join.
+
+INVALID_IDS = (None, "", " ", "\u2003", "a\0b", "x" * 2501)
+SOME_IDS = st.sampled_from(("ann", "bob", "cem", " a", "é", "x" * 2500))
+UNCHECKED_IDS = SOME_IDS | st.sampled_from(INVALID_IDS)
+VALID_ID = valid_id(Expression("user_id"))
+
+
+@given(old=st.sets(SOME_IDS), new=st.lists(UNCHECKED_IDS, max_size=12))
+@with_examples()
+def test_members_with_unchecked_ids_have_the_diff_of_the_valid_ones(old: set[str], new: list[str | None]) -> None:
+    with Workspace(0, ["/"]) as workspace:
+        chain, _ = members_run(workspace, AUDIENCE, old, 1)
+        diff = diff_members(workspace, ids_table(workspace, new), chain, valid_id=VALID_ID)
+        changed = dict(workspace.all(f"select user_id, present from {diff.table}"))
+    valid = {user for user in new if user is not None and user not in INVALID_IDS}
+    assert changed == {user: user in valid for user in old ^ valid}
+    assert diff.invalid == sum(user in INVALID_IDS for user in new)
+
+
+@given(
+    old=st.dictionaries(SOME_IDS, st.tuples(VALUES, VALUES)),
+    new=st.lists(st.tuples(UNCHECKED_IDS, VALUES, VALUES), max_size=12),
+)
+@with_examples(100)
+def test_values_with_unchecked_ids_have_the_diff_of_one_valid_row_a_user(
+    old: Snapshot, new: list[tuple[str | None, str | None, str | None]]
+) -> None:
+    rows: dict[str, list[tuple[str | None, ...]]] = {}
+    for user, *found in new:
+        if user is not None and user not in INVALID_IDS:
+            rows.setdefault(user, []).append(tuple(found))
+    one = {
+        user: max(each, key=lambda row: [(value is not None, value) for value in row]) for user, each in rows.items()
+    }
+    with Workspace(0, ["/"]) as workspace:
+        chain = Chain(id=None, kind=PropertyKind.COMPUTED_TRAIT, keys=("a", "b"), user_count=0)
+        chain, *_ = traits_run(workspace, chain, ("a", "b"), old, 1)
+        table = traits_table(workspace, ("a", "b"), new)
+        unchecked = UncheckedRows(select=f"from {table}", valid_id=VALID_ID, row_count=len(new))
+        diff = diff_unchecked_traits(workspace, unchecked, chain, ("a", "b"), columns=("a", "b"))
+        log = workspace.all(f"select user_id, key, value from {diff.log}")
+        chain = committed(traits_change(workspace, chain, diff, RunId(2)), chain)
+        assert values(workspace, chain) == said(one)
+    assert chain.user_count == len(said(one))
+    assert sorted(log, key=str) == differences(old, one, ("a", "b"))
+    assert diff.lost == losses(old, one, ("a", "b"))
+    assert diff.invalid == sum(user in INVALID_IDS for user, *_ in new)
+    assert diff.differing == sum(len(set(each)) > 1 for each in rows.values())
+
+
+def test_one_of_two_traits_is_diffed_by_the_row_that_all_traits_choose(workspace: Workspace) -> None:
+    chain = Chain(id=None, kind=PropertyKind.COMPUTED_TRAIT, keys=("a", "b"), user_count=0)
+    chain, *_ = traits_run(workspace, chain, ("a", "b"), {"ann": ["1", "1"]}, 1)
+    table = traits_table(workspace, ("a", "b"), [("ann", "3", "2"), ("ann", "2", "9")])
+    unchecked = UncheckedRows(select=f"from {table}", valid_id=VALID_ID, row_count=2)
+    diff = diff_unchecked_traits(workspace, unchecked, chain, ("b",), columns=("a", "b"))
+    assert workspace.all(f"select user_id, key, value, before from {diff.log}") == [("ann", "b", "2", "1")]
 
 
 # Several rows of one user.

@@ -108,7 +108,7 @@ def with_sql_types(workspace: Workspace, files: OpenFiles, tables: Sequence[Scan
     names = [name for name in tables[0].columns if name not in files.partitions]
     if files.suffix in JSON:
         return with_common_types(workspace, tables, names, text)
-    return infer_types(workspace, tables, [name for name in names if name not in text], kinds_for_sql)
+    return infer_types(workspace, tables, [name for name in names if name not in text], kinds_for_sql)[0]
 
 
 def _with_partitions(files: OpenFiles, tables: Sequence[Scan]) -> list[Scan]:

@@ -62,9 +62,11 @@ class FilesSource(Source):
         found = self._folder_of(request).find(request.file or "", workspace)
         self._require_ready(request)
         files = open_files(workspace, found, request)
-        parts, columns = _read_parts(workspace, files, request)
+        parts, columns, row_count = _read_parts(workspace, files, request)
         verify, rereadable = partial(_refuse_changes, found), files.suffix == ".parquet"
-        rows = snapshot_rows(workspace, request, parts, files.errors, verify, rereadable=rereadable)
+        rows = snapshot_rows(
+            workspace, request, parts, files.errors, verify, rereadable=rereadable, row_count=row_count
+        )
         return replace(rows, manifest_rows=self._manifest_rows(workspace, request, found), columns=columns)
 
     def _read_query(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
@@ -115,17 +117,17 @@ def _file_names(request: SnapshotRequest) -> list[str]:
 
 def _read_parts(
     workspace: Workspace, files: OpenFiles, request: SnapshotRequest
-) -> tuple[list[SnapshotPart], Columns | None]:
-    """The parts of the snapshot, and the files' columns if they are expected."""
+) -> tuple[list[SnapshotPart], Columns | None, int | None]:
+    """The parts of the snapshot, the files' columns if they are expected, and the number of rows if it is known."""
     if files.suffix in EXCEL:
-        return _read_excel(workspace, files, request)
+        return *_read_excel(workspace, files, request), None
     try:
         tables = open_tables(workspace, files, wanted_columns(request))
         for table in tables:
             snapshot_part(table, request)  # report a missing column before reading
-        typed = _infer_trait_types(workspace, tables, request, files.partitions)
+        typed, row_count = _infer_trait_types(workspace, tables, request, files.partitions)
         columns = _column_types(workspace, files, typed[0]) if request.expected.columns else None
-        return [snapshot_part(table, request) for table in typed], columns
+        return [snapshot_part(table, request) for table in typed], columns, row_count
     except duckdb.Error as error:
         raise files.errors.explain(error) from None
 
@@ -139,8 +141,8 @@ def _column_types(workspace: Workspace, files: OpenFiles, table: Scan) -> Column
 
 def _infer_trait_types(
     workspace: Workspace, tables: Sequence[Scan], request: SnapshotRequest, partitions: Collection[str]
-) -> list[Scan]:
-    """The tables with inferred types of trait columns, where the config sets no type."""
+) -> tuple[list[Scan], int | None]:
+    """The tables with inferred types of trait columns where the config sets no type, and the number of their rows."""
     typed = {trait.column for trait in request.traits.values() if trait.type or trait.is_id}
     typed |= {request.user_id, request.name or request.user_id}
     typed |= set(partitions)

@@ -12,7 +12,7 @@ from typing import TypeVar
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import SnapshotRequest, TraitColumn
 from audience_sync.sources.values.json_sql import SURROGATE_PLACEHOLDER, may_be_invalid, placeholders_of, sql_json
-from audience_sync.sources.values.user_ids import HAS_SURROGATE, sql_id, usable_type
+from audience_sync.sources.values.user_ids import HAS_SURROGATE, is_checked_by_text, sql_id, usable_type
 from audience_sync.sql import Condition, Expression, Relation, quote_literal
 from audience_sync.text import listed, nearest
 
@@ -83,6 +83,8 @@ class SnapshotPart:
     may_be_invalid: Mapping[str, Sequence[str]] = field(default_factory=dict)
     #: Whether its scan has exactly the requested columns, like the scans of the other files.
     is_uniform: bool = False
+    #: Whether a user id's text alone decides whether it is valid.
+    is_checked_by_text: bool = False
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -174,6 +176,8 @@ def snapshot_part(table: Scan, request: SnapshotRequest) -> SnapshotPart:
         raw=raw,
         name=name,
         is_uniform=table.is_parsed,
+        is_checked_by_text=is_checked_by_text(table.columns[request.user_id].type)
+        and not (table.repeated_header or table.placeholders),
         traits={key: _trait_sql(table, trait) for key, trait in request.traits.items()},
         may_be_invalid={
             key: (*table.placeholders, *placeholders_of(kind))

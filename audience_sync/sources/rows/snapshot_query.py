@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.base import HAS_INVALID_VALUE, SnapshotRequest, SnapshotRows
+from audience_sync.sources.base import HAS_INVALID_VALUE, SnapshotRequest, SnapshotRows, UncheckedRows
 from audience_sync.sources.rows.scan import SnapshotPart
 from audience_sync.sources.rows.scan_errors import ScanErrors
 from audience_sync.sources.values.casts import MAY_BE_INVALID, cast_json
 from audience_sync.sources.values.json_sql import SURROGATE_PLACEHOLDER, is_invalid, reason_of
+from audience_sync.sources.values.user_ids import valid_id
 from audience_sync.sql import Expression, Relation, quote_identifier, quote_literal
 from audience_sync.workspace import Workspace
 
@@ -32,6 +33,17 @@ class SnapshotQuery:
     def select(self) -> str:
         return " union all ".join(self._select(part) for part in merge_parts(self.parts))
 
+    def unchecked(self, row_count: int | None) -> UncheckedRows | None:
+        """The rows with unchecked ids; None if a value may be invalid, or an id although its text is valid."""
+        if self.request.name or self.may_be_invalid or not all(part.is_checked_by_text for part in self.parts):
+            return None
+        select = " union all ".join(
+            f"select user_id{self._traits(part)} from (select {part.user_id} as user_id{_raw_traits(part)} "
+            f"from {part.scan})"
+            for part in merge_parts(self.parts)
+        )
+        return UncheckedRows(select=select, valid_id=valid_id(Expression("user_id")), row_count=row_count)
+
     def invalid_rows(self) -> str:
         return " union all ".join(self._invalid_rows(part) for part in merge_parts(self.parts, with_position=True))
 
@@ -39,10 +51,8 @@ class SnapshotQuery:
         """The query of one part: an invalid value becomes NULL, and ``HAS_INVALID_VALUE`` marks its row."""
         name = ", snapshot_name as name" if part.name else ""
         raw_name = f", nullif(trim({part.name}), '') as snapshot_name" if part.name else ""
-        traits = "".join(f", {self._trait(part, key)} as {quote_identifier(key)}" for key in part.traits)
-        raw_traits = "".join(f", {json} as {_column_alias(key)}" for key, json in part.traits.items())
-        raw = f"select {part.user_id} as id, {_reason(part)} as reason{raw_name}{raw_traits} from {part.scan}"
-        rows = f"select case when reason is null then id end as user_id{name}{traits} from ({raw})"
+        raw = f"select {part.user_id} as id, {_reason(part)} as reason{raw_name}{_raw_traits(part)} from {part.scan}"
+        rows = f"select case when reason is null then id end as user_id{name}{self._traits(part)} from ({raw})"
         if not self.may_be_invalid:
             return rows
         found = {key: is_invalid(quote_identifier(key), self._placeholders(part, key)) for key in self.may_be_invalid}
@@ -71,6 +81,9 @@ class SnapshotQuery:
 
     def _placeholders(self, part: SnapshotPart, key: str) -> Sequence[str]:
         return part.may_be_invalid.get(key, ())
+
+    def _traits(self, part: SnapshotPart) -> str:
+        return "".join(f", {self._trait(part, key)} as {quote_identifier(key)}" for key in part.traits)
 
     def _trait(self, part: SnapshotPart, key: str) -> str:
         raw = _column_alias(key)
@@ -155,6 +168,10 @@ def _reason(part: SnapshotPart) -> str:
     return f"coalesce({part.reason}, case when coalesce(trim({part.name}), '') = '' then '{NO_NAME}' end)"
 
 
+def _raw_traits(part: SnapshotPart) -> str:
+    return "".join(f", {json} as {_column_alias(key)}" for key, json in part.traits.items())
+
+
 def _column_alias(key: str) -> str:
     """A name within the query that no other column has."""
     return quote_identifier(f"trait {key}")
@@ -168,8 +185,12 @@ def snapshot_rows(
     verify: Callable[[], None] = lambda: None,
     *,
     rereadable: bool = False,
+    row_count: int | None = None,
 ) -> SnapshotRows:
-    """The snapshot of these parts. ``problems`` translates errors of the scan; ``verify`` is called after it."""
+    """The snapshot of these parts. ``problems`` translates errors of the scan; ``verify`` is called after it.
+
+    ``row_count``: the number of rows, if they were counted and can be read again.
+    """
     snapshot = SnapshotQuery(request, parts)
 
     def explain(error: Exception) -> SourceError:
@@ -185,4 +206,5 @@ def snapshot_rows(
         verify=verify,
         rereadable=rereadable,
         may_have_invalid_values=bool(snapshot.may_be_invalid),
+        unchecked=snapshot.unchecked(row_count),
     )

@@ -174,6 +174,7 @@ def _spooled_part(path: Path, file: str, positions: ColumnPositions, with_invali
         name=name,
         traits=traits,
         may_be_invalid=dict.fromkeys(with_invalid, ()),
+        is_checked_by_text=True,  # an invalid one is NULL
     )
 
 

@@ -78,16 +78,20 @@ def infer_types(
     tables: Sequence[Scan],
     names: Sequence[str],
     may_be: Callable[[str], Sequence[Kind]] = lambda name: TRAIT_KINDS,
-) -> list[Scan]:
-    """The tables with inferred types for these columns, if they are text. All files are read together, once."""
+) -> tuple[list[Scan], int | None]:
+    """The tables with inferred types for these columns, if they are text. All files are read together.
+
+    Also the number of their rows, if all were read.
+    """
     kinds = {name: allowed for name in names if (allowed := may_be(name))}
     if not kinds or not tables[0].is_text:
-        return list(tables)
-    found = _find_kinds(workspace, tables, kinds)
-    return [
+        return list(tables), None
+    found, row_count = _find_kinds(workspace, tables, kinds)
+    typed = [
         table.with_columns({name: _with_kind(table.columns[name], kind) for name, kind in found.items()})
         for table in tables
     ]
+    return typed, row_count
 
 
 def _with_kind(column: Column, kind: Kind) -> Column:
@@ -101,32 +105,37 @@ def kinds_for_sql(name: str) -> Sequence[Kind]:
     return _LOSSLESS if is_id else _SQL_KINDS
 
 
-def _find_kinds(workspace: Workspace, tables: Sequence[Scan], kinds: Mapping[str, Sequence[Kind]]) -> dict[str, Kind]:
+def _find_kinds(
+    workspace: Workspace, tables: Sequence[Scan], kinds: Mapping[str, Sequence[Kind]]
+) -> tuple[dict[str, Kind], int | None]:
     rows = " union all ".join(table.select_values(kinds) for table in tables)
     # The first rows rule out most kinds; only the remaining ones are tested on all rows.
-    first = _run_tests(workspace, f"{rows} limit {FIRST_ROWS}", kinds)
+    first, _ = _run_tests(workspace, f"{rows} limit {FIRST_ROWS}", kinds)
     remaining = {name: [kind for kind in kinds[name] if first[name, kind] is not False] for name in kinds}
     plain = {name for name in kinds if Kind.PLAIN_NUMBER in remaining[name]}  # these are numbers, too
     narrow = {
         name: [kind for kind in remaining[name] if name not in plain or kind is not Kind.NUMBER] for name in kinds
     }
-    passed = _run_tests(workspace, rows, narrow)
+    passed, row_count = _run_tests(workspace, rows, narrow)
     wide = {name: [Kind.NUMBER] for name in plain if passed[name, Kind.PLAIN_NUMBER] is False}
-    passed |= _run_tests(workspace, rows, wide)
-    return {name: fits[0] for name in kinds if (fits := [kind for kind in remaining[name] if passed.get((name, kind))])}
+    passed |= _run_tests(workspace, rows, wide)[0]
+    fits = {name: [kind for kind in remaining[name] if passed.get((name, kind))] for name in kinds}
+    return {name: fit[0] for name, fit in fits.items() if fit}, row_count
 
 
 def _run_tests(
     workspace: Workspace, rows: str, kinds: Mapping[str, Sequence[Kind]]
-) -> dict[tuple[str, Kind], bool | None]:
-    """Whether all values of a column are of a kind; None if it has no values."""
+) -> tuple[dict[tuple[str, Kind], bool | None], int | None]:
+    """Whether all values of a column are of a kind, None if it has no values; and the number of rows if it is read."""
     tests = {
         (name, kind): f"bool_and({kind.test(f'v{index}')}) filter (where v{index} is not null)"
         for index, (name, allowed) in enumerate(kinds.items())
         for kind in allowed
     }
-    found: dict[tuple[str, Kind], bool | None] = {}
+    found, row_count = dict[tuple[str, Kind], bool | None](), None
     for batch in batched(tests, MAX_TESTS_PER_QUERY):
-        answers = workspace.one(f"select {', '.join(tests[test] for test in batch)} from ({rows})")
+        *answers, row_count = workspace.one(
+            f"select {', '.join(tests[test] for test in batch)}, count(*) from ({rows})"
+        )
         found |= dict(zip(batch, answers, strict=True))
-    return found
+    return found, row_count

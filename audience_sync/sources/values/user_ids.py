@@ -23,7 +23,7 @@ from typing import Any
 from uuid import UUID
 
 from audience_sync.sources.base import Unsendable
-from audience_sync.sql import quote_literal
+from audience_sync.sql import Expression, quote_literal
 
 MAX_BYTES = 2_500
 LARGEST_WHOLE_DOUBLE = 2**53
@@ -70,6 +70,16 @@ def sql_id(expression: str, duckdb_type: str) -> tuple[str, str]:
         return _date_id(expression)
     text = expression if duckdb_type == "VARCHAR" else f"cast({expression} as VARCHAR)"
     return text, _text_reason(text)
+
+
+def is_checked_by_text(duckdb_type: str) -> bool:
+    """Whether an id's text alone decides whether it is valid, for a column of a usable type."""
+    return duckdb_type not in ("JSON", "FLOAT", "DOUBLE", "DATE") and not duckdb_type.startswith("DECIMAL")
+
+
+def valid_id(text: Expression) -> Expression:
+    """SQL for the id with this text, NULL if it is invalid, for a column that is checked by text."""
+    return Expression(f"case when {_text_reason(text)} is null then {text} end")
 
 
 def _date_id(day: str) -> tuple[str, str]:

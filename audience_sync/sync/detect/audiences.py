@@ -131,14 +131,16 @@ def _load_and_diff(
     rows, chain, claimed = loaded.rows, stored_chain(context, target), None
     if earlier and (query := claimed_users(context, changes, earlier)):
         claimed = workspace.view("claimed", f"{query}")
+    ids = rows.to_diff
     with scanning(rows):
         diff = diff_members(
             workspace,
-            f"select user_id from ({rows.select}) anti join {claimed} using (user_id)" if claimed else rows.select,
+            f"select user_id from ({ids.select}) anti join {claimed} using (user_id)" if claimed else ids.select,
             chain,
             held_out=context.reader.held_out(target.key),
             erased=context.erased,
             rereadable=rows.rereadable,
+            valid_id=ids.valid_id,
         )
     invalid_rows = read_invalid_rows(workspace, rows, target.key) if diff.invalid else ()
     in_earlier = Condition(f"user_id in (select user_id from {claimed})") if claimed else NEVER

@@ -9,11 +9,11 @@ from audience_sync.config.models import ComputedTraitsConfig
 from audience_sync.errors import SourceError
 from audience_sync.model import ALIAS_KEY, ChangeCounts, HoldKind, PropertyKind, RunId
 from audience_sync.redaction.secrets import mask_secrets
-from audience_sync.sources.base import HAS_INVALID_VALUE
+from audience_sync.sources.base import HAS_INVALID_VALUE, SnapshotRows, UncheckedRows
 from audience_sync.sql import Query, TableName, quote_identifier, quote_literal
 from audience_sync.store.snapshots.chain import Chain, current_rows_query
 from audience_sync.sync.diff.snapshot_files import traits_change
-from audience_sync.sync.diff.traits import ALL_TRAITS, TraitsDiff, deduplicate_users, diff_traits
+from audience_sync.sync.diff.traits import ALL_TRAITS, TraitsDiff, deduplicate_users, diff_traits, diff_unchecked_traits
 from audience_sync.sync.guard.holds import (
     ComparedDifference,
     Difference,
@@ -34,9 +34,10 @@ from audience_sync.sync.load.snapshot import (
     scanning,
 )
 from audience_sync.sync.values.change_set import ChainChange, ChangeSet, NewProperty, PropertyChange
-from audience_sync.sync.values.findings import Detection, HeldDifference, InvalidRow, RunFindings, TraitsResult
+from audience_sync.sync.values.findings import Detection, HeldDifference, RunFindings, TraitsResult
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import form, pluralize
+from audience_sync.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,18 @@ class ChainDiff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedTraits:
-    """A snapshot of traits, as a table with one row a user; ``users``: their number."""
+    """A snapshot of the traits ``keys``: a table with one row a user, or counted rows with unchecked ids.
 
-    loaded: LoadedSnapshot
-    table: TableName
-    users: int
-    invalid: int
-    invalid_rows: tuple[InvalidRow, ...]
-    warnings: tuple[str, ...]
+    ``invalid`` counts rows without a usable user id and invalid values; ``differing`` the users who have several rows
+    that differ.
+    """
+
+    source: SnapshotRows
+    keys: Sequence[str]
+    rows: TableName | UncheckedRows
+    is_empty: bool = False
+    invalid: int = 0
+    differing: int = 0
 
 
 def detect_traits(context: RunContext, before: Sequence[ChainChange], keys: Collection[str] | None = None) -> Detection:
@@ -73,7 +78,8 @@ def detect_traits(context: RunContext, before: Sequence[ChainChange], keys: Coll
             continue
         context.loading(f"computed traits of {config.source}")
         try:
-            loaded = _load(context, config, columns)
+            stored = [context.stored.properties.get(key) for key in columns]
+            loaded = load_snapshot(context, config, config.columns, stored)
             if loaded is None:
                 found.append(_unchanged(context, columns))
                 continue
@@ -103,34 +109,62 @@ def _unchanged(context: RunContext, keys: Sequence[str]) -> Detection:
     )
 
 
-def _load(context: RunContext, config: ComputedTraitsConfig, keys: Sequence[str]) -> LoadedTraits | None:
-    """The entry's snapshot; None if its source is unchanged, and so was not read."""
-    workspace, known = context.workspace, [context.stored.properties.get(key) for key in keys]
-    loaded = load_snapshot(context, config, config.columns, known)
-    if loaded is None:
-        return None
-    rows, warnings, invalid_rows = loaded.rows, list[str](), tuple[InvalidRow, ...]()
-    invalid_value = HAS_INVALID_VALUE if rows.may_have_invalid_values else None
-    with scanning(rows):
+def _load_and_diff(
+    context: RunContext, loaded: LoadedSnapshot, keys: Sequence[str], changes: Sequence[ChainChange]
+) -> tuple[LoadedTraits, list[ChainDiff]]:
+    """The snapshot, and its diff with the chain or the chains of its traits. With one chain, it is read by the join."""
+    chains, source = _by_chain(context, keys, changes), loaded.rows
+    if source.unchecked is None or len(chains) > 1 or chains[0][0].id is None:
+        snapshot = _load(context, source, keys)
+        return snapshot, [ChainDiff(chain, mine, _diff(context, snapshot, chain, mine)) for chain, mine in chains]
+    [(chain, _)] = chains
+    with scanning(source):
+        rows = _counted(context.workspace, source.unchecked, is_rereadable=source.rereadable)
+    snapshot = LoadedTraits(source=source, keys=keys, rows=rows)
+    diff = _diff(context, snapshot, chain, keys)
+    snapshot = replace(
+        snapshot, is_empty=rows.row_count == diff.invalid, invalid=diff.invalid, differing=diff.differing
+    )
+    return snapshot, [ChainDiff(chain, keys, diff)]
+
+
+def _counted(workspace: Workspace, rows: UncheckedRows, *, is_rereadable: bool) -> UncheckedRows:
+    """The same rows with their number, in a table if a second read is dear."""
+    if rows.row_count is not None:
+        return rows
+    select = rows.select if is_rereadable else f"from {workspace.table('snapshot', rows.select)}"
+    return replace(rows, select=select, row_count=workspace.one(f"select count(*) from ({select})")[0])
+
+
+def _load(context: RunContext, source: SnapshotRows, keys: Sequence[str]) -> LoadedTraits:
+    """The snapshot as a table with one row a user."""
+    workspace, invalid_value = context.workspace, HAS_INVALID_VALUE if source.may_have_invalid_values else None
+    with scanning(source):
         table, differing = deduplicate_users(
-            workspace, rows.select, keys, moved=MOVED if context.aliases.pairs else None, flag=invalid_value
-        )
-    if differing:
-        warnings.append(
-            f"computed traits of {config.source}: {pluralize(differing, 'user')} {form(differing, 'has')} rows with "
-            "different values. One row of each is used, the same in every run."
+            workspace, source.select, keys, moved=MOVED if context.aliases.pairs else None, flag=invalid_value
         )
     any_invalid = f"coalesce(bool_or({quote_identifier(invalid_value)}), false)" if invalid_value else "false"
     users, invalid, has_invalid_values = workspace.one(
         f"select count(user_id), count(*) filter (where user_id is null), {any_invalid} from {table}"
     )
     if has_invalid_values:
-        with scanning(rows):
-            invalid = workspace.one(f"select count(*) from ({rows.invalid_rows})")[0]
-    if invalid:
-        invalid_rows = read_invalid_rows(workspace, rows)
-    return LoadedTraits(
-        loaded=loaded, table=table, users=users, invalid=invalid, invalid_rows=invalid_rows, warnings=tuple(warnings)
+        with scanning(source):
+            invalid = workspace.one(f"select count(*) from ({source.invalid_rows})")[0]
+    return LoadedTraits(source=source, keys=keys, rows=table, is_empty=not users, invalid=invalid, differing=differing)
+
+
+def _findings(workspace: Workspace, config: ComputedTraitsConfig, snapshot: LoadedTraits) -> RunFindings:
+    """The invalid rows of a snapshot, and a warning about users with several rows that differ."""
+    differing, warnings = snapshot.differing, list[str]()
+    if differing:
+        warnings.append(
+            f"computed traits of {config.source}: {pluralize(differing, 'user')} {form(differing, 'has')} rows with "
+            "different values. One row of each is used, the same in every run."
+        )
+    return RunFindings(
+        traits=TraitsResult(invalid=snapshot.invalid),
+        invalid_rows=read_invalid_rows(workspace, snapshot.source) if snapshot.invalid else (),
+        warnings=tuple(warnings),
     )
 
 
@@ -138,7 +172,7 @@ def _detect_entry(
     context: RunContext,
     config: ComputedTraitsConfig,
     keys: Sequence[str],
-    snapshot: LoadedTraits,
+    loaded: LoadedSnapshot,
     changes: Sequence[ChainChange],
     *,
     is_part: bool,
@@ -147,14 +181,9 @@ def _detect_entry(
 
     ``is_part``: only some traits of the entry are diffed.
     """
-    read = RunFindings(
-        traits=TraitsResult(invalid=snapshot.invalid), invalid_rows=snapshot.invalid_rows, warnings=snapshot.warnings
-    )
-    diffs = [
-        ChainDiff(chain, mine, _diff(context, snapshot, chain, mine))
-        for chain, mine in _by_chain(context, keys, changes)
-    ]
-    held, guarded = _guard(context, config, diffs, is_empty=not snapshot.users, is_part=is_part)
+    snapshot, diffs = _load_and_diff(context, loaded, keys, changes)
+    read = _findings(context.workspace, config, snapshot)
+    held, guarded = _guard(context, config, diffs, is_empty=snapshot.is_empty, is_part=is_part)
     accepted = list[tuple[Detection, str]]()
     for each in diffs:
         mine = [key for key in each.keys if key not in held]
@@ -166,16 +195,18 @@ def _detect_entry(
             change = replace(change, creates=tuple(new))
         if change is not None:
             accepted.append((Detection(changes=ChangeSet(chains=(change,))), diff.table))
-    source = PropertyChange(source=snapshot.loaded.source_state(snapshot.invalid), loaded_from=loaded_from(config))
+    source = PropertyChange(source=loaded.source_state(snapshot.invalid), loaded_from=loaded_from(config))
     sources = ChangeSet(properties={key: source for key in keys if key not in held})
     detections = [Detection(changes=sources, findings=read), guarded, *(found for found, _ in accepted)]
     return Detection.total(detections), [table for _, table in accepted]
 
 
 def _diff(context: RunContext, snapshot: LoadedTraits, chain: Chain, keys: Sequence[str]) -> TraitsDiff:
-    return diff_traits(
-        context.workspace, snapshot.table, chain, keys, erased=context.erased, aliases=context.aliases.pairs
-    )
+    workspace, rows, erased = context.workspace, snapshot.rows, context.erased
+    if not isinstance(rows, UncheckedRows):
+        return diff_traits(workspace, rows, chain, keys, erased=erased, aliases=context.aliases.pairs)
+    with scanning(snapshot.source):
+        return diff_unchecked_traits(workspace, rows, chain, keys, columns=snapshot.keys, erased=erased)
 
 
 def _by_chain(

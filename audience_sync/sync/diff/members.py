@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audience_sync.sql import NEVER, Condition, Query, TableName
+from audience_sync.sql import NEVER, Condition, Expression, Query, TableName
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, members_query
 from audience_sync.workspace import Workspace
 
@@ -14,6 +14,8 @@ USERS_A_BUCKET = 8
 MOST_BITS = 21
 #: From this number of members on, equal buckets are dropped before the join; fewer members fit into memory.
 MANY_USERS = 3_000_000
+#: The valid id of a snapshot whose ids have been checked.
+_CHECKED_ID = Expression("user_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +39,18 @@ def diff_members(
     held_out: Query | None = None,
     erased: Condition = NEVER,
     rereadable: bool = False,
+    valid_id: Expression = _CHECKED_ID,
 ) -> MembersDiff:
     """Diff a snapshot (a query with ``user_id``) with the stored members and the users of ``held_out`` (a query, too).
 
     The id of an invalid row is NULL, which matches no user. ``erased``: an SQL condition on ``user_id``, true for users
-    who never enter again. ``rereadable``: whether the query may be run twice.
+    who never enter again. ``rereadable``: whether the query may be run twice. ``valid_id``: the valid id in SQL, for a
+    snapshot with unchecked ids.
     """
     old = _union_all(f"select user_id from ({current_rows_query(chain)})" if chain.files else None, held_out)
     if old and rereadable and chain.user_count >= MANY_USERS:
         snapshot, old = drop_unchanged_buckets(workspace, snapshot, old, ("user_id",), chain.user_count)
-    raw = _full_join(workspace, snapshot, old, ("user_id",))
+    raw = _full_join(workspace, snapshot, old, ("user_id",), valid_id)
     invalid = workspace.one(f"select count(*) from {raw} where user_id is null")[0]
     table = workspace.name("members")
     distinct = _distinct(workspace, raw, "user_id")
@@ -102,20 +106,24 @@ def _members_of(workspace: Workspace, table: str, place: int) -> TableName:
     return workspace.view("members", f"select user_id, present from {table} where place = {place}")
 
 
-def _full_join(workspace: Workspace, new: str, old: str | None, by: Sequence[str]) -> TableName:
+def _full_join(
+    workspace: Workspace, new: str, old: str | None, by: Sequence[str], valid_id: Expression = _CHECKED_ID
+) -> TableName:
     """A table of the rows on one side only: the columns of ``by``, and ``present``, true for new rows.
 
-    Duplicates of the snapshot stay in it.
+    Duplicates of the snapshot stay in it. Ids that equal a stored one are valid, so the others alone are checked.
     """
     columns = ", ".join(by)
     if old is None:
-        return workspace.table("raw", f"select {columns}, true as present from ({new})")
+        checked = f"* replace ({valid_id} as user_id)"
+        return workspace.table("raw", f"select {checked}, true as present from (select {columns} from ({new}))")
     either = ", ".join(f"coalesce(s.{column}, c.{column}) as {column}" for column in by)
     same = " and ".join(f"s.{column} = c.{column}" for column in by)
     return workspace.table(
         "raw",
+        f"select * replace (case when present then {valid_id} else user_id end as user_id) from ("
         f"select {either}, s.here is not null as present from (select {columns}, true as here from ({new})) s "
-        f"full join (select {columns} from ({old})) c on {same} where s.here is null or c.user_id is null",
+        f"full join (select {columns} from ({old})) c on {same} where s.here is null or c.user_id is null)",
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from audience_sync.model import ChangeCounts
-from audience_sync.sql import NEVER, Condition, TableName, quote_identifier, quote_literal
+from audience_sync.sources.base import UncheckedRows
+from audience_sync.sql import NEVER, Condition, Expression, TableName, quote_identifier, quote_literal
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.workspace import Workspace
 
@@ -20,7 +21,8 @@ class TraitsDiff:
 
     ``log``: a table with ``user_id``, ``key`` and ``value``, one row a changed value (NULL = no value); None for new
     traits. ``entered`` and ``left`` count users with their first values, and with none left. ``lost``: by key, how many
-    users had a value and how many lose it; under ``ALL_TRAITS``, how many had any value and lose all.
+    users had a value and how many lose it; under ``ALL_TRAITS``, how many had any value and lose all. ``invalid`` and
+    ``differing``, of unchecked rows: those without a usable user id, and the users who have several rows that differ.
     """
 
     table: TableName
@@ -29,6 +31,8 @@ class TraitsDiff:
     entered: int
     left: int
     lost: Mapping[str, ChangeCounts] = field(default_factory=dict)
+    invalid: int = 0
+    differing: int = 0
 
 
 def diff_traits(
@@ -47,10 +51,47 @@ def diff_traits(
     """
     if chain.id is None:
         return _first_values(workspace, snapshot, keys, erased)
-    wide = _changed_users(workspace, snapshot, chain, keys)
-    lost = _lost(
-        workspace, snapshot, _unmoved(snapshot, wide, aliases), {key: [key] for key in keys} | {ALL_TRAITS: keys}
+    joined = _join(workspace, f"{snapshot} where user_id is not null", chain, keys)
+    wide = _changed_users(workspace, joined, chain, keys, Expression("user_id"))
+    return _diff(workspace, chain, keys, wide, unmoved=_unmoved(snapshot, wide, aliases), erased=erased)
+
+
+def diff_unchecked_traits(
+    workspace: Workspace,
+    rows: UncheckedRows,
+    chain: Chain,
+    keys: Sequence[str],
+    *,
+    columns: Sequence[str],
+    erased: Condition = NEVER,
+) -> TraitsDiff:
+    """Diff counted rows with the values of a stored chain. Only ids that equal no stored one are checked.
+
+    The counts of the join show whether a user has several rows. Then the rows of users who differ are read again, and
+    one of each is chosen by ``columns`` (see ``deduplicate_users``).
+    """
+    joined, differing = _join(workspace, f"({rows.select})", chain, keys), 0
+    new, valid, users, gone = workspace.one(
+        "select count(*) filter (where old_id is null), count(valid), count(distinct valid), "
+        "count(*) filter (where user_id is null and old_id is not null) "
+        f"from (select user_id, old_id, case when old_id is null then {rows.valid_id} end as valid from {joined})"
     )
+    if valid != users or rows.row_count != new + chain.user_count - gone:
+        some = f"from ({rows.select}) where user_id in (select user_id from {joined})"
+        kept, differing = deduplicate_users(workspace, f"select * replace ({rows.valid_id} as user_id) {some}", columns)
+        stored = ", ".join(f"{_old(key)} as {trait_column(key)}" for key in chain.keys)
+        old = f"select distinct old_id as user_id, {stored} from {joined} where old_id is not null"
+        joined = _join(workspace, f"{kept} where user_id is not null", chain, keys, old)
+    wide = _changed_users(workspace, joined, chain, keys, rows.valid_id)
+    diff = _diff(workspace, chain, keys, wide, unmoved=wide, erased=erased)
+    return replace(diff, invalid=new - valid, differing=differing)
+
+
+def _diff(
+    workspace: Workspace, chain: Chain, keys: Sequence[str], wide: TableName, *, unmoved: str, erased: Condition
+) -> TraitsDiff:
+    """The diff of these changed users. ``unmoved``: those who have not only a new id."""
+    lost = _lost(workspace, chain, wide, unmoved, {key: [key] for key in keys} | {ALL_TRAITS: keys})
     if erased != NEVER:
         workspace.run(f"delete from {wide} where {erased}")
     parts = [
@@ -81,16 +122,35 @@ def _first_values(workspace: Workspace, snapshot: str, keys: Sequence[str], eras
     return TraitsDiff(table=table, log=None, users=users, entered=users, left=0)
 
 
-def _changed_users(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequence[str]) -> TableName:
+def _join(
+    workspace: Workspace, snapshot: str, chain: Chain, keys: Sequence[str], stored: str | None = None
+) -> TableName:
+    """A table of the rows of ``snapshot`` and of ``stored`` (all of the chain) that no row of the other side equals.
+
+    ``user_id`` is that of the snapshot and ``old_id`` the stored one; both are there if only values differ.
+    """
     new = ", ".join(f"s.{quote_identifier(key)} as {_new(key)}" for key in keys)
     old = ", ".join(f"c.{trait_column(key)} as {_old(key)}" for key in chain.keys)
     differs = " or ".join(f"s.{quote_identifier(key)} is distinct from c.{trait_column(key)}" for key in keys)
     return workspace.table(
-        "changed",
-        f"select coalesce(s.user_id, c.user_id) as user_id, {new}, {old} "
-        f"from (select * from {snapshot} where user_id is not null) s "
-        f"full join ({current_rows_query(chain)}) c on s.user_id = c.user_id where {differs}",
+        "joined",
+        f"select s.user_id, c.user_id as old_id, {new}, {old} from (from {snapshot}) s "
+        f"full join ({stored or current_rows_query(chain)}) c on s.user_id = c.user_id "
+        f"where s.user_id is null or c.user_id is null or {differs}",
     )
+
+
+def _changed_users(
+    workspace: Workspace, joined: TableName, chain: Chain, keys: Sequence[str], valid_id: Expression
+) -> TableName:
+    """Replace the table of a join by that of the users whose values differ, one row each, with valid ids."""
+    differs = " or ".join(f"{_new(key)} is distinct from {_old(key)}" for key in keys)
+    checked = (
+        f"select * exclude (old_id) replace (coalesce(old_id, {valid_id}) as user_id) from {joined} where {differs}"
+    )
+    wide = workspace.table("changed", f"from ({checked}) where user_id is not null")
+    workspace.run(f"drop table {joined}")
+    return wide
 
 
 def _unmoved(snapshot: str, wide: str, aliases: str | None) -> str:
@@ -103,24 +163,25 @@ def _unmoved(snapshot: str, wide: str, aliases: str | None) -> str:
 
 
 def _lost(
-    workspace: Workspace, snapshot: str, wide: str, groups: Mapping[str, Sequence[str]]
+    workspace: Workspace, chain: Chain, wide: str, unmoved: str, groups: Mapping[str, Sequence[str]]
 ) -> dict[str, ChangeCounts]:
     """By group of traits, the users who had a value and lose all values of the group.
 
-    The previous count is derived from the snapshot and the changes, so stored values are not read again.
+    Stored values are counted if there are such users. Those who only have a new id count as before their move.
     """
-    sides = {name: [f"count({_first(side, keys)})" for side in (_old, _new)] for name, keys in groups.items()}
-    gone = {name: f"{old} filter (where {_first(_new, groups[name])} is null)" for name, (old, _) in sides.items()}
-    counts = ", ".join(f"{gone[name]}, {old} - {new}" for name, (old, new) in sides.items())
-    found = workspace.one(f"select {counts} from {wide}")
-    moved = {name: (left, fewer) for name, left, fewer in zip(groups, found[::2], found[1::2], strict=True) if left}
-    if not moved:
+    changes = [f"count({_first(_old, keys)}) - count({_first(_new, keys)})" for keys in groups.values()]
+    gone = [f"count({_first(_old, keys)}) filter (where {_first(_new, keys)} is null)" for keys in groups.values()]
+    lefts = workspace.one(f"select {', '.join(gone)} from {unmoved}")
+    if not any(lefts):
         return {}
-    values = ", ".join(f"count({_first(quote_identifier, groups[name])})" for name in moved)
-    now = workspace.one(f"select {values} from {snapshot} where user_id is not null")
+    values = ", ".join(f"count({_first(trait_column, keys)})" for keys in groups.values())
+    stored = workspace.one(f"select {values} from ({current_rows_query(chain)})")
+    fewer, fewer_unmoved = (workspace.one(f"select {', '.join(changes)} from {each}") for each in (wide, unmoved))
+    befores = map(lambda before, every, own: before - every + own, stored, fewer, fewer_unmoved)
     return {
-        name: ChangeCounts(before=there + fewer, entered=0, left=left)
-        for there, (name, (left, fewer)) in zip(now, moved.items(), strict=True)
+        name: ChangeCounts(before=before, entered=0, left=left)
+        for name, before, left in zip(groups, befores, lefts, strict=True)
+        if left
     }
 
 

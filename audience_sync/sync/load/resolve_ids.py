@@ -55,6 +55,7 @@ def resolve_ids(rows: SnapshotRows, wanted: SnapshotRequest, aliases: AliasMap) 
     A row without its first id stays one invalid row. For traits, ``MOVED`` is true in rows under a previous id.
     """
     further = [quote_identifier(key) for key, trait in wanted.traits.items() if trait.is_id]
+    rows = replace(rows, unchecked=None)  # these ids have to be checked before they are replaced
     columns = ["name"] if wanted.name else []
     columns += [quote_identifier(key) for key, trait in wanted.traits.items() if not trait.is_id]
     columns += [quote_identifier(HAS_INVALID_VALUE)] if rows.may_have_invalid_values else []

@@ -5,33 +5,30 @@ A marker file on this host stays until a run succeeds in reaching the store agai
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from audience_sync.alerts.conditions import RUN
 from audience_sync.alerts.notify import notify_address, raise_failed_addresses
+from audience_sync.alerts.unreachable_marker import marker_paths
 from audience_sync.config.models import Settings
 from audience_sync.model import AlertKind
 from audience_sync.store.alerts.alerts import Alert
 from audience_sync.store.alerts.notifications import Notification
 from audience_sync.store.connection.engine import Store
 
-FOLDER = "audience-sync"
-
 
 def report_unreachable(settings: Settings, alert: Alert) -> None:
     """Notify people unless the marker shows that they were notified. Raises NotifyError if an address fails."""
-    if AlertKind.FAILED in settings.notify.of and not any(each.is_file() for each in _marker_paths(settings)):
+    if AlertKind.FAILED in settings.notify.of and not any(each.is_file() for each in _markers(settings)):
         _notify_addresses(settings, Notification(0, alert, is_over=False), _write_marker)
 
 
 def report_recovery(settings: Settings) -> None:
     """After a run: notify people of the recovery if the marker exists. Raises NotifyError if an address fails."""
-    if any(each.is_file() for each in _marker_paths(settings)):
+    if any(each.is_file() for each in _markers(settings)):
         _notify_addresses(settings, Notification(0, Alert(AlertKind.FAILED, RUN, ""), is_over=True), _delete_markers)
 
 
@@ -46,7 +43,7 @@ def _notify_addresses(settings: Settings, notification: Notification, record: Ca
 
 def _write_marker(settings: Settings) -> None:
     """Create the marker in the first usable folder. Without one, people are notified again after each failure."""
-    for marker in _marker_paths(settings):
+    for marker in _markers(settings):
         with suppress(OSError):
             marker.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if marker.parent.stat().st_uid == os.getuid():
@@ -55,17 +52,9 @@ def _write_marker(settings: Settings) -> None:
 
 
 def _delete_markers(settings: Settings) -> None:
-    for marker in _marker_paths(settings):
+    for marker in _markers(settings):
         marker.unlink(missing_ok=True)
 
 
-def _marker_paths(settings: Settings) -> Iterator[Path]:
-    """Possible paths of the marker, the best first: the folder of systemd's service, the user's, the host's."""
-    label = Store(settings.store).label
-    name = f"unreached-{hashlib.sha256(label.encode()).hexdigest()[:16]}"
-    given, home = os.environ.get("STATE_DIRECTORY", "").split(":")[0], os.environ.get("HOME")
-    if given:
-        yield Path(given, name)
-    if states := os.environ.get("XDG_STATE_HOME") or (home and f"{home}/.local/state"):
-        yield Path(states, FOLDER, name)
-    yield Path(tempfile.gettempdir(), f"{FOLDER}-{os.getuid()}", name)
+def _markers(settings: Settings) -> Iterator[Path]:
+    return marker_paths(Store(settings.store).label)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -12,8 +11,7 @@ from pydantic import SecretStr
 
 from audience_sync.config import mappings
 from audience_sync.config.models import ConfigFile, Settings, StoreConfig, StoreSettings
-from audience_sync.config.read import yaml_file as text
-from audience_sync.config.read.environments import apply_environment
+from audience_sync.config.read.config_tree import read_config_tree
 from audience_sync.config.read.paths import absolute_path, database_url
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, children, config_error
 from audience_sync.config.read.variables import Resolver
@@ -24,7 +22,6 @@ from audience_sync.config.validate import cross_checks as checks
 from audience_sync.config.validate import priority_groups as groups
 from audience_sync.config.validate import property_keys as properties
 from audience_sync.config.validate.pydantic_errors import as_mapping, validate
-from audience_sync.errors import ConfigError, Problem
 from audience_sync.redaction.secrets import api_keys_in_url, collect_secrets, passwords_in_url
 from audience_sync.text import unknown_name_message
 
@@ -46,7 +43,7 @@ def load(
     destination. ``profile_fields`` has, per type, the normalised keys that an audience may not use if the config has
     a destination of that type.
     """
-    tree, found, resolver = _read(path, environment, variables)
+    tree, found, resolver = read_config_tree(path, environment, variables, _TOP_LEVEL)
     tree = resolver.resolve(tree)
     used = {str(as_mapping(options).get("type")) for options in as_mapping(tree.get("destinations")).values()}
     reserved = frozenset[str]().union(*(fields for kind, fields in (profile_fields or {}).items() if kind in used))
@@ -74,7 +71,7 @@ def load_store(path: Path, *, environment: str | None, variables: Mapping[str, s
 
     Raises ConfigError with all problems of this part.
     """
-    tree, found, resolver = _read(path, environment, variables)
+    tree, found, resolver = read_config_tree(path, environment, variables, _TOP_LEVEL)
     mine = resolver.resolve({part: tree[part] for part in StoreConfig.model_fields if tree.get(part) is not None})
     settings, invalid = validate(StoreSettings, mine)
     found += [*resolver.problems, *invalid, *([] if resolver.problems else checks.store_problems(mine))]
@@ -92,22 +89,6 @@ def read_store_url(text: str, folder: Path, variables: Mapping[str, str]) -> str
     if found := resolver.problems or list(checks.store_problems(tree)):
         raise config_error(found, collect_secrets(resolver.values))
     return database_url(tree["store"], folder)
-
-
-def _read(
-    path: Path, environment: str | None, variables: Mapping[str, str]
-) -> tuple[RawConfig, list[ConfigProblem], Resolver]:
-    """The file's values with the overrides of an environment, the problems with both, and a resolver of variables."""
-    try:
-        folder = Path(os.path.abspath(path)).parent
-    except FileNotFoundError:
-        message = (
-            "the folder that the command was started in was removed: change into an existing folder, and run again"
-        )
-        raise ConfigError([Problem("", message)]) from None
-    tree, repeated = text.read(path)
-    tree, overridden = apply_environment(tree, environment, _TOP_LEVEL)
-    return tree, [*repeated, *overridden], Resolver(variables=variables, folder=folder)
 
 
 def _validate(tree: RawConfig, types: OptionTypes) -> tuple[ConfigFile | None, list[ConfigProblem]]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny
 
+from audience_sync.config.read.paths import DEFAULT_STORE
 from audience_sync.config.sections.base import DestinationOptions, Size, StrictModel, Text, text_form
 from audience_sync.config.sections.egress import CA_FILE, PROXY, PROXY_EXAMPLES, CaFile, ProxyText
 from audience_sync.config.sections.guard import (
@@ -134,7 +135,7 @@ class StoreConfig(StrictModel):
     """The options that reading the store needs."""
 
     store: Text = Field(
-        default="sqlite:///audience_sync.db",
+        default=DEFAULT_STORE,
         repr=False,  # may hold a password
         description="The database that keeps everything: SQLite, or PostgreSQL in production.",
         examples=["postgresql://audience_sync@db.example.com/audience_sync"],

@@ -6,10 +6,12 @@ import hashlib
 import os
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from audience_sync.sources.base import SnapshotRequest
 from audience_sync.version import __version__
+
+if TYPE_CHECKING:
+    from audience_sync.sources.base import SnapshotRequest
 
 #: Seconds after a write during which a file has no version: within one tick of the file system's clock, a second write
 #: would leave the same version.

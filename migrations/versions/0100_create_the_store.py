@@ -513,6 +513,12 @@ def create_tables() -> None:
         sa.Column(
             "counted_at", TIME, nullable=True, comment="The time that ages are measured by (UTC); NULL = started_at"
         ),
+        sa.Column(
+            "inputs",
+            sa.Text(),
+            nullable=True,
+            comment="What it depended on, with its result; unchanged, the next run repeats that (JSON)",
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
         comment="One row a sync run",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -42,3 +43,10 @@ def loaded(project: Project, *arguments: str) -> set[str]:
 )
 def test_heavy_packages_are_loaded_only_by_who_needs_them(vip: Project, arguments: list[str], never: set[str]) -> None:
     assert loaded(vip, *arguments) & never == set()
+
+
+def test_a_repeated_run_loads_nothing_that_only_other_runs_need(vip: Project) -> None:
+    os.utime(vip.folder / "vip.csv", (1, 1))
+    assert "duckdb" in loaded(vip, "sync")
+    never = {"pandas", "duckdb", "requests", "alembic", "psycopg", "pydantic", "apscheduler", "rich"}
+    assert loaded(vip, "sync") & never == set()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from audience_sync.config.models import Settings, StoreSettings
     from audience_sync.config.validate.shared_files import FileUse
     from audience_sync.store.connection.engine import Store
+    from audience_sync.sync.repeat.inputs import ConfigInputs
 
 Command = Callable[..., Any]
 
@@ -75,6 +76,21 @@ class Session:
         add_secrets(settings.secrets)
         refuse_store_as_config(settings.store, self.config)
         return settings
+
+    def config_inputs(self) -> ConfigInputs | None:
+        """The config's values, which are not validated; None if they can't be read. Then ``settings`` raises why."""
+        from audience_sync.cli.base.errors import add_secrets
+        from audience_sync.cli.base.process import freeze_imports
+        from audience_sync.errors import ConfigError
+        from audience_sync.sync.repeat.inputs import read_config_inputs
+
+        freeze_imports()
+        try:
+            found = read_config_inputs(Path(self.config), self.environment, os.environ)
+        except (ConfigError, OSError, RecursionError, ValueError):
+            return None
+        add_secrets(found.secrets if found else ())
+        return found
 
     def settings_to_write(self, outputs: Sequence[FileUse] = ()) -> StoreSettings:
         """The settings for a command that writes the store, or the files of ``outputs``.

@@ -44,6 +44,13 @@ def sync(
 
     Also sends what earlier runs left pending.
     """
+    config = None
+    if not (keys or accept or plan_file or moves or accept_clock or upgrade):
+        from audience_sync.cli.wiring.repeat_command import repeat_last_run
+
+        config = session.config_inputs()
+        if config is not None and (report := repeat_last_run(session, config)) is not None:
+            return report.exit_code
     from audience_sync.cli.wiring.run_command import execute_run
     from audience_sync.sync.values.request import GuardExceptions, Selection, Sync
 
@@ -53,7 +60,7 @@ def sync(
             exceptions=GuardExceptions(accepted=accept, accept_clock=accept_clock),
             moves=moves,
         )
-        return execute_run(session, request, upgrade=upgrade).exit_code
+        return execute_run(session, request, upgrade=upgrade, config=config).exit_code
     if keys or accept or moves or accept_clock:
         raise click.UsageError(
             "the plan has the audiences, the guards that are lifted, the moves and the clock: give --plan alone"

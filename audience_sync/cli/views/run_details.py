@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, select
 
-from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Settings
-from audience_sync.config.sections.guard import Guard
 from audience_sync.delivery.state.cursors import Subscription, read_destination_states
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, first_subscriptions
 from audience_sync.model import ChangeCounts, HoldKind
@@ -20,6 +19,10 @@ from audience_sync.sync.guard.messages import limit_text, without_subject
 from audience_sync.sync.values.findings import AudienceResult, RunFindings, TraitsResult
 from audience_sync.sync.values.report import Report
 from audience_sync.text import by_reason
+
+if TYPE_CHECKING:
+    from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Settings
+    from audience_sync.config.sections.guard import Guard
 
 #: The most reasons of a destination's refused calls, and users of each; `show` has more.
 MAX_REASONS, MAX_USERS = 5, 5

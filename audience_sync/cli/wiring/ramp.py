@@ -13,7 +13,8 @@ from audience_sync.cli.views.attention import blocks, urgent_lines
 from audience_sync.cli.views.run_details import read_details
 from audience_sync.cli.views.summary import summary
 from audience_sync.cli.views.wording import seed_wording
-from audience_sync.cli.wiring.run_command import execute_run, print_urgent
+from audience_sync.cli.wiring.run_answer import print_urgent
+from audience_sync.cli.wiring.run_command import execute_run
 from audience_sync.config.read.units import parse_share
 from audience_sync.model import AudienceStatus, RunStatus
 from audience_sync.project import open_store_to_read

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from math import inf
 
 import click
 
-from audience_sync.cli.base.layout import PIPE
-from audience_sync.cli.base.logging import is_json_log
-from audience_sync.cli.base.output import print_json, screen, write
 from audience_sync.cli.base.session import Session
-from audience_sync.cli.views.attention import blocks, urgent_lines
 from audience_sync.cli.views.progress import RunProgress
 from audience_sync.cli.views.run_details import read_details
-from audience_sync.cli.views.summary import DescribeRun, summary
+from audience_sync.cli.views.summary import DescribeRun
 from audience_sync.cli.wiring.after_run import alert_on_failure, finish_run
+from audience_sync.cli.wiring.run_answer import print_answer
 from audience_sync.config.models import Settings
 from audience_sync.model import RunStatus
 from audience_sync.project import open_for_run
+from audience_sync.sync.repeat.eligible import files_read, files_written, is_settled
+from audience_sync.sync.repeat.inputs import ConfigInputs, read_run_inputs
+from audience_sync.sync.repeat.repeat_run import keep_result
 from audience_sync.sync.run import PlanReview, sync
 from audience_sync.sync.values.report import Report
 from audience_sync.sync.values.request import Resync, Retry, RunRequest
@@ -37,14 +33,17 @@ def execute_run(
     review: PlanReview | None = None,
     silent: bool = False,
     describe: DescribeRun | None = None,
+    config: ConfigInputs | None = None,
 ) -> Report:
     """Make a run by the config, and print its summary (or JSON) on stdout unless ``silent``.
 
     ``describe``: returns the wording of the command's own answer. What needs a person is on stderr, too, without a
-    terminal or with --quiet.
+    terminal or with --quiet. ``config``: as read before; then the next run may repeat this one.
     """
     settings = session.settings()
     _refuse_unknown_destination(request, settings)
+    files = files_read(settings) if config else None
+    inputs = read_run_inputs(config, files, files_written(settings)) if config and files is not None else None
     with alert_on_failure(settings), open_for_run(settings, upgrade=upgrade) as (parts, is_new):
         with RunProgress(quiet=session.quiet) as progress:
             report = replace(sync(parts, request, progress.watch, review=review), store_is_new=is_new)
@@ -53,29 +52,11 @@ def execute_run(
             return report
         with parts.store.reading() as connection:
             details = read_details(connection, settings, report, session.config_name)
-        urgent = urgent_lines(blocks(report, details, PIPE))
-        if session.as_json and (urgent or not session.quiet):
-            print_json(report.as_json())
-        elif not session.quiet:
-            write(summary(report, details, screen(), store=parts.store.label, describe=describe))
-        print_urgent(urgent, shown=not session.as_json and not session.quiet)
+            settled = inputs is not None and is_settled(connection, settings, report)
+        if inputs is not None and settled:
+            keep_result(parts.store, inputs, report)
+        print_answer(session, report, details, store=parts.store.label, describe=describe)
     return report
-
-
-def print_urgent(urgent: Sequence[str], *, shown: bool) -> None:
-    """Print what needs a person on stderr, so that cron mails it, but not twice into one file.
-
-    ``shown``: it is on stdout, too.
-    """
-    if urgent and not is_json_log() and not (shown and (sys.stdout.isatty() or _is_same_file())):
-        write(urgent, error=True)
-
-
-def _is_same_file() -> bool:
-    """Whether stdout and stderr are one file, as after `2>&1`."""
-    with suppress(OSError, ValueError):
-        return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
-    return False
 
 
 def exit_code_of_seed(report: Report, limit: int | None) -> int:

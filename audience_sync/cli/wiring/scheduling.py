@@ -27,7 +27,7 @@ from audience_sync.cli.views.schedules import ShownSchedule, schedule_lines
 from audience_sync.cli.views.summary import short_summary
 from audience_sync.cli.wiring.after_run import alert_failed_run, alert_on_failure, finish_run
 from audience_sync.cli.wiring.metrics_server import MetricsServer
-from audience_sync.cli.wiring.run_command import print_urgent
+from audience_sync.cli.wiring.run_answer import print_urgent
 from audience_sync.config.models import Settings
 from audience_sync.errors import AudienceSyncError, ConfigError, summarize_error
 from audience_sync.project import open_for_run, open_store_to_read

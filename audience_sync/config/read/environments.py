@@ -10,12 +10,12 @@ from audience_sync.text import unknown_name_message, unknown_option_message
 
 
 def apply_environment(
-    tree: RawConfig, name: str | None, parts: frozenset[str]
+    tree: RawConfig, name: str | None, parts: frozenset[str] | None
 ) -> tuple[RawConfig, list[ConfigProblem]]:
     """The config with the environment's overrides, and the problems of all environments.
 
-    ``parts`` are the options at the top level. Mappings merge, lists are replaced, null removes, and a destination of
-    another type replaces the old one completely.
+    ``parts`` are the options at the top level; None accepts every name. Mappings merge, lists are replaced, null
+    removes, and a destination of another type replaces the old one completely.
     """
     rest = {part: value for part, value in tree.items() if part != "environments"}
     environments = tree.get("environments") or {}
@@ -27,15 +27,15 @@ def apply_environment(
     overrides = environments.get(name) if name is not None else None
     if not isinstance(overrides, dict):
         return rest, problems
-    return _merge(rest, {part: value for part, value in overrides.items() if part in parts}), problems
+    return _merge(rest, {part: value for part, value in overrides.items() if parts is None or part in parts}), problems
 
 
-def _problems(environments: RawConfig, parts: frozenset[str]) -> Iterator[ConfigProblem]:
+def _problems(environments: RawConfig, parts: frozenset[str] | None) -> Iterator[ConfigProblem]:
     for name, overrides in environments.items():
         if overrides is not None and not isinstance(overrides, dict):
             yield ConfigProblem(("environments", name), "it must be a mapping, like the config itself")
         for part in overrides if isinstance(overrides, dict) else ():
-            if part not in parts:
+            if parts is not None and part not in parts:
                 yield ConfigProblem(("environments", name, part), unknown_option_message(part, parts))
 
 

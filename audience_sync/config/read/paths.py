@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import unquote
 
+#: The store of a config that names none.
+DEFAULT_STORE = "sqlite:///audience_sync.db"
 _SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?):///([^?]+)(\?.*)?", re.DOTALL)
 _OPTIONS = re.compile(r"(\?(\w+=[^&]*(&\w+=[^&]*)*)?)?", re.DOTALL)
 _POSTGRESQL = re.compile(r"postgres(?:ql)?://")

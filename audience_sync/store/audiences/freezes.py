@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, insert, select, update
 
 from audience_sync.store.runs.clock import counted_at
+from audience_sync.store.runs.inputs import discard_inputs
 from audience_sync.store.tables import audience_freezes, properties, runs
 from audience_sync.store.tables.types import UtcDateTime
 
@@ -58,6 +59,7 @@ def freeze(connection: Connection, ids: Mapping[str, int], new: Freeze, by: str)
 
 def unfreeze(connection: Connection, property_id: int, now: datetime, by: str) -> bool:
     """End the freeze of an audience. Returns whether there was one."""
+    discard_inputs(connection)
     mine = (audience_freezes.c.property_id == property_id) & audience_freezes.c.unfrozen_at.is_(None)
     still = mine & (audience_freezes.c.frozen_until.is_(None) | (audience_freezes.c.frozen_until > now))
     ended = update(audience_freezes).where(still).values(unfrozen_at=now, unfrozen_by=by)

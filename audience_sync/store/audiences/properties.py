@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from audience_sync.errors import UnknownKeyError
 from audience_sync.model import PropertyId, PropertyKind, RunId
+from audience_sync.store.runs.inputs import discard_inputs
 from audience_sync.store.snapshots.chain import Chain
 from audience_sync.store.tables import absences, held_out_users, members, properties, snapshot_chains
 from audience_sync.text import not_found_message
@@ -136,6 +137,7 @@ def mark_holdout_changed(connection: Connection, keys: Iterable[str], run: RunId
 
 def clear_fingerprints(connection: Connection) -> None:
     """Let the next run read every source again, unchanged ones too."""
+    discard_inputs(connection)
     connection.execute(update(properties).values(fingerprint=None))
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exist
 
 from audience_sync.model import DestinationId, PropertyId, UserId
 from audience_sync.store.audiences.properties import clear_fingerprints
+from audience_sync.store.runs.inputs import discard_inputs
 from audience_sync.store.tables import (
     erasures,
     installation,
@@ -38,6 +39,7 @@ def suppress(connection: Connection, users: Collection[str], origin: str, at: da
 
     ``at``: when they were suppressed; None = now.
     """
+    discard_inputs(connection)
     since, added = at or datetime.now(UTC), 0
     for chunk in _chunks(users):
         known = select(suppressions.c.user_id).where(_listed(chunk, origin))
@@ -55,6 +57,7 @@ def unsuppress(connection: Connection, users: Collection[str], origin: str, at: 
 
     ``at``: when they were removed; None = now.
     """
+    discard_inputs(connection)
     lifted, until = 0, bindparam("until", at or datetime.now(UTC), UtcDateTime)
     for chunk in _chunks(users):
         mine = _listed(chunk, origin)

@@ -34,6 +34,7 @@ runs = Table(
     Column("nonce", Text, comment="Random part of the message ids of its changes; NULL = none, from an early version"),
     Column("clock_doubted", Boolean, comment="Whether its clock is doubted: no age is measured by it"),
     Column("counted_at", UtcDateTime, comment="The time that ages are measured by (UTC); NULL = started_at"),
+    Column("inputs", Text, comment="What it depended on, with its result; unchanged, the next run repeats that (JSON)"),
     comment="One row a sync run",
 )
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from audience_sync.delivery.state.cursors import DestinationState
 from audience_sync.errors import (
     AudienceSyncError,
     ConfigError,
@@ -30,9 +30,12 @@ from audience_sync.store.runs import schedule_slots
 from audience_sync.store.runs.clock import count_from, read_run_clock
 from audience_sync.store.runs.deliveries import count_answers, replace_deliveries
 from audience_sync.store.tables import delivery_requests, runs
-from audience_sync.sync.values.report import DestinationReport, Report
-from audience_sync.sync.values.request import RunRequest
 from audience_sync.version import __version__
+
+if TYPE_CHECKING:
+    from audience_sync.delivery.state.cursors import DestinationState
+    from audience_sync.sync.values.report import DestinationReport, Report
+    from audience_sync.sync.values.request import RunRequest
 
 #: Errors in the command, whose run is deleted again.
 WRONG_USES = (ConfigError, HistoryPrunedError, FrozenError, RetiredError, UnknownNameError)

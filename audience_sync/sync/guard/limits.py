@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import TYPE_CHECKING
 
-from audience_sync.config.sections.guard import Guard, Threshold, TotalGuard
 from audience_sync.model import ChangeCounts
 from audience_sync.text import pluralize, share_of
+
+if TYPE_CHECKING:
+    from audience_sync.config.sections.guard import Guard, Threshold, TotalGuard
 
 
 def audience_reason(key: str, counts: ChangeCounts, guard: Guard, *, moved: int = 0) -> str | None:
@@ -113,7 +116,7 @@ def _all_enter(changed: int, before: int) -> str:
     return f"the new snapshots add {pluralize(changed, 'user')} to {_members(before)}"
 
 
-Guarded = Mapping[str, tuple[ChangeCounts, Guard]]
+Guarded = Mapping[str, tuple[ChangeCounts, "Guard"]]
 _WAYS = (
     _Direction(lambda counts: counts.left, lambda guard: guard.max_removed, _all_leave),
     _Direction(lambda counts: counts.entered, lambda guard: guard.max_added, _all_enter),
@@ -134,6 +137,8 @@ def _small_together(way: _Direction, audiences: Guarded, guard: Guard) -> tuple[
 
     Audiences with a higher ``at_least`` of their own are left out.
     """
+    from audience_sync.config.sections.guard import Threshold
+
     allowed = {key: _allowed(way.limit(own), counts) for key, (counts, own) in audiences.items()}
     small = {
         key: (counts, own) for key, (counts, own) in audiences.items() if allowed[key] < own.at_least <= guard.at_least

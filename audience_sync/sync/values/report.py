@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from audience_sync.delivery.deliver import DeliveryStats
 from audience_sync.model import AudienceStatus, RunId, RunStatus
 from audience_sync.sync.values.findings import (
     AudienceResult,
@@ -17,6 +16,9 @@ from audience_sync.sync.values.findings import (
     SkippedUser,
     TraitsResult,
 )
+
+if TYPE_CHECKING:
+    from audience_sync.delivery.deliver import DeliveryStats
 
 #: Exit codes (product.md, section 5); where several apply, the highest of these in this order.
 EXIT_CODES = {RunStatus.FAILED: 3, RunStatus.HELD: 4, RunStatus.PARTIAL: 1, RunStatus.SUCCEEDED: 0}

@@ -200,7 +200,7 @@ def _refused(connection: Connection, name: str, run: int) -> list[RefusedFor]:
     mine = (delivery_destinations.c.name == name) & (open_refusals.c.run_id == run)
     joined = open_refusals.join(delivery_destinations)
     query = select(open_refusals.c.reason, func.count()).select_from(joined).where(mine)
-    counts: dict[str, int] = dict(row.tuple() for row in connection.execute(query.group_by(open_refusals.c.reason)))
+    counts = {reason: int(count) for reason, count in connection.execute(query.group_by(open_refusals.c.reason))}
     groups = by_reason(sorted(counts)).items()
     found = [
         RefusedFor(shared, sum(counts[each] for each in reasons), _users(connection, name, run, reasons[:MAX_USERS]))

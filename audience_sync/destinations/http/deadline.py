@@ -13,11 +13,10 @@ import re
 import socket
 import ssl
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected, parse_headers
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, cast
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -239,24 +238,15 @@ class DeadlineAdapter(HTTPAdapter):
         manager.pool_classes_by_scheme = self._classes
         return manager
 
+    def pool_for(self, request: requests.PreparedRequest, proxies: Mapping[str, str]) -> HTTPConnectionPool:
+        """Return the pool of a request's host, which verifies certificates."""
+        pool = cast(HTTPConnectionPool, self.get_connection_with_tls_context(request, verify=True, proxies=proxies))
+        self.cert_verify(pool, request.url, True, None)  # type: ignore[no-untyped-call]  # its stubs lack the types
+        return pool
+
     def proxy_headers(self, proxy: str) -> dict[str, str]:
         """Return the credentials in UTF-8, which proxies expect; requests encodes them in Latin-1."""
         credentials = proxy_credentials(proxy)
         if credentials is None:
             return {}
         return {"Proxy-Authorization": f"Basic {b64encode(credentials.encode()).decode()}"}
-
-
-class IsolatedSession(requests.Session):
-    """A session without cookies and redirects, which ignores the environment (proxies, .netrc)."""
-
-    def __init__(self, adapter: HTTPAdapter) -> None:
-        super().__init__()
-        self.trust_env = False
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self.mount("http://", adapter)
-        self.mount("https://", adapter)
-
-    def get_redirect_target(self, _response: requests.Response) -> str | None:
-        """Return None: otherwise requests reads the whole body for a redirect, even if redirects are off."""
-        return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -15,12 +15,12 @@ from typing import Self
 
 import requests
 import urllib3.exceptions as urllib3_errors
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
 from audience_sync.destinations.base import Answer, HttpDestination, HttpRequest, Judgement, Meaning, Message
 from audience_sync.destinations.http.deadline import (
     Deadline,
     DeadlineAdapter,
-    IsolatedSession,
     ProxyError,
     ProxyRefusedError,
 )
@@ -33,6 +33,7 @@ HEADERS = {
     "User-Agent": f"audience-sync/{__version__}",
     "Accept": "application/json, */*",
     "Accept-Encoding": "identity",
+    "Connection": "keep-alive",
 }
 
 #: The first matching cause of an error gives the explanation. The errors' own texts are never shown, because they
@@ -73,6 +74,16 @@ class HttpExchange:
     judgement: Judgement
 
 
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """Where requests of the same method, address, headers and proxy (``key``) go."""
+
+    key: tuple[object, ...]
+    pool: HTTPConnectionPool
+    target: str
+    headers: Mapping[str, str]
+
+
 class HttpTransport:
     """Carries one request at a time; each sender thread has its own. ``clock`` counts seconds."""
 
@@ -88,8 +99,9 @@ class HttpTransport:
         self._now = now
         self._deadline = Deadline(clock)
         self._egress = Egress.of(destination.options.ca_file, destination.options.proxy)
-        self._session = IsolatedSession(DeadlineAdapter(self._deadline, self._egress.ca_file))
-        self._session.headers.update(HEADERS)
+        self._adapter = DeadlineAdapter(self._deadline, self._egress.ca_file)
+        self._route: _Route | None = None
+        self._judges_messages = _accepts_messages(destination)
 
     def send(self, messages: Sequence[Message]) -> Judgement:
         return self.exchange(messages).judgement
@@ -112,11 +124,7 @@ class HttpTransport:
     def _call_judge(self, answer: Answer, messages: Sequence[Message]) -> Judgement:
         """Call ``judge``. That of an older package has no parameter for the messages."""
         judge = self._destination.judge
-        try:
-            signature(judge).bind(answer, messages)
-        except TypeError:
-            return judge(answer)
-        return judge(answer, messages)
+        return judge(answer, messages) if self._judges_messages else judge(answer)
 
     def answer(self, request: HttpRequest) -> Answer:
         """Return the answer, or the reason why there was none. No network error is raised."""
@@ -138,30 +146,50 @@ class HttpTransport:
         return answer
 
     def _exchange(self, request: HttpRequest, proxy: str | None) -> Answer:
+        """Send over urllib3's pool. A session of requests would need twice the time for cookies and redirects."""
+        route = self._route_for(request, proxy)
         seconds = self._destination.options.timeout.total_seconds()
         self._deadline.start(seconds)
-        with self._session.request(
+        response = route.pool.urlopen(
             request.method,
-            request.url,
-            headers=dict(request.headers),
-            data=request.body,
+            route.target,
+            body=request.body or None,
+            headers=route.headers,
+            retries=self._adapter.max_retries,
+            redirect=False,
+            assert_same_host=False,
             timeout=seconds,
-            stream=True,
-            proxies={"http": proxy, "https": proxy} if proxy else {},
-        ) as response:
+            preload_content=False,
+            decode_content=False,
+        )
+        try:
             most = self._destination.most_answer
             body, is_whole = _read_body(response, most + 1)
             is_cut = len(body) > most or not is_whole
-            return Answer(response.status_code, body[:most], headers=self._headers(response), is_cut=is_cut)
+            return Answer(response.status, body[:most], headers=self._headers(response), is_cut=is_cut)
+        finally:
+            response.close()  # ends the connection unless the answer was read to its end
+            response.release_conn()
 
-    def _headers(self, response: requests.Response) -> dict[str, str]:
+    def _route_for(self, request: HttpRequest, proxy: str | None) -> _Route:
+        """Return the way of a request, which most often is that of the one before."""
+        key = (request.method, request.url, dict(request.headers), proxy)
+        if self._route is None or self._route.key != key:
+            prepared = requests.Request(request.method, request.url, headers={**HEADERS, **request.headers}).prepare()
+            proxies = {"http": proxy, "https": proxy} if proxy else {}
+            pool = self._adapter.pool_for(prepared, proxies)
+            headers = {name: value for name, value in prepared.headers.items() if name.lower() != "content-length"}
+            self._route = _Route(key, pool, self._adapter.request_url(prepared, proxies), headers)
+        return self._route
+
+    def _headers(self, response: BaseHTTPResponse) -> dict[str, str]:
         """Return the headers in lower case, with a date, to which other dates relate."""
         headers = {name.lower(): value for name, value in response.headers.items()}
         headers.setdefault("date", format_datetime(self._now(), usegmt=True))
         return headers
 
     def close(self) -> None:
-        self._session.close()
+        self._adapter.close()
 
     def __enter__(self) -> Self:
         return self
@@ -170,16 +198,24 @@ class HttpTransport:
         self.close()
 
 
-def _read_body(response: requests.Response, most: int) -> tuple[bytes, bool]:
+def _accepts_messages(destination: HttpDestination) -> bool:
+    try:
+        signature(destination.judge).bind(Answer(None), ())
+    except TypeError:
+        return False
+    return True
+
+
+def _read_body(response: BaseHTTPResponse, most: int) -> tuple[bytes, bool]:
     """Read the body, and return whether it is complete.
 
     A server that refuses a request while receiving it (413, 407) often resets the connection: then the status counts
     without the body, as it does if the body can't be decompressed. A success needs its complete body.
     """
     try:
-        return response.raw.read(most, decode_content=True), True
+        return response.read(most, decode_content=True), True
     except (urllib3_errors.ProtocolError, urllib3_errors.DecodeError):
-        if response.status_code < FIRST_ERROR_STATUS:
+        if response.status < FIRST_ERROR_STATUS:
             raise
         return b"", False
 

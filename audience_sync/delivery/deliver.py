@@ -44,6 +44,11 @@ from audience_sync.workspace import Workspace
 #: message ids: see docs/decisions/0009-answers-in-groups.md.
 GROUP_SIZE = 16
 GROUP_SECONDS = 0.025
+#: Why nothing is sent while another meaning of the user ids waits for a decision.
+ID_IS_HELD = (
+    "the config changes what the id of a user is there, and this change is held: nothing is sent. Approve it, or set "
+    "the option back"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +136,9 @@ def deliver(workspace: Workspace, context: DeliveryContext, job: DeliveryJob) ->
         cursor = _withhold(workspace, context, job, job.pending.withheld_table)
     if job.pending.calls:
         mapping = mapping_of(job.destination, job.subscriptions)
-        if problem := require_fields(workspace, job.pending.table, job.destination, mapping):
+        if mapping.id_kind != job.destination.options.id_kind:
+            stats.error = ID_IS_HELD
+        elif problem := require_fields(workspace, job.pending.table, job.destination, mapping):
             stats.error, stats.rate_limited = name_destination(str(problem), job.name), problem.rate_limited
     if job.pending.calls and not stats.error:
         cursor, stall_timer = _send_batches(workspace, context, job, cursor, stats)

@@ -22,8 +22,8 @@ _MISSING = ("null", '""')
 class DestinationMapping:
     """What one destination is sent of a call.
 
-    ``user_id``: the trait by which it knows users; None is the user id. ``hashes_id``: its hash is the id.
-    ``identifiers``: the traits whose current values travel with every call, as properties unless
+    ``user_id``: the trait by which it knows users; None is the user id. ``hashes_id``: its hash is the id. ``id_kind``:
+    see ``SentId``. ``identifiers``: the traits whose current values travel with every call, as properties unless
     ``places_identifiers``: then the destination's own code has them. ``rename``: names at the destination. ``hashed``:
     traits that are sent as SHA-256. ``audiences``: the keys whose former names end with ``false``; those of others end
     with ``null``. ``former``: names that end.
@@ -31,6 +31,7 @@ class DestinationMapping:
 
     user_id: str | None = None
     hashes_id: bool = False
+    id_kind: str = ""
     identifiers: tuple[str, ...] = ()
     rename: Mapping[str, str] = field(default_factory=dict)
     hashed: frozenset[str] = frozenset()
@@ -171,6 +172,7 @@ def sent_form(options: DestinationOptions, key: str, run: RunId, *, is_trait: bo
         hashed=key in options.hash,
         user_id=_wanted_id(options).trait,
         hashed_id=_wanted_id(options).hashed,
+        id_kind=options.id_kind,
         skips_null_since=run if is_trait and options.on_null == "skip" else None,
         identifiers=tuple(options.identifiers or ()),
     )
@@ -190,6 +192,7 @@ def mapping_of(destination: Destination, subscriptions: Iterable[Subscription] =
     return DestinationMapping(
         user_id=sent_id.trait,
         hashes_id=sent_id.hashed,
+        id_kind=sent_id.kind,
         identifiers=tuple(options.identifiers or ()),
         rename=rename,
         hashed=frozenset(options.hash),
@@ -208,4 +211,6 @@ def known_by(options: DestinationOptions, forms: Iterable[SentForm]) -> SentId:
 
 def _wanted_id(options: DestinationOptions) -> SentId:
     trait = options.known_by
-    return SentId() if trait == USER_ID else SentId(trait, trait in options.hash)
+    if trait == USER_ID:
+        return SentId(kind=options.id_kind)
+    return SentId(trait, trait in options.hash, options.id_kind)

@@ -60,6 +60,11 @@ class BrazeOptions(JsonApiOptions):
     def identifier(self) -> str:
         return self.id or self.identifier_or("external_id")
 
+    @property
+    def id_kind(self) -> str:
+        kind = f"{self.identifier} {self.alias_label}" if self.alias_label else self.identifier
+        return "" if kind == self.identifier_or("external_id") else kind
+
     @model_validator(mode="after")
     def _label_of_aliases(self) -> Self:
         if (self.id == "alias") != (self.alias_label is not None):

@@ -50,6 +50,10 @@ class CustomerIoOptions(JsonApiOptions):
     def identifier(self) -> str:
         return self.id or self.identifier_or("id")
 
+    @property
+    def id_kind(self) -> str:
+        return "" if self.identifier == self.identifier_or("id") else self.identifier
+
 
 class CustomerIoDestination(JsonApiDestination):
     Options = CustomerIoOptions

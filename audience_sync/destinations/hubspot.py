@@ -85,6 +85,10 @@ class HubSpotOptions(FieldsOptions):
     def known_by(self) -> str:
         return self.user_id or ("email" if self.id_property == "email" else USER_ID)
 
+    @property
+    def id_kind(self) -> str:
+        return "" if self.id_property == "email" else self.id_property
+
     @model_validator(mode="after")
     def _events_by_full_name(self) -> Self:
         if self.events and self.id_property != "email":

@@ -78,6 +78,10 @@ class IterableOptions(JsonApiOptions):
     def is_by_email(self) -> bool:
         return self.id == "email" or (self.id is None and self.known_by == "email")
 
+    @property
+    def id_kind(self) -> str:
+        return "" if self.is_by_email == (self.known_by == "email") else str(self.id)
+
     @model_validator(mode="after")
     def _id_of_the_project(self) -> Self:
         if self.project == "user_id" and self.is_by_email:

@@ -47,6 +47,10 @@ class OneSignalOptions(JsonApiOptions):
     rate_limit: Rate | None = Field(1000.0, description="Maximum number of requests per second, minute or hour.")
     concurrency: int = Field(16, ge=1, le=64, description="Number of requests in flight at the same time.")
 
+    @property
+    def id_kind(self) -> str:
+        return "" if self.alias_label == "external_id" else self.alias_label
+
     @model_validator(mode="after")
     def _label_of_the_calls(self) -> Self:
         if self.alias_label == "onesignal_id" and not self.update_only:

@@ -140,6 +140,46 @@ def test_a_user_id_that_a_vendor_does_not_accept_is_refused_alone(
     assert reasons(vip) == [(user, reason)]
 
 
+OTHER_IDS = [
+    (BRAZE, {"id": "alias", "alias_label": "shop"}, "alias shop", b'"user_alias":{"alias_name":"ada"'),
+    (CUSTOMERIO, {"id": "cio_id"}, "cio_id", b'"identifiers":{"cio_id":"ada"}'),
+    ({"type": "iterable", "api_key": "a-key"}, {"id": "email"}, "email", b'{"email":"ada"'),
+]
+
+
+@pytest.mark.parametrize(("options", "other", "kind", "sent"), OTHER_IDS, ids=["braze", "customerio", "iterable"])
+def test_another_meaning_of_the_user_ids_at_a_vendor_sends_everything_again_and_a_plan_shows_it(
+    vip: Project, receiver: Receiver, options: dict[str, Any], other: dict[str, Any], kind: str, sent: bytes
+) -> None:
+    receiver.will_answer(reply(200, {"message": "success"}))
+    configure(vip, receiver, options)
+    assert crm(vip) == (3, 0, 0)
+    configure(vip, receiver, {**options, **other})
+    [change] = vip.run("plan", "--json").json["mapping_changes"]
+    assert (change["change"], change["from"], change["to"]) == ("user_id", "user_id", f"user_id, as {kind}")
+    assert crm(vip) == (3, 0, 0)
+    assert sent in receiver.requests[-1].body
+    assert crm(vip) == (0, 0, 0)
+
+
+def test_while_another_meaning_of_the_user_ids_is_held_nothing_is_sent_in_either(
+    vip: Project, receiver: Receiver
+) -> None:
+    guard = {"max_removed": "50%", "max_added": 100, "at_least": 0}
+    receiver.will_answer(reply(200, {"message": "success"}))
+    configure(vip, receiver, BRAZE, guard=guard)
+    assert crm(vip) == (3, 0, 0)
+    configure(vip, receiver, {**BRAZE, **OTHER_IDS[0][1]}, guard=guard)
+    vip.write_members("vip.csv", "ada", "bob", "cyd", "dan")
+    held = vip.sync()
+    assert held.destination("crm")["delivered"] == 0
+    assert held.destination("crm")["pending"] > 0
+    assert "the config changes what the id of a user is there" in held.destination("crm")["error"]
+    approved = vip.run("approve", "2", "crm", "--json")
+    assert (approved.code, approved.destination("crm")["pending"]) == (0, 0)
+    assert receiver.requests[-1].body.count(b"user_alias") == 4
+
+
 def test_refusals_that_differ_in_a_size_are_one_reason_and_each_user_keeps_the_own_size(
     vip: Project, receiver: Receiver
 ) -> None:

@@ -151,6 +151,11 @@ class DestinationOptions(StrictModel):
         """How the destination knows a user: USER_ID, or the key of a computed trait."""
         return self.user_id or USER_ID
 
+    @property
+    def id_kind(self) -> str:
+        """What the id of a user is at the service, if it is not what the type's default means."""
+        return ""
+
     def foreign_files(self) -> Iterator[tuple[str, str]]:
         """Options that name an existing file with foreign content, each with the problem."""
         yield from ()

@@ -21,25 +21,31 @@ from audience_sync.store.tables import (
 
 
 class SentId(NamedTuple):
-    """The trait by which a destination knows users, None for the user id; and whether its hash is the id there."""
+    """The trait by which a destination knows users, None for the user id; and whether its hash is the id there.
+
+    ``kind``: what the id is at the service, if it is not what the destination's type means by default.
+    """
 
     trait: str | None = None
     hashed: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentForm:
     """How a destination is sent a property: its name and its hash there, and the trait that is the id of a user.
 
-    None is the key, no hash, and the user id. ``hashed_id``: the id is a hash, too. ``skips_null_since``: the run since
-    which a lost value is not sent. ``former``: the names under which it was sent before, and which end in the delivery
-    that the form began with. ``identifiers``: the traits of which each call needs one.
+    None is the key, no hash, and the user id. ``hashed_id``: the id is a hash, too. ``id_kind``: see ``SentId``.
+    ``skips_null_since``: the run since which a lost value is not sent. ``former``: the names under which it was sent
+    before, and which end in the delivery that the form began with. ``identifiers``: the traits of which each call needs
+    one.
     """
 
     name: str | None = None
     hashed: bool = False
     user_id: str | None = None
     hashed_id: bool = False
+    id_kind: str = ""
     skips_null_since: RunId | None = None
     former: tuple[str, ...] = ()
     identifiers: tuple[str, ...] = ()
@@ -60,7 +66,7 @@ class SentForm:
 
     @property
     def sent_id(self) -> SentId:
-        return SentId(self.user_id, self.hashed_id)
+        return SentId(self.user_id, self.hashed_id, self.id_kind)
 
     @property
     def skips_null(self) -> bool:

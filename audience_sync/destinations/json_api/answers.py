@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from audience_sync.destinations.base import Answer, Judgement, Meaning, Message
-from audience_sync.destinations.http.statuses import status_reason
+from audience_sync.destinations.http.statuses import HINTS, status_reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,33 @@ class BodyRule:
             return True
         value = value_at(body, self.pointer)
         return value is not None and re.search(self.pattern, _text(value)) is not None
+
+
+#: What services write about a key that they do not accept, under any status.
+_KEY = r"(api[ _-]?key|access[ _-]?token)"
+_WRONG_KEY = (
+    rf"(?i)\b(invalid|wrong|unknown|bad|expired|missing|incorrect|revoked)[ _-]?((rest|project|app)[ _-])?{_KEY}"
+    rf"|\b{_KEY} (is |was |has been )?(invalid|not (valid|accepted|found)|expired|revoked|missing)"
+    r"|\b(invalid|missing) (credentials|authentication)|authentication (failed|required)|\bunauthori[sz]ed\b"
+)
+#: The rules of all services, after the own ones. An error that a success names may be of one user alone.
+WRONG_KEY_RULES = tuple(
+    BodyRule(status=status, pointer=pointer, pattern=_WRONG_KEY, meaning=Meaning.STOP, hint=HINTS[401])
+    for status, pointers in {
+        2: ("/message", "/error", "/code", "/detail"),
+        4: (
+            "/message",
+            "/error",
+            "/code",
+            "/detail",
+            "/errors/0",
+            "/errors/0/message",
+            "/error/message",
+            "/meta/error",
+        ),
+    }.items()
+    for pointer in pointers
+)
 
 
 def judge_rules(rules: Sequence[BodyRule], judgement: Judgement, body: Any, detail: str) -> Judgement:

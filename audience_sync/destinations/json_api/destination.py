@@ -33,7 +33,7 @@ from audience_sync.destinations.http.statuses import (
     judge_unreadable,
     status_reason,
 )
-from audience_sync.destinations.json_api.answers import BodyRule, judge_rules, parsed_body
+from audience_sync.destinations.json_api.answers import WRONG_KEY_RULES, BodyRule, judge_rules, parsed_body
 from audience_sync.destinations.json_api.item import Item, ItemValues, item_bytes, item_sql
 from audience_sync.destinations.json_api.limits import ItemLimits, Pair
 from audience_sync.destinations.json_api.values import ValueTypes, plain_object_sql, value_types_sql
@@ -274,7 +274,10 @@ class JsonApiDestination(HttpDestination):
     def judge(self, answer: Answer, messages: Sequence[Message] = ()) -> Judgement:
         detail = excerpt(answer.body, self._secrets)
         body = parsed_body(answer)
-        judgement = judge_rules(self.body_rules, judge_status(answer, self.statuses, detail), body, detail)
+        judgement = judge_status(answer, self.statuses, detail)
+        is_about_users = judgement.meaning in (Meaning.DELIVERED, Meaning.REFUSED)
+        rules = (*self.body_rules, *WRONG_KEY_RULES) if is_about_users else self.body_rules
+        judgement = judge_rules(rules, judgement, body, detail)
         if judgement.meaning is Meaning.DELIVERED:
             if unreadable := judge_unreadable(answer):
                 return unreadable

@@ -167,5 +167,5 @@ def _null_text(subscription: Subscription) -> str:
 
 
 def _id(sent_id: SentId) -> str:
-    trait = sent_id.trait or USER_ID
-    return f"{trait}, hashed" if sent_id.hashed else trait
+    kind = f"as {sent_id.kind}" if sent_id.kind else ""
+    return ", ".join(filter(None, [sent_id.trait or USER_ID, "hashed" if sent_id.hashed else "", kind]))

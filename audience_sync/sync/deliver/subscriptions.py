@@ -99,9 +99,12 @@ def _former_forms(
 ) -> dict[str, SentForm]:
     """The forms with the names and the id that the destination has now."""
     now = {key: each.form for key, each in before.subscriptions.items() if each.ended_run is None}
-    trait, hashed = known_by(options, now.values())
+    trait, hashed, kind = known_by(options, now.values())
     names = {key: now[key].name if key in now else form.name for key, form in forms.items()}
-    return {key: replace(form, name=names[key], user_id=trait, hashed_id=hashed) for key, form in forms.items()}
+    return {
+        key: replace(form, name=names[key], user_id=trait, hashed_id=hashed, id_kind=kind)
+        for key, form in forms.items()
+    }
 
 
 def guards_by_key(context: RunContext, changes: ChangeSet, targets: Sequence[ResolvedAudience]) -> Mapping[str, Guard]:

@@ -32,11 +32,11 @@ def with_examples(size: int) -> settings:
 
 def snapshot_of(workspace: Workspace, audiences: Sequence[Rows]) -> str:
     table = workspace.name("source")
-    workspace.run(f"create table {table} (place integer, user_id varchar)")
-    rows = [[place, user] for place, users in enumerate(audiences) for user in users]
+    workspace.run(f"create table {table} (audience integer, user_id varchar)")
+    rows = [[audience, user] for audience, users in enumerate(audiences) for user in users]
     if rows:
         workspace.connection.executemany(f"insert into {table} values (?, ?)", rows)
-    return f"select place, user_id from {table}"
+    return f"select audience, user_id from {table}"
 
 
 def found(workspace: Workspace, diff: MembersDiff) -> tuple[Mapping[str, bool], int, int, int]:
@@ -58,17 +58,17 @@ def test_each_audience_gets_what_differs_of_it(narrows: bool, runs: Sequence[Seq
     with Workspace(0, ["/"]) as workspace, pytest.MonkeyPatch.context() as patch:
         patch.setattr(members, "MANY_USERS", 0 if narrows else 1_000)
         chains = [
-            Chain(id=None, kind=PropertyKind.AUDIENCE, keys=(f"audience_{place}",), user_count=0)
-            for place in range(PLACES)
+            Chain(id=None, kind=PropertyKind.AUDIENCE, keys=(f"audience_{audience}",), user_count=0)
+            for audience in range(PLACES)
         ]
         before = [set[str]() for _ in chains]
         for run, audiences in enumerate(runs, 1):
             diffs = diff_several(workspace, snapshot_of(workspace, audiences), chains)
-            for place, (diff, rows) in enumerate(zip(diffs, audiences, strict=True)):
-                assert found(workspace, diff) == expected(before[place], rows)
-                change = members_change(workspace, chains[place], diff, RunId(run))
-                chains[place] = replace(change.chain, id=1) if change else chains[place]
-                before[place] = {user for user in rows if user is not None}
+            for audience, (diff, rows) in enumerate(zip(diffs, audiences, strict=True)):
+                assert found(workspace, diff) == expected(before[audience], rows)
+                change = members_change(workspace, chains[audience], diff, RunId(run))
+                chains[audience] = replace(change.chain, id=1) if change else chains[audience]
+                before[audience] = {user for user in rows if user is not None}
 
 
 @given(runs=RUNS)

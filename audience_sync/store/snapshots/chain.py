@@ -150,30 +150,32 @@ def _is_present(chain: Chain) -> str:
 
 
 def members_query(chains: Sequence[Chain]) -> str:
-    """A query for the members of several audiences: ``place`` (the index of the chain, from 0) and ``user_id``."""
+    """A query for the members of several audiences: ``audience`` (the index of the chain, from 0) and ``user_id``."""
     base, deltas = _numbered_rows_query(chains, BASE), _numbered_rows_query(chains, DELTA)
     if deltas is None:
-        return f"select place, user_id from ({base})"
-    newest = f"{deltas} qualify row_number() over (partition by place, user_id order by number desc) = 1"
-    older = f"select place, user_id from ({base}) anti join newest using (place, user_id) union all " if base else ""
-    return f"with newest as materialized ({newest}) {older}select place, user_id from newest where present"
+        return f"select audience, user_id from ({base})"
+    newest = f"{deltas} qualify row_number() over (partition by audience, user_id order by number desc) = 1"
+    older = (
+        f"select audience, user_id from ({base}) anti join newest using (audience, user_id) union all " if base else ""
+    )
+    return f"with newest as materialized ({newest}) {older}select audience, user_id from newest where present"
 
 
 def _numbered_rows_query(chains: Sequence[Chain], kind: str) -> str | None:
     """A query for the rows of all files of a kind; ``number`` is the position of the file in its chain."""
     found = [
-        (place, number, quote_literal(str(each.path)))
-        for place, chain in enumerate(chains)
+        (audience, number, quote_literal(str(each.path)))
+        for audience, chain in enumerate(chains)
         for number, each in enumerate(chain.files)
         if each.kind == kind
     ]
     if not found:
         return None
     paths = ", ".join(path for _, _, path in found)
-    known = ", ".join(f"({path}, {place}, {number})" for place, number, path in found)
+    known = ", ".join(f"({path}, {audience}, {number})" for audience, number, path in found)
     return (
-        f"select place, number, user_id, present from read_parquet([{paths}], filename = true) "
-        f"join (values {known}) files(filename, place, number) using (filename)"
+        f"select audience, number, user_id, present from read_parquet([{paths}], filename = true) "
+        f"join (values {known}) files(filename, audience, number) using (filename)"
     )
 
 

@@ -72,9 +72,11 @@ def detect_names_from(context: RunContext, config: AudienceConfig, used: Collect
 
 
 def _held_out(context: RunContext, targets: Sequence[ResolvedAudience]) -> Query | None:
-    """A query for held-out users: ``place``, the index of the audience, and ``user_id``."""
-    users = ((place, query) for place, target in enumerate(targets) if (query := context.reader.held_out(target.key)))
-    found = " union all ".join(f"select {place} as place, user_id from ({query})" for place, query in users)
+    """A query for held-out users: ``audience``, the index of the audience, and ``user_id``."""
+    users = (
+        (audience, query) for audience, target in enumerate(targets) if (query := context.reader.held_out(target.key))
+    )
+    found = " union all ".join(f"select {audience} as audience, user_id from ({query})" for audience, query in users)
     return Query(found) if found else None
 
 
@@ -109,9 +111,13 @@ class _AudienceRows:
     names: Sequence[str]
 
     def members_of(self, names: Sequence[str]) -> str:
-        """A query with ``place``, the name's in ``names``, and ``user_id``."""
-        places = ", ".join(f"({quote_literal(name)}, {place})" for place, name in enumerate(names)) or "(null, null)"
-        return f"select place, user_id from ({self.rows}) join (values {places}) names(name, place) using (name)"
+        """A query with ``audience``, the name's in ``names``, and ``user_id``."""
+        numbered = (
+            ", ".join(f"({quote_literal(name)}, {audience})" for audience, name in enumerate(names)) or "(null, null)"
+        )
+        return (
+            f"select audience, user_id from ({self.rows}) join (values {numbered}) names(name, audience) using (name)"
+        )
 
 
 def _read_names(workspace: Workspace, rows: SnapshotRows, origin: str) -> tuple[_AudienceRows, Detection]:

@@ -72,29 +72,29 @@ def diff_several(
 ) -> list[MembersDiff]:
     """Diff the snapshots of several audiences in one join.
 
-    ``snapshot``: a query with ``place``, the index in ``chains``, and ``user_id``; it is run twice. ``held_out``: a
+    ``snapshot``: a query with ``audience``, the index in ``chains``, and ``user_id``; it is run twice. ``held_out``: a
     query with the same columns.
     """
-    by, users = ("place", "user_id"), sum(chain.user_count for chain in chains)
+    by, users = ("audience", "user_id"), sum(chain.user_count for chain in chains)
     old = _union_all(members_query(chains) if any(chain.files for chain in chains) else None, held_out)
     if old and users >= MANY_USERS:
         snapshot, old = drop_unchanged_buckets(workspace, snapshot, old, by, users)
     raw, table = _full_join(workspace, snapshot, old, by), workspace.name("members")
-    invalid = dict(workspace.all(f"select place, count(*) from {raw} where user_id is null group by place"))
+    invalid = dict(workspace.all(f"select audience, count(*) from {raw} where user_id is null group by audience"))
     # In a sorted table the part of one audience is found without reading the others.
     workspace.run(
-        f"create table {table} as select {_distinct(workspace, raw, 'place, user_id')} place, user_id, present "
-        f"from {raw} where {_valid_rows(erased)} order by place"
+        f"create table {table} as select {_distinct(workspace, raw, 'audience, user_id')} audience, user_id, present "
+        f"from {raw} where {_valid_rows(erased)} order by audience"
     )
     workspace.run(f"drop table {raw}")
     counts = workspace.all(
-        f"select place, count(*) filter (where present), count(*) filter (where not present) from {table} "
-        "group by place"
+        f"select audience, count(*) filter (where present), count(*) filter (where not present) from {table} "
+        "group by audience"
     )
-    found = {place: (entered, left) for place, entered, left in counts}
+    found = {audience: (entered, left) for audience, entered, left in counts}
     return [
-        MembersDiff(_members_of(workspace, table, place), *found.get(place, (0, 0)), invalid.get(place, 0))
-        for place in range(len(chains))
+        MembersDiff(_members_of(workspace, table, audience), *found.get(audience, (0, 0)), invalid.get(audience, 0))
+        for audience in range(len(chains))
     ]
 
 
@@ -102,8 +102,8 @@ def _union_all(stored: str | None, held_out: str | None) -> str | None:
     return " union all ".join(filter(None, (stored, held_out))) or None
 
 
-def _members_of(workspace: Workspace, table: str, place: int) -> TableName:
-    return workspace.view("members", f"select user_id, present from {table} where place = {place}")
+def _members_of(workspace: Workspace, table: str, audience: int) -> TableName:
+    return workspace.view("members", f"select user_id, present from {table} where audience = {audience}")
 
 
 def _full_join(

@@ -105,10 +105,10 @@ def resolve_audiences(
         if target.key != leaving:
             problems += _problems(f"audiences[{index}]", target, stored, targets)
         targets.append(target)
-    places = zip((index for index, _ in named), targets, strict=True)
+    entries = zip((index for index, _ in named), targets, strict=True)
     problems += [
         Problem(f"audiences[{index}]", _new_key(target, old))
-        for index, target in places
+        for index, target in entries
         if target.stored is None and (old := _old_key(target, stored, {*claimed, leaving}))
     ]
     if problems:

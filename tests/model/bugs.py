@@ -41,9 +41,10 @@ def a_new_message_id_for_every_attempt() -> None:
     from uuid import uuid4
 
     from audience_sync.delivery.send import calls
+    from audience_sync.sql import Query
 
-    text = calls.CallReader._rows.fget
-    calls.CallReader._rows = property(lambda found: text(found).replace("sha1(", f"sha1('{uuid4()}' || "))
+    rows = calls.CallReader._rows
+    calls.CallReader._rows = lambda reader, table: Query(rows(reader, table).replace("sha1(", f"sha1('{uuid4()}' || "))
 
 
 def refusals_are_forgotten() -> None:

@@ -33,7 +33,7 @@ def row_cells(results: Results, rows: Iterable[Row]) -> Iterator[tuple[str, ...]
             ", ".join(figure.now for figure in figures if figure.now) or "not measured",
             ", ".join(figure.target for figure in figures if figure.target),
             row.stretch,
-            _reached(figures),
+            _reached(figures) + ("?" if figures_are_doubtful(results, cases) and _reached(figures) else ""),
             str(min((results.rounds(case) for case in cases), default=0)),
             _load(max((_busy(results, case) for case in cases), default=None)),
         )
@@ -42,6 +42,11 @@ def row_cells(results: Results, rows: Iterable[Row]) -> Iterator[tuple[str, ...]
 def _reached(figures: Sequence[Figure]) -> str:
     answers = {figure.is_reached for figure in figures if figure.reach is not None}
     return "**no**" if False in answers else "" if None in answers else "yes"
+
+
+def figures_are_doubtful(results: Results, cases: Iterable[str]) -> bool:
+    """Whether the machine was busy, or there are too few rounds."""
+    return any(_busy(results, case) >= QUIET or results.rounds(case) < results.facts(case)["enough"] for case in cases)
 
 
 def _busy(results: Results, case: str) -> float:
@@ -113,7 +118,9 @@ def fact_lines(results: Results, cases: Iterable[str]) -> list[str]:
     found = [results.facts(case) for case in cases if results.rounds(case)]
     names = dict.fromkeys(name for facts in found for name in facts)
     lines = [
-        f"{name}: {_values(facts[name] for facts in found if name in facts)}" for name in names if name not in RANGES
+        f"{name}: {_values(facts[name] for facts in found if name in facts)}"
+        for name in names
+        if name not in {*RANGES, "enough"}
     ]
     return [*lines, *(line for name, title in RANGES.items() if (line := _range(name, title, found)))]
 

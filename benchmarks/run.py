@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
@@ -33,6 +35,8 @@ from benchmarks.rounds import Bench, play_syncs
 from benchmarks.rows import Row, all_rows
 from benchmarks.servers import PostgreSQL, postgresql, receiver
 
+#: Rounds without which a ratio is doubtful.
+ENOUGH = 3
 #: How cases are played that are no syncs, by their kind.
 PLAYERS = {
     "install": install.play,
@@ -60,9 +64,11 @@ def measure_cases(cases: list[Case], rounds: int, bench: Bench, results: Results
             busy = busy_processors()
             if busy >= QUIET:
                 print(f"{case.name}: other processes keep {busy:.1f} processors busy", file=sys.stderr)
-            results.start(case.name, {**about, "busy": busy})
+            results.start(case.name, {**about, "busy": busy, "enough": min(ENOUGH, case.max_rounds)})
+        started = time.monotonic()
         for each in range(number, wanted):
             results.add_round(case.name, PLAYERS.get(case.kind, play_syncs)(case, bench, each))
+        print(f"{case.name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
 
 
 @contextmanager
@@ -87,6 +93,7 @@ def list_names(cases: list[Case], rows: list[Row]) -> None:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # servers are stopped, and folders removed
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="rows or cases, separated by commas; * for any text")

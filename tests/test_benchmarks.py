@@ -45,9 +45,11 @@ def line_of(name: str, results: Results) -> dict[str, str]:
     return {"now": now, "reach": reach, "reached": reached, "rounds": rounds, "load": load}
 
 
-def measured(folder: Path, case: str, *rounds: dict[str, Measured], step: str, busy: float = 0.1) -> Results:
+def measured(
+    folder: Path, case: str, *rounds: dict[str, Measured], step: str, busy: float = 0.1, enough: int = 1
+) -> Results:
     results = Results(folder)
-    results.start(case, {"busy": busy})
+    results.start(case, {"busy": busy, "enough": enough})
     for each in rounds:
         results.add_round(case, [(who, step, run) for who, run in each.items()])
     return Results(folder)
@@ -95,8 +97,19 @@ def test_a_row_that_was_measured_in_part_is_not_reached(tmp_path: Path) -> None:
     }
 
 
-def test_a_busy_machine_is_in_bold(tmp_path: Path) -> None:
+def test_a_busy_machine_makes_a_verdict_doubtful(tmp_path: Path) -> None:
     run = {"ours": Measured(wall=1, cpu=1), "limit": Measured(wall=1, cpu=1)}
     results = measured(tmp_path, "parquet", run, step="1%", busy=1.62)
 
-    assert line_of("changes-parquet", results)["load"] == "**1.6**"
+    line = line_of("changes-parquet", results)
+
+    assert (line["load"], line["reached"]) == ("**1.6**", "yes?")
+
+
+def test_two_rounds_of_three_make_a_verdict_doubtful(tmp_path: Path) -> None:
+    run = {"ours": Measured(wall=3, cpu=1), "limit": Measured(wall=1, cpu=1)}
+    results = measured(tmp_path, "parquet", run, run, step="1%", enough=3)
+
+    line = line_of("changes-parquet", results)
+
+    assert (line["rounds"], line["reached"]) == ("2", "**no**?")

@@ -35,24 +35,28 @@ class SnapshotQuery:
 
     def unchecked(self, row_count: int | None) -> UncheckedRows | None:
         """The rows with unchecked ids; None if a value may be invalid, or an id although its text is valid."""
-        if self.request.name or self.may_be_invalid or not all(part.is_checked_by_text for part in self.parts):
+        if self.may_be_invalid or not all(part.is_checked_by_text for part in self.parts):
             return None
         select = " union all ".join(
-            f"select user_id{self._traits(part)} from (select {part.user_id} as user_id{_raw_traits(part)} "
-            f"from {part.scan})"
+            f"select user_id{_name(part)}{self._traits(part)} "
+            f"from (select {part.user_id} as user_id{_raw_name(part)}{_raw_traits(part)} from {part.scan})"
             for part in merge_parts(self.parts)
         )
-        return UncheckedRows(select=select, valid_id=valid_id(Expression("user_id")), row_count=row_count)
+        valid = valid_id(Expression("user_id"))
+        if self.request.name:
+            valid = Expression(f"case when name is not null then {valid} end")
+        return UncheckedRows(select=select, valid_id=valid, row_count=row_count)
 
     def invalid_rows(self) -> str:
         return " union all ".join(self._invalid_rows(part) for part in merge_parts(self.parts, with_position=True))
 
     def _select(self, part: SnapshotPart) -> str:
         """The query of one part: an invalid value becomes NULL, and ``HAS_INVALID_VALUE`` marks its row."""
-        name = ", snapshot_name as name" if part.name else ""
-        raw_name = f", nullif(trim({part.name}), '') as snapshot_name" if part.name else ""
-        raw = f"select {part.user_id} as id, {_reason(part)} as reason{raw_name}{_raw_traits(part)} from {part.scan}"
-        rows = f"select case when reason is null then id end as user_id{name}{self._traits(part)} from ({raw})"
+        raw = f"{part.user_id} as id, {_reason(part)} as reason{_raw_name(part)}{_raw_traits(part)}"
+        rows = (
+            f"select case when reason is null then id end as user_id{_name(part)}{self._traits(part)} "
+            f"from (select {raw} from {part.scan})"
+        )
         if not self.may_be_invalid:
             return rows
         found = {key: is_invalid(quote_identifier(key), self._placeholders(part, key)) for key in self.may_be_invalid}
@@ -166,6 +170,14 @@ def _reason(part: SnapshotPart) -> str:
     if part.name is None:
         return part.reason
     return f"coalesce({part.reason}, case when coalesce(trim({part.name}), '') = '' then '{NO_NAME}' end)"
+
+
+def _raw_name(part: SnapshotPart) -> str:
+    return f", nullif(trim({part.name}), '') as snapshot_name" if part.name else ""
+
+
+def _name(part: SnapshotPart) -> str:
+    return ", snapshot_name as name" if part.name else ""
 
 
 def _raw_traits(part: SnapshotPart) -> str:

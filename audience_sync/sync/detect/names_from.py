@@ -130,11 +130,14 @@ def _read_names(workspace: Workspace, rows: SnapshotRows, origin: str) -> tuple[
     counts = workspace.all(
         f"select name, count(*), count(*) filter (where user_id is null) from ({query}) group by name order by name"
     )
+    has_invalid = any(invalid for _, _, invalid in counts)
+    if rows.rereadable and rows.unchecked and not has_invalid:  # so the next reads need no check
+        query = f"select name, user_id from ({rows.unchecked.select})"
     nameless = sum(count for name, count, _ in counts if name is None)
     skipped = f"{origin}: {pluralize(nameless, 'row')} without an audience name {form(nameless, 'was')} skipped."
     findings = RunFindings(
         warnings=(skipped,) if nameless else (),
-        invalid_rows=read_invalid_rows(workspace, rows) if any(invalid for _, _, invalid in counts) else (),
+        invalid_rows=read_invalid_rows(workspace, rows) if has_invalid else (),
     )
     return _AudienceRows(query, [name for name, _, _ in counts if name is not None]), Detection(findings=findings)
 

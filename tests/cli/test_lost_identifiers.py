@@ -49,6 +49,28 @@ def test_the_exit_and_its_event_carry_the_last_address(vip: Project, receiver: R
     assert messages[1]["context"]["traits"] == {"email": "bob@example.com"}
 
 
+@pytest.mark.parametrize("mapping", [{"identifiers": ["email"]}, {"user_id": "email"}])
+def test_explain_shows_the_last_address_that_the_exit_carried(
+    vip: Project, receiver: Receiver, mapping: dict[str, Any]
+) -> None:
+    with_customers(vip, crm=segment(receiver, **mapping))
+    after_bob_is_gone(vip, receiver)
+    vip.sync()
+    shown = " ".join(vip.run("explain", "bob").stdout.split())
+    assert 'Sent email "bob@example.com" (its last value, in the exit), plan (none), vip false' in shown
+    [destination] = vip.run("explain", "bob", "--json").json["destinations"]
+    assert destination["calls"][-1]["properties"] == {"email": "bob@example.com", "plan": None, "vip": False}
+
+
+def test_explain_shows_a_lost_address_without_an_exit_as_none(vip: Project, receiver: Receiver) -> None:
+    with_customers(vip, crm=segment(receiver, identifiers=["email", "plan"]))
+    vip.write_members("vip.csv", "ada", "bob")
+    vip.sync()
+    vip.write("customers.csv", CUSTOMERS.replace("bob,bob@example.com,blue", "bob,,blue"))
+    vip.sync()
+    assert "Sent email (none)" in " ".join(vip.run("explain", "bob").stdout.split())
+
+
 def test_with_another_identifier_the_loss_comes_after_the_exit(vip: Project, receiver: Receiver) -> None:
     with_customers(vip, crm=segment(receiver, identifiers=["email", "plan"]))
     vip.write_members("vip.csv", "ada", "bob")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 
 from audience_sync.cli.base.layout import (
@@ -127,7 +127,8 @@ def _calls(found: Explanation, view: DestinationView, screen: Screen) -> Iterato
             continue
         yield "Request", _request(call)
         forms, sent_id = view.forms(call), view.sent_id(call, found.versions)
-        yield OUTCOME_LABELS[call.outcome], _properties_text(found, call.values, screen, forms)
+        last = view.last_identifiers(call, found.versions)
+        yield OUTCOME_LABELS[call.outcome], _properties_text(found, {**call.values, **last}, screen, forms, last)
         if sent_id is not None:
             yield "User id", f"{display_id(sent_id)} there"
         answer = "" if call.outcome is CallOutcome.WITHHELD else _answer(call)
@@ -145,19 +146,25 @@ def _properties_text(
     values: Mapping[str, ValueChange],
     screen: Screen,
     forms: Mapping[str, SentForm] = MappingProxyType({}),
+    lost: Collection[str] = (),
 ) -> str:
-    """Properties with their values and their names there, or ``the 8 values above`` if they are all of the tables."""
+    """Properties with their values and their names there, or ``the 8 values above`` if they are all of the tables.
+
+    ``lost``: identifiers of which the last value was sent.
+    """
     above = {key: each.latest.value for key, each in found.versions.items() if each.was_ever_present}
-    notes = {key: note for key, form in forms.items() if (note := _form_text(form))}
+    forms = {**dict.fromkeys(lost, SentForm()), **forms}
+    notes = {key: note for key, form in forms.items() if (note := _form_text(form, is_lost=key in lost))}
     if len(values) > 1 and not notes and {key: each.value for key, each in values.items()} == above:
         return f"the {len(values):,} values above"
     texts = {key: f"{key} {shortened(value_text(each), screen)}" for key, each in sorted(values.items())}
     return ", ".join(f"{text} ({notes[key]})" if key in notes else text for key, text in texts.items())
 
 
-def _form_text(form: SentForm) -> str:
+def _form_text(form: SentForm, *, is_lost: bool) -> str:
     """``as is_vip, hashed``; empty if the property is sent under its key."""
-    return ", ".join(filter(None, [f"as {form.name}" if form.name else "", "hashed" if form.hashed else ""]))
+    last = "its last value, in the exit" if is_lost else ""
+    return ", ".join(filter(None, [f"as {form.name}" if form.name else "", "hashed" if form.hashed else "", last]))
 
 
 def _unsent(view: DestinationView) -> Iterator[tuple[str, str]]:

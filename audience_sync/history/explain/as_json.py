@@ -110,7 +110,8 @@ def _status_json(line: PropertyStatus) -> dict[str, Any]:
 
 
 def _call_json(found: Explanation, view: DestinationView, call: Call) -> dict[str, Any]:
-    values = {key: value_json(each)["value"] for key, each in sorted(call.values.items())}
+    sent = {**call.values, **view.last_identifiers(call, found.versions)}
+    values = {key: value_json(each)["value"] for key, each in sorted(sent.items())}
     forms = sorted(view.forms(call).items())
     if not forms:
         return {**_answer_json(call), "outcome": call.outcome, "properties": values}

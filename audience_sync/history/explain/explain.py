@@ -17,6 +17,8 @@ from audience_sync.history.explain.replay import Call, ReplayInput, ReplayState,
 from audience_sync.history.explain.requests import RequestQuery, read_requests
 from audience_sync.history.explain.status import PropertyStatus, delivery_status, merged_statuses
 from audience_sync.history.explain.value_history import (
+    EMPTY,
+    FALSE,
     UNKNOWN,
     CurrentId,
     ValueChange,
@@ -82,10 +84,30 @@ class DestinationView:
         trait = next((form.user_id for form in self.forms(call).values() if form.user_id), None)
         known = values.get(trait) if trait is not None else None
         then = known.until(call.request.run) if known else None
-        if then is None or then.latest.value in (None, UNKNOWN):
+        value = then.latest.value if then else None
+        if known and value in (None, EMPTY) and _has_exit(call):
+            last = known.last_value(call.request.run)
+            value = last.value if last else None
+        if value in (None, UNKNOWN):
             return None
-        found = json.loads(then.latest.value or "null")
-        return found if isinstance(found, str) else then.latest.value
+        found = json.loads(value)
+        return found if isinstance(found, str) else value
+
+    def last_identifiers(self, call: Call, values: Mapping[str, ValueHistory]) -> dict[str, ValueChange]:
+        """Return the last values of identifiers that the user has lost, and which an exit carries. See ``apply``."""
+        if not _has_exit(call):
+            return {}
+        run, found = call.request.run, dict[str, ValueChange]()
+        for key in [key for key, each in call.values.items() if each.value in (None, EMPTY) and key in values]:
+            version, last = version_at(self.subscriptions.get(key, ()), run), values[key].last_value(run)
+            form = version.subscription.form if version else SentForm()
+            if last and key in (form.user_id, *form.identifiers):
+                found[key] = last
+        return found
+
+
+def _has_exit(call: Call) -> bool:
+    return any(each.value == FALSE for each in call.values.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

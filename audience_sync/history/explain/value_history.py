@@ -19,7 +19,7 @@ from audience_sync.workspace import Workspace
 
 #: Stands for a first value that is not stored: an earlier version did not keep it, or `retention` deleted it.
 UNKNOWN = "?"
-TRUE, FALSE = "true", "false"
+TRUE, FALSE, EMPTY = "true", "false", '""'
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,11 @@ class ValueHistory:
         if run < self.first.run:
             return None
         return ValueHistory(self.definition, self.first, tuple(each for each in self.changes if each.run <= run))
+
+    def last_value(self, run: RunId) -> ValueChange | None:
+        """Return the last value up to a run that was not lost, if it is stored."""
+        known = [each for each in (self.first, *self.changes) if each.run <= run]
+        return next((each for each in reversed(known) if each.value not in (None, EMPTY, UNKNOWN)), None)
 
     @property
     def latest(self) -> ValueChange:

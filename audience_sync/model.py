@@ -16,6 +16,8 @@ NO_RUN = RunId(0)
 #: After any run.
 MAX_RUN = RunId(2**31 - 1)
 
+#: The user id of the sources, as a value of the option ``user_id``.
+USER_ID = "user_id"
 #: The key of the computed trait with a user's previous ids. No trait in a config can have it.
 ALIAS_KEY = "$alias"
 

@@ -15,6 +15,7 @@ from audience_sync.config.models import Settings
 from audience_sync.config.sections.snapshot import SourceConfig
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
+from audience_sync.store.maintenance.open_to_read import open_store_to_read
 
 if TYPE_CHECKING:
     from audience_sync.destinations.base import Audiencing, Destination
@@ -127,21 +128,6 @@ def open_for_run(settings: Settings, *, upgrade: bool = False) -> Iterator[tuple
     migrate.ensure(store, upgrade_allowed=upgrade)
     with open_dependencies(settings, store) as parts:
         yield parts, is_new
-
-
-@contextmanager
-def open_store_to_read(url: str) -> Iterator[Store]:
-    """The store for a command that changes nothing: one that isn't there yet is empty, in memory."""
-    store = Store(url)
-    if store.is_sqlite and migrate.current(store) is None:
-        store.close()
-        store = Store("sqlite://")
-        migrate.upgrade(store)
-    try:
-        migrate.require_current_schema(store)
-        yield store
-    finally:
-        store.close()
 
 
 @contextmanager

@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from audience_sync.config.models import ConfigFile
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem
-from audience_sync.config.sections.base import USER_ID, DestinationOptions
+from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.keys import reserved_reason, reserved_trait_reason
+from audience_sync.model import USER_ID
 from audience_sync.text import unknown_name_message
 
 

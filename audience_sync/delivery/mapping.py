@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from audience_sync.config.sections.base import USER_ID, DestinationOptions
+from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.delivery.hashing import hash_value
 from audience_sync.delivery.state.cursors import SentForm, SentId, Subscription
 from audience_sync.destinations.base import Destination
 from audience_sync.destinations.messages.identify import object_json, split_traits
 from audience_sync.errors import NoIdentifierError, UnsendableError
-from audience_sync.model import AudienceEvent, IdentifyCall, RunId, UserId
+from audience_sync.model import USER_ID, AudienceEvent, IdentifyCall, RunId, UserId
 
 #: JSON texts of a value that a user lacks.
 _MISSING = ("null", '""')

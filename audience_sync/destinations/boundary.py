@@ -15,7 +15,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import TypeVar
 
-from audience_sync.config.sections.base import USER_ID, DestinationOptions
+from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.destinations.base import (
     Audiencing,
     Destination,
@@ -37,7 +37,7 @@ from audience_sync.errors import (
     is_memory_error,
     summarize_error,
 )
-from audience_sync.model import Alias, AudienceEvent, IdentifyCall
+from audience_sync.model import USER_ID, Alias, AudienceEvent, IdentifyCall
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.text import storable
 

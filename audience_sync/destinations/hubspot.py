@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 import orjson
 from pydantic import Field, model_validator
 
-from audience_sync.config.sections.base import USER_ID, Rate
+from audience_sync.config.sections.base import Rate
 from audience_sync.destinations.base import (
     Answer,
     Audiencing,
@@ -40,7 +40,7 @@ from audience_sync.destinations.json_api.limits import ItemLimits
 from audience_sync.destinations.json_api.values import ValueTypes
 from audience_sync.destinations.messages.identify import json_list, json_text
 from audience_sync.errors import UnsendableError
-from audience_sync.model import AudienceEvent
+from audience_sync.model import USER_ID, AudienceEvent
 
 PROPERTIES = "/crm/v3/properties/contacts"
 #: ``type`` and ``fieldType`` of a property of each kind.

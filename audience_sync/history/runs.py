@@ -7,10 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
-from audience_sync.config.sections.base import USER_ID
 from audience_sync.delivery.state.cursors import SentForm
 from audience_sync.errors import HistoryPrunedError, UnknownNameError
-from audience_sync.model import HistoryKind, RunId
+from audience_sync.model import USER_ID, HistoryKind, RunId
 from audience_sync.store.maintenance.pruning import pruned_through
 from audience_sync.store.runs.runs import last_run_started_by
 from audience_sync.store.tables import delivery_destinations, properties, runs, subscription_history, view_prefix

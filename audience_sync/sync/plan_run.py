@@ -9,13 +9,12 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from audience_sync.config.sections.base import USER_ID
 from audience_sync.delivery.state.cursors import DestinationState, SentForm, read_destination_states
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, first_subscriptions
 from audience_sync.destinations.base import Audiencing
 from audience_sync.destinations.boundary import contain_errors
 from audience_sync.errors import FrozenError, RetiredError, StoreUnavailableError
-from audience_sync.model import ALIAS_KEY, NO_RUN, HoldKind, PropertyKind, RunId
+from audience_sync.model import ALIAS_KEY, NO_RUN, USER_ID, HoldKind, PropertyKind, RunId
 from audience_sync.sources.boundary import ExcludedEntry, WorkspaceBrokenError, bound_sources, exclude_entries
 from audience_sync.sql import NEVER, Condition
 from audience_sync.store.connection.lease import MAX_ATTEMPTS

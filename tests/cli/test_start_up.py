@@ -35,7 +35,7 @@ def loaded(project: Project, *arguments: str) -> set[str]:
     [
         (["--help"], {"pandas", "duckdb", "requests", "alembic", "sqlalchemy", "pydantic", "rich", "yaml"}),
         (["--version"], {"pandas", "duckdb", "requests", "alembic", "sqlalchemy", "pydantic", "rich", "yaml"}),
-        (["history"], {"pandas", "duckdb", "requests", "alembic"}),
+        (["history"], {"pandas", "duckdb", "requests", "alembic", "pydantic"}),
         (["test-destination", "log", "--user", "u"], {"pandas", "duckdb", "requests", "alembic"}),
         (["sync"], {"pandas", "requests", "alembic", "psycopg"}),
     ],

@@ -113,9 +113,24 @@ class Session:
 
     def reading(self) -> AbstractContextManager[Store]:
         """The store for a command that changes nothing."""
-        from audience_sync.project import open_store_to_read
+        from audience_sync.store.maintenance.open_to_read import open_store_to_read
 
-        return open_store_to_read(self.store_settings().store)
+        return open_store_to_read(self._store_url())
+
+    def _store_url(self) -> str:
+        """The store's URL, without loading the models of the config if they have nothing to validate there."""
+        from audience_sync.cli.base.errors import add_secrets
+        from audience_sync.cli.base.process import freeze_imports
+        from audience_sync.config.read.config_tree import read_store_address
+        from audience_sync.config.validate.shared_files import refuse_store_as_config
+
+        freeze_imports()
+        found = read_store_address(Path(self.config), self.environment, os.environ)
+        if found is None:
+            return self.store_settings().store
+        add_secrets(found.secrets)
+        refuse_store_as_config(found.url, self.config)
+        return found.url
 
     @contextmanager
     def writing(self) -> Iterator[tuple[Store, StoreSettings]]:

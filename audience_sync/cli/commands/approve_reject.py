@@ -52,9 +52,9 @@ def reject(session: Session, run: int, keys: tuple[str, ...]) -> None:
     from datetime import UTC, datetime
 
     from audience_sync.model import HoldKind, RunId
-    from audience_sync.project import open_store_to_read
     from audience_sync.store.audiences.holds import reject_holds
     from audience_sync.store.connection.lease import acquire
+    from audience_sync.store.maintenance.open_to_read import open_store_to_read
     from audience_sync.sync.guard.messages import changes
     from audience_sync.sync.guard.select_holds import select_holds
 

@@ -24,7 +24,7 @@ def explain(session: Session, user: str, at: datetime | None) -> None:
     from audience_sync.history.explain.as_json import explanation_json
     from audience_sync.history.explain.explain import explain as explained
     from audience_sync.model import UserId
-    from audience_sync.project import open_store_to_read
+    from audience_sync.store.maintenance.open_to_read import open_store_to_read
 
     settings = session.store_settings()
     companions = {name: kind.companions for name, kind in destination_types().items()}

@@ -26,7 +26,7 @@ from audience_sync.text import pluralize
 def members(session: Session, key: str, at: datetime | None) -> None:
     """List the members of an audience, as CSV (or JSON lines with --json)."""
     from audience_sync.history.members import CSV_LINE, JSON_LINE, members_of
-    from audience_sync.project import open_store_to_read
+    from audience_sync.store.maintenance.open_to_read import open_store_to_read
 
     settings = session.store_settings()
     is_terminal, line = sys.stdout.isatty(), JSON_LINE if session.as_json else CSV_LINE

@@ -43,7 +43,8 @@ def plan(
     from audience_sync.cli.views.run_details import preview_details
     from audience_sync.cli.wiring.plan_file import refuse_other_file, write_plan
     from audience_sync.config.read.units import parse_rate
-    from audience_sync.project import open_store_to_read, open_to_read
+    from audience_sync.project import open_to_read
+    from audience_sync.store.maintenance.open_to_read import open_store_to_read
     from audience_sync.sync.preview.plan import preview_run
     from audience_sync.sync.values.request import GuardExceptions, Selection, SendLimits, Sync
 

@@ -25,8 +25,7 @@ from audience_sync.cli.base.output import short_duration
 from audience_sync.cli.views.attention import MAX_LISTED, answer_text, change_text, refusal_lines, without_audience_name
 from audience_sync.cli.views.headline import call_texts, held_things, moved_texts
 from audience_sync.cli.views.history import member_notes
-from audience_sync.config.sections.base import USER_ID
-from audience_sync.model import ChangeCounts, HoldKind
+from audience_sync.model import USER_ID, ChangeCounts, HoldKind
 from audience_sync.sync.guard.messages import stored_limit_text, without_subject
 from audience_sync.text import and_more, by_reason, listed, pluralize, utc_time
 

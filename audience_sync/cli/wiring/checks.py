@@ -22,12 +22,13 @@ from audience_sync.destinations.http.egress import Egress, shown_proxy
 from audience_sync.destinations.http.statuses import name_destination
 from audience_sync.destinations.registry import destination_types
 from audience_sync.errors import AudienceSyncError, ConfigError, FieldError
-from audience_sync.project import open_source, open_store_to_read
+from audience_sync.project import open_source
 from audience_sync.schedule.entries import schedule_entries
 from audience_sync.schedule.times import find_due, first_after
 from audience_sync.store.audiences.properties import Property, read_properties
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
+from audience_sync.store.maintenance.open_to_read import open_store_to_read
 from audience_sync.store.runs.schedule_slots import last_slots
 from audience_sync.sync.diff.priority_groups import grouped
 from audience_sync.sync.load.resolve_audiences import resolve_config, retired_key, without_retired_traits

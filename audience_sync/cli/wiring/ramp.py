@@ -17,7 +17,7 @@ from audience_sync.cli.wiring.run_answer import print_urgent
 from audience_sync.cli.wiring.run_command import execute_run
 from audience_sync.config.read.units import parse_share
 from audience_sync.model import AudienceStatus, RunStatus
-from audience_sync.project import open_store_to_read
+from audience_sync.store.maintenance.open_to_read import open_store_to_read
 from audience_sync.sync.operations.ramp import RampStep, refused_of, stop_reason
 from audience_sync.sync.values.report import Report
 from audience_sync.sync.values.request import Seed

@@ -30,10 +30,11 @@ from audience_sync.cli.wiring.metrics_server import MetricsServer
 from audience_sync.cli.wiring.run_answer import print_urgent
 from audience_sync.config.models import Settings
 from audience_sync.errors import AudienceSyncError, ConfigError, summarize_error
-from audience_sync.project import open_for_run, open_store_to_read
+from audience_sync.project import open_for_run
 from audience_sync.schedule.entries import schedule_entries
 from audience_sync.schedule.scheduler import ScheduledConfig, Scheduler
 from audience_sync.schedule.timer import Timer
+from audience_sync.store.maintenance.open_to_read import open_store_to_read
 from audience_sync.store.runs.schedule_slots import last_slots
 from audience_sync.sync.run import sync
 from audience_sync.sync.values.report import Report

@@ -5,12 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from audience_sync.config.read import yaml_file
 from audience_sync.config.read.environments import apply_environment
+from audience_sync.config.read.paths import DEFAULT_STORE, database_url, store_problem
 from audience_sync.config.read.problems import ConfigProblem, RawConfig
 from audience_sync.config.read.variables import Resolver
 from audience_sync.errors import ConfigError, Problem
+from audience_sync.redaction.secrets import collect_secrets, passwords_in_url
+
+
+class StoreAddress(NamedTuple):
+    """The store's URL with its variables put in, and the secrets in it."""
+
+    url: str
+    secrets: tuple[str, ...]
 
 
 def read_config_tree(
@@ -30,3 +40,19 @@ def read_config_tree(
     tree, repeated = yaml_file.read(path)
     tree, overridden = apply_environment(tree, environment, parts)
     return tree, [*repeated, *overridden], Resolver(variables=variables, folder=folder)
+
+
+def read_store_address(path: Path, environment: str | None, variables: Mapping[str, str]) -> StoreAddress | None:
+    """The store's address. None if it has a problem, or if other options of the store have to be validated, too.
+
+    Raises ConfigError if the config can't be read.
+    """
+    tree, problems, resolver = read_config_tree(path, environment, variables, frozenset())
+    given = tree.get("store")
+    store = resolver.resolve({"store": DEFAULT_STORE if given is None else given})["store"]
+    if problems or resolver.problems or tree.get("memory_limit") is not None or not isinstance(store, str):
+        return None
+    if store_problem(store):
+        return None
+    url = database_url(store, resolver.folder)
+    return StoreAddress(url, collect_secrets([*resolver.values, *passwords_in_url(url)]))

@@ -12,13 +12,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from audience_sync.config.read.paths import absolute_path
 from audience_sync.config.read.units import parse_duration, parse_rate, parse_size
 from audience_sync.config.sections.egress import CA_FILE, PROXY, PROXY_EXAMPLES, CaFile, ProxyText
+from audience_sync.model import USER_ID
 
 #: The upper limit of ``max_answer`` in bytes: each sender may hold one answer in memory.
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
-
-
-#: The user id of the sources, as a value of ``user_id``.
-USER_ID = "user_id"
 
 
 class StrictModel(BaseModel):

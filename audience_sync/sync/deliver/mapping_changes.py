@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from audience_sync.config.sections.base import USER_ID
 from audience_sync.config.sections.guard import Guard
 from audience_sync.delivery.state.cursors import DestinationState, SentId, Subscription
-from audience_sync.model import ALIAS_KEY, ChangeCounts, HoldKind, PropertyKind
+from audience_sync.model import ALIAS_KEY, USER_ID, ChangeCounts, HoldKind, PropertyKind
 from audience_sync.sql import Query
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.sync.guard.holds import (

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from audience_sync.config.models import AudienceConfig, Settings
-from audience_sync.config.sections.base import USER_ID, DestinationOptions
+from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.config.sections.guard import Guard
 from audience_sync.delivery.mapping import known_by, sent_form
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, SentForm
@@ -19,7 +19,7 @@ from audience_sync.delivery.state.subscriptions import (
     subscribe,
     undo_baseline,
 )
-from audience_sync.model import ALIAS_KEY, NO_RUN, InitialSync
+from audience_sync.model import ALIAS_KEY, NO_RUN, USER_ID, InitialSync
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, origin
 from audience_sync.sync.values.change_set import ChangeSet, NewProperty
 from audience_sync.sync.values.request import Resync, RunRequest, Seed, Undo

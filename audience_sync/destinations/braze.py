@@ -15,12 +15,7 @@ from audience_sync.destinations.http.credentials import bearer
 from audience_sync.destinations.http.option_types import BaseUrl, Key
 from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.json_api.answers import BodyRule, objects_at, reasons_by_index
-from audience_sync.destinations.json_api.destination import (
-    JsonApiDestination,
-    JsonApiOptions,
-    divide,
-    split_kinds,
-)
+from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions, divide, split_kinds
 from audience_sync.destinations.json_api.item import Item, Part
 from audience_sync.destinations.json_api.limits import ItemLimits
 from audience_sync.destinations.messages.identify import json_list, json_text

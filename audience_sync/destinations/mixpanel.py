@@ -9,16 +9,7 @@ from typing import Any, ClassVar, Literal
 import orjson
 from pydantic import Field
 
-from audience_sync.destinations.base import (
-    Answer,
-    Audiencing,
-    Event,
-    HttpRequest,
-    Judgement,
-    Meaning,
-    Merge,
-    Message,
-)
+from audience_sync.destinations.base import Answer, Audiencing, Event, HttpRequest, Judgement, Meaning, Merge, Message
 from audience_sync.destinations.http.credentials import basic
 from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import StatusTable

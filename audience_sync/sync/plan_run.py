@@ -22,11 +22,7 @@ from audience_sync.store.runs.clock import read_run_clock
 from audience_sync.store.snapshots.chain import Chain
 from audience_sync.sync.deliver.mapping_changes import MappingGuard
 from audience_sync.sync.deliver.pending import read_last_identifiers, read_lost_values, read_pending
-from audience_sync.sync.deliver.subscriptions import (
-    guards_by_key,
-    needs_first_runs,
-    states_after_run,
-)
+from audience_sync.sync.deliver.subscriptions import guards_by_key, needs_first_runs, states_after_run
 from audience_sync.sync.detect.aliases import with_aliases
 from audience_sync.sync.detect.suppression_lists import read_suppressed
 from audience_sync.sync.detect_changes import detect_changes
@@ -37,15 +33,7 @@ from audience_sync.sync.operations.move_key import check_moves, with_moved_keys
 from audience_sync.sync.operations.retire import refuse_unretirable
 from audience_sync.sync.values.change_set import ChangeSet
 from audience_sync.sync.values.findings import Detection, RunFindings
-from audience_sync.sync.values.request import (
-    ProgressListener,
-    Resync,
-    Retire,
-    RunDependencies,
-    RunRequest,
-    Seed,
-    Sync,
-)
+from audience_sync.sync.values.request import ProgressListener, Resync, Retire, RunDependencies, RunRequest, Seed, Sync
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.sync.values.stored_state import StoredState, StoreReader, read_stored_state

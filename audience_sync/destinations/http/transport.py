@@ -18,12 +18,7 @@ import urllib3.exceptions as urllib3_errors
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
 from audience_sync.destinations.base import Answer, HttpDestination, HttpRequest, Judgement, Meaning, Message
-from audience_sync.destinations.http.deadline import (
-    Deadline,
-    DeadlineAdapter,
-    ProxyError,
-    ProxyRefusedError,
-)
+from audience_sync.destinations.http.deadline import Deadline, DeadlineAdapter, ProxyError, ProxyRefusedError
 from audience_sync.destinations.http.egress import Egress
 from audience_sync.destinations.http.proxy_errors import is_final, mention_proxy, proxy_message, tunnel_message
 from audience_sync.destinations.http.redact_echoes import redact_echoes

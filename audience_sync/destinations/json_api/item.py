@@ -6,12 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
-from audience_sync.destinations.json_api.ids import (
-    MESSAGE_UUID_SQL,
-    epoch_milliseconds,
-    epoch_seconds,
-    message_uuid,
-)
+from audience_sync.destinations.json_api.ids import MESSAGE_UUID_SQL, epoch_milliseconds, epoch_seconds, message_uuid
 from audience_sync.destinations.messages.identify import NOT_TEXT, json_text, object_json
 from audience_sync.errors import UnsendableError
 from audience_sync.sql import quote_literal

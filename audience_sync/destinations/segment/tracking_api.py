@@ -25,13 +25,7 @@ from audience_sync.destinations.base import (
 )
 from audience_sync.destinations.http.credentials import basic
 from audience_sync.destinations.http.option_types import BaseUrl, Key, without_path
-from audience_sync.destinations.http.statuses import (
-    StatusTable,
-    excerpt,
-    judge_status,
-    judge_success,
-    judge_unreadable,
-)
+from audience_sync.destinations.http.statuses import StatusTable, excerpt, judge_status, judge_success, judge_unreadable
 from audience_sync.destinations.messages.identify import alias_bytes, message_tail, track_bytes
 from audience_sync.destinations.messages.split import MessageLimits, encode_within_limits, single_message_sql
 from audience_sync.keys import STANDARD_TRAITS, normalise_key

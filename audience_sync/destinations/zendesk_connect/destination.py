@@ -25,13 +25,7 @@ from audience_sync.destinations.base import (
     Message,
 )
 from audience_sync.destinations.http.option_types import BaseUrl, Key, without_path
-from audience_sync.destinations.http.statuses import (
-    StatusTable,
-    excerpt,
-    judge_status,
-    judge_success,
-    judge_unreadable,
-)
+from audience_sync.destinations.http.statuses import StatusTable, excerpt, judge_status, judge_success, judge_unreadable
 from audience_sync.destinations.messages.identify import json_bytes, json_list
 from audience_sync.destinations.zendesk_connect.user import AndroidToken, connect_user, normalize_key
 from audience_sync.errors import UnsendableError

@@ -16,13 +16,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, insert, select, up
 from audience_sync.errors import StoreDamagedError
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.sql import Expression, quote_identifier, quote_literal
-from audience_sync.store.tables import (
-    members,
-    properties,
-    snapshot_chains,
-    snapshot_file_chunks,
-    snapshot_files,
-)
+from audience_sync.store.tables import members, properties, snapshot_chains, snapshot_file_chunks, snapshot_files
 from audience_sync.workspace import Workspace
 
 #: Bytes of a snapshot file that are in memory at once.

@@ -28,14 +28,7 @@ from audience_sync.sync.guard.messages import freeze_text
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.load.resolve_ids import ignore_renamed_users
 from audience_sync.sync.load.snapshot import failure_message, load_snapshot, loaded_from, read_invalid_rows, scanning
-from audience_sync.sync.values.change_set import (
-    Absences,
-    ChangeSet,
-    HeldOut,
-    NewProperty,
-    PropertyChange,
-    SourceState,
-)
+from audience_sync.sync.values.change_set import Absences, ChangeSet, HeldOut, NewProperty, PropertyChange, SourceState
 from audience_sync.sync.values.findings import AudienceResult, Detection, HeldDifference, RunFindings
 from audience_sync.sync.values.run_context import RunContext
 

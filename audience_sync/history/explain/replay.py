@@ -129,8 +129,8 @@ def replay(inputs: ReplayInput, requests: Iterable[Request], until: datetime, at
     for request in requests:
         if inputs.merged_run is not None and request.run >= inputs.merged_run:
             break
-        _withhold_refused(state, inputs.suppressions, request.answered_at)
-        _withhold_refused_of_ended(state, inputs.subscriptions, request.run)
+        _withhold_refusals(state, inputs.suppressions, request.answered_at)
+        _withhold_refusals_of_ended(state, inputs.subscriptions, request.run)
         reached = max(state.reached.get(request.seeding, NO_RUN), request.position)
         if request.seeding and request.command != SEED and not reached:
             continue  # it only updates users whom the seed has reached
@@ -140,8 +140,8 @@ def replay(inputs: ReplayInput, requests: Iterable[Request], until: datetime, at
         seen[request.seeding] = request.run
         if request.id is not None:
             state.reached[request.seeding] = max(reached, request.run)
-    _withhold_refused(state, inputs.suppressions, until)
-    _withhold_refused_of_ended(state, inputs.subscriptions, MAX_RUN if at is None else at)
+    _withhold_refusals(state, inputs.suppressions, until)
+    _withhold_refusals_of_ended(state, inputs.subscriptions, MAX_RUN if at is None else at)
     if inputs.merged_run is not None:  # values that were not accepted moved to the new id
         state.refused.clear()
         state.withheld.clear()
@@ -149,40 +149,40 @@ def replay(inputs: ReplayInput, requests: Iterable[Request], until: datetime, at
 
 
 def _apply_request(state: ReplayState, request: Request, reached: RunId, inputs: ReplayInput) -> None:
-    here = {
+    active = {
         key: each
         for key, each in active_subscriptions(inputs.subscriptions, request.run, request.seeding).items()
         if key in inputs.versions
     }
     values = {
         key: version
-        for key, each in here.items()
+        for key, each in active.items()
         if (version := pending_version(inputs.versions[key], each, reached, request.run, request.attempted_run))
     }
-    moved = _run_of_new_id(here, reached, request.run, inputs)
-    if values or moved or request.retried or _has_new_identifier(here, reached, request.run, inputs):
-        _merge_newer(values, state.refused, here)
-    _merge_newer(values, state.withheld, here)
-    if moved:
-        _add_values_under_new_id(values, here, inputs, reached=reached, moved=moved, run=request.run)
+    new_id_run = _run_of_new_id(active, reached, request.run, inputs)
+    if values or new_id_run or request.retried or _has_new_identifier(active, reached, request.run, inputs):
+        _merge_newer(values, state.refused, active)
+    _merge_newer(values, state.withheld, active)
+    if new_id_run:
+        _add_values_under_new_id(values, active, inputs, reached=reached, new_id_run=new_id_run, run=request.run)
     if values:
         if not _is_suppressed(request, inputs):
-            _join_companions(values, here, request.run, inputs)
+            _join_companions(values, active, request.run, inputs)
         for part, outcome in _outcomes(values, request, inputs):
             _record_call(state, Call(request, part, outcome))
 
 
-def user_trait(here: Mapping[str, SubscriptionVersion]) -> str | None:
+def user_trait(active: Mapping[str, SubscriptionVersion]) -> str | None:
     """Return the trait by which a destination knew users, of its subscriptions in a run; None is the user id."""
-    newest = max(here.values(), key=lambda each: each.subscription.since_run, default=None)
+    newest = max(active.values(), key=lambda each: each.subscription.since_run, default=None)
     return newest.subscription.form.user_id if newest else None
 
 
 def _run_of_new_id(
-    here: Mapping[str, SubscriptionVersion], reached: RunId, run: RunId, inputs: ReplayInput
+    active: Mapping[str, SubscriptionVersion], reached: RunId, run: RunId, inputs: ReplayInput
 ) -> RunId | None:
     """Return the run since which the user has another id at the destination, if it is after the run ``reached``."""
-    trait = user_trait(here)
+    trait = user_trait(active)
     known = inputs.versions.get(trait) if trait is not None else None
     then = known.until(run) if known else None
     changes = then.changes if then else ()
@@ -190,37 +190,37 @@ def _run_of_new_id(
 
 
 def _has_new_identifier(
-    here: Mapping[str, SubscriptionVersion], reached: RunId, run: RunId, inputs: ReplayInput
+    active: Mapping[str, SubscriptionVersion], reached: RunId, run: RunId, inputs: ReplayInput
 ) -> bool:
     """Return whether the user has a new value of an identifier: what was refused without it is sent again."""
-    traits = {trait for each in here.values() for trait in each.subscription.form.identifiers}
+    traits = {trait for each in active.values() for trait in each.subscription.form.identifiers}
     known = (then for trait in traits if trait in inputs.versions and (then := inputs.versions[trait].until(run)))
     return any(change.run > reached and change.value is not None for each in known for change in each.changes)
 
 
 def _add_values_under_new_id(
     values: dict[str, ValueChange],
-    here: Mapping[str, SubscriptionVersion],
+    active: Mapping[str, SubscriptionVersion],
     inputs: ReplayInput,
     *,
     reached: RunId,
-    moved: RunId,
+    new_id_run: RunId,
     run: RunId,
 ) -> None:
     """Add every value that the user has been sent under the former id."""
-    for key, each in here.items():
+    for key, each in active.items():
         known, since = inputs.versions[key].until(run), each.subscription.since_run
         if key in values or key == ALIAS_KEY or known is None or since > reached:
             continue
         is_later = known.latest.run > since or not inputs.subscriptions[key][0].is_baseline
         if is_later and (known.changes or known.is_present):
-            values[key] = ValueChange(max(known.latest.run, moved), known.latest.value)
+            values[key] = ValueChange(max(known.latest.run, new_id_run), known.latest.value)
 
 
-def _join_companions(values: dict[str, ValueChange], here: Collection[str], run: RunId, inputs: ReplayInput) -> None:
+def _join_companions(values: dict[str, ValueChange], active: Collection[str], run: RunId, inputs: ReplayInput) -> None:
     """Add the unchanged traits of a group whose traits have a meaning only together."""
     for group in inputs.companions:
-        known = {key: then for key in group if key in here and (then := inputs.versions[key].until(run))}
+        known = {key: then for key in group if key in active and (then := inputs.versions[key].until(run))}
         if not values.keys().isdisjoint(known):
             values |= {key: then.latest for key, then in known.items() if key not in values and then.is_present}
 
@@ -270,7 +270,7 @@ def _record_call(state: ReplayState, call: Call) -> None:
         state.refusals.clear()
 
 
-def _withhold_refused(state: ReplayState, suppressions: Sequence[Suppression], until: datetime) -> None:
+def _withhold_refusals(state: ReplayState, suppressions: Sequence[Suppression], until: datetime) -> None:
     """Move refused values to the withheld ones if the user was suppressed after the refusal."""
     if not state.refused:
         return
@@ -281,7 +281,7 @@ def _withhold_refused(state: ReplayState, suppressions: Sequence[Suppression], u
         state.refusals.clear()
 
 
-def _withhold_refused_of_ended(
+def _withhold_refusals_of_ended(
     state: ReplayState, subscriptions: Mapping[str, Sequence[SubscriptionVersion]], run: RunId
 ) -> None:
     """Move refused values of properties that the destination has stopped getting since, up to a run."""

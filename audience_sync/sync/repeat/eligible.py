@@ -69,11 +69,11 @@ def files_written(settings: Settings) -> list[str]:
 
 def is_settled(connection: Connection, settings: Settings, report: Report) -> bool:
     """Whether the same inputs would give a run without changes, calls, messages and things for a person to do."""
-    said = report.warnings, report.invalid_rows, report.mappings, report.skipped_users
+    notes = report.warnings, report.invalid_rows, report.mappings, report.skipped_users
     audiences, destinations = report.audiences, report.destinations
     if (
         report.status is not RunStatus.SUCCEEDED
-        or any(said)
+        or any(notes)
         or any(each.error or each.withheld for each in destinations)
     ):
         return False

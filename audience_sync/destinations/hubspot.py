@@ -227,7 +227,7 @@ class HubSpotDestination(FieldsDestination):
 
     def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
         """Put a contact that is named twice into another request: HubSpot refuses a request with both."""
-        parts: list[list[Message]] = []
+        parts: list[Sequence[Message]] = []
         for group in split_kinds(messages, events_apart=True):
             if isinstance(group[0], Event):
                 parts.append(group)

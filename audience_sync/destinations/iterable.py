@@ -177,7 +177,7 @@ class IterableDestination(JsonApiDestination):
     def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
         """Put each merge into a request of its own, before the users: it renames a user who does not exist yet."""
         merges = [[each] for each in messages if isinstance(each, Merge)]
-        others = [each for each in messages if not isinstance(each, Merge)]
+        others = [each for each in messages if not isinstance(each, Merge)] if merges else messages
         return [*merges, *split_kinds(others, events_apart=True)]
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:

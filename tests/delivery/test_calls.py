@@ -7,11 +7,12 @@ import hashlib
 import duckdb
 import pytest
 from destinations.examples import segment
+from destinations.vendors import vendor
 
 from audience_sync.delivery.send.batches import Batch, batch_messages, batches
 from audience_sync.delivery.send.calls import CallReader
 from audience_sync.delivery.send.encode import CallColumns, EncodedCall, encode
-from audience_sync.destinations.base import Audiencing, Destination, joined_bodies
+from audience_sync.destinations.base import Audiencing, Destination, HttpDestination, Message, joined_bodies
 from audience_sync.destinations.file import FileDestination, FileOptions
 from audience_sync.sql import TableName
 from audience_sync.workspace import Workspace
@@ -217,3 +218,24 @@ def test_a_part_of_a_batch_in_columns_is_the_same_part_of_its_calls(workspace: W
     assert list(first[10:20][2:5]) == calls[12:15]
     assert (first[-1], first[10:20][-1]) == (calls[len(first) - 1], calls[19])
     assert joined_bodies(batch_messages(first[10:12])) == calls[10].body + b"," + calls[11].body
+
+
+IN_BATCHES = {
+    "segment": segment(),
+    "hubspot": vendor("hubspot", id_property="customer_id"),
+    **{name: vendor(name) for name in ("amplitude", "braze", "customerio", "iterable", "mixpanel", "posthog")},
+}
+
+
+@pytest.mark.parametrize("destination", IN_BATCHES.values(), ids=IN_BATCHES)
+def test_requests_of_calls_in_columns_have_the_bodies_of_single_calls(
+    workspace: Workspace, destination: HttpDestination
+) -> None:
+    table = pending_table(workspace, *((f"user-{n}", '{"vip":true}', "vip@1") for n in range(9)))
+    reader = CallReader(workspace=workspace, table=table, installation="here", destination="x", times=TIMES)
+    [calls] = reader.encoded(destination)
+    columns, single = batch_messages(calls), [Message(call.message_id, call.body) for call in calls]
+    assert isinstance(columns, CallColumns)
+    assert [destination.request(part).body for part in destination.parts(columns)] == [
+        destination.request(part).body for part in destination.parts(single)
+    ]

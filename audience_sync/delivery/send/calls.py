@@ -239,7 +239,7 @@ class CallReader:
         if not self.is_mapped:
             mapped = "'{}' as identifiers, null::varchar as former, null::varchar as repeated"
         return Query(
-            f"select user_id, traits, sha1(concat_ws(chr(0), {change}))[:32] as message_id, "
+            f"select user_id, traits, substr(sha1(concat_ws(chr(0), {change})), 1, 32) as message_id, "
             f'{started} as "timestamp", versions, run_id, {mapped} from {table} '
             f"left join (values {runs}) t(run_id, started, nonce) using (run_id)"
         )

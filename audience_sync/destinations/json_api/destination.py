@@ -18,6 +18,7 @@ from audience_sync.destinations.base import (
     Event,
     HttpDestination,
     HttpRequest,
+    JoinedMessages,
     Judgement,
     Limits,
     Meaning,
@@ -308,11 +309,13 @@ class JsonApiDestination(HttpDestination):
         return status_reason(answer.status or 0, excerpt(str(detail).encode(), self._secrets))
 
 
-def split_kinds(messages: Sequence[Message], *, events_apart: bool = False) -> list[list[Message]]:
+def split_kinds(messages: Sequence[Message], *, events_apart: bool = False) -> list[Sequence[Message]]:
     """Group messages by request: users and events, together or apart; then merges, whose user has to exist.
 
     A merge gives a user what the previous id has and the user has not. So those who lost a value are sent once more.
     """
+    if isinstance(messages, JoinedMessages):  # they are calls of one message each
+        return [messages]
     merges: list[Message] = [each for each in messages if isinstance(each, Merge)]
     events: list[Message] = [each for each in messages if isinstance(each, Event)]
     users = [each for each in messages if not isinstance(each, Event | Merge)]

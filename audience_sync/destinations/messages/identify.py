@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from base64 import b32encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain
@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from audience_sync.destinations.base import Message
+from audience_sync.destinations.base import Message, joined_bodies
 from audience_sync.errors import UnsendableError
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 from audience_sync.sql import quote_literal
@@ -47,9 +47,9 @@ def json_text(value: Any) -> str:
 _key_json = lru_cache(maxsize=4096)(json_text)
 
 
-def json_list(messages: Iterable[Message]) -> bytes:
+def json_list(messages: Sequence[Message]) -> bytes:
     """Write the bodies of messages, each of which is JSON, as a list."""
-    return b"[" + b",".join([message.body for message in messages]) + b"]"
+    return b"".join((b"[", joined_bodies(messages), b"]"))
 
 
 def identify_bytes(call: IdentifyCall, message_id: str, traits_json: str, tail: str) -> bytes:

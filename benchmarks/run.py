@@ -68,7 +68,8 @@ def measure_cases(cases: list[Case], rounds: int, bench: Bench, results: Results
         started = time.monotonic()
         for each in range(number, wanted):
             results.add_round(case.name, PLAYERS.get(case.kind, play_syncs)(case, bench, each))
-        print(f"{case.name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
+        if number < wanted:
+            print(f"{case.name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
 
 
 @contextmanager

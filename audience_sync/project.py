@@ -15,7 +15,6 @@ from audience_sync.config.models import Settings
 from audience_sync.config.sections.snapshot import SourceConfig
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
-from audience_sync.store.maintenance.open_to_read import open_store_to_read
 
 if TYPE_CHECKING:
     from audience_sync.destinations.base import Audiencing, Destination
@@ -133,5 +132,7 @@ def open_for_run(settings: Settings, *, upgrade: bool = False) -> Iterator[tuple
 @contextmanager
 def open_to_read(settings: Settings) -> Iterator[RunDependencies]:
     """The parts for looking at what a run would do."""
+    from audience_sync.store.maintenance.open_to_read import open_store_to_read
+
     with open_store_to_read(settings.store) as store, open_dependencies(settings, store) as parts:
         yield parts

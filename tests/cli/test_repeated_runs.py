@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -219,6 +220,33 @@ def test_a_variable_of_the_config_is_part_of_what_a_run_depends_on(shop: Project
     shop.environment["WHICH"] = "other.csv"
     done, repeated = sync(shop, "--accept", "vip")
     assert (done.audience("vip")["left"], repeated) == (1, False)
+
+
+@pytest.mark.parametrize("command", ["sync", "history", "check"])
+def test_a_config_from_a_pipe_is_read_once(command: str, shop: Project) -> None:
+    config = (shop.folder / "config.yaml").read_text().replace("files: .", f"files: {shop.folder}")
+    config = config.replace("path: calls.jsonl", f"path: {shop.folder}/calls.jsonl")
+    done = subprocess.run(
+        shop.command("--config", "/dev/stdin", command),
+        input=f"store: sqlite:///{shop.store}\n{config}".encode(),
+        cwd=shop.folder,
+        env=shop.environment,
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("command", ["sync", "history"])
+def test_a_secret_from_a_pipe_is_read_once(command: str, shop: Project) -> None:
+    shop.configure(store="${file:/dev/stdin}", audiences=[VIP])
+    done = subprocess.run(
+        shop.command(command),
+        input=f"sqlite:///{shop.store}\n".encode(),
+        cwd=shop.folder,
+        env=shop.environment,
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_a_removed_file_fails_as_before(shop: Project) -> None:

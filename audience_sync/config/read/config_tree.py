@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,7 +48,10 @@ def read_store_address(path: Path, environment: str | None, variables: Mapping[s
 
     Raises ConfigError if the config can't be read.
     """
+    if not path.is_file():  # a pipe can be read once
+        return None
     tree, problems, resolver = read_config_tree(path, environment, variables, frozenset())
+    resolver = replace(resolver, reads_pipes=False)
     given = tree.get("store")
     store = resolver.resolve({"store": DEFAULT_STORE if given is None else given})["store"]
     if problems or resolver.problems or tree.get("memory_limit") is not None or not isinstance(store, str):

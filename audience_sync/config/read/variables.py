@@ -23,11 +23,13 @@ MAX_CHARACTERS = 100_000
 class Resolver:
     """Resolves references; collects problems, the values (which may be secrets), and the files that were read.
 
-    Paths of files are relative to ``folder``.
+    Paths of files are relative to ``folder``. ``reads_pipes``: false if the references are resolved again later, and a
+    pipe would then be empty; it is a problem.
     """
 
     variables: Mapping[str, str]
     folder: Path
+    reads_pipes: bool = True
     problems: list[ConfigProblem] = field(default_factory=list)
     values: list[str] = field(default_factory=list, repr=False)
     files: list[str] = field(default_factory=list)
@@ -81,6 +83,8 @@ class Resolver:
     def _content(self, name: str) -> str:
         try:
             path = self.folder / Path(name).expanduser()
+            if not self.reads_pipes and not path.is_file():
+                raise LookupError(f"the file `{name}` is not a regular file")
             with path.open(encoding="utf-8-sig", newline="") as file:
                 content = file.read(MAX_CHARACTERS + 1)
             self.files.append(str(path))

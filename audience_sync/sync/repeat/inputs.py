@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -60,9 +60,10 @@ def read_config_inputs(config: Path, environment: str | None, variables: Mapping
 
     Raises ConfigError.
     """
-    if any(variables.get(each) for each in VARIABLES):
+    if any(variables.get(each) for each in VARIABLES) or not config.is_file():  # a pipe can be read once
         return None
     tree, problems, resolver = read_config_tree(config, environment, variables)
+    resolver = replace(resolver, reads_pipes=False)
     tree = resolver.resolve(tree)
     if problems or resolver.problems or not isinstance(tree.get("store") or "", str):
         return None

@@ -259,7 +259,7 @@ def a_refused_rename_is_forgotten() -> None:
     AnswerRecorder._value_rows = bad
 
 
-WRONG, FROZEN, MISSING, UNDONE, HELD_OUT, GROUPED, ALIASED, MAPPED = (
+WRONG, FROZEN, MISSING, UNDONE, HELD_OUT, GROUPED, ALIASED, MAPPED, REFUSED_RENAME, TOO_LARGE = (
     (name,)
     for name in (
         "a_snapshot_is_wrong",
@@ -270,6 +270,8 @@ WRONG, FROZEN, MISSING, UNDONE, HELD_OUT, GROUPED, ALIASED, MAPPED = (
         "audiences_are_a_group",
         "a_user_gets_another_id",
         "a_mapping_changes",
+        "a_rename_is_refused",
+        "requests_are_too_large",
     )
 )
 #: The rules above that come without days check everything themselves.
@@ -297,13 +299,13 @@ BUGS: dict[Callable[[], None], tuple[str, ...]] = {
     a_previous_id_is_still_sent: (*ALIASED, *DAYS),
     exits_of_previous_ids_are_lost: (*ALIASED, *DAYS),
     refusals_by_item_are_ignored: DAYS,
-    half_of_a_divided_batch_is_dropped: DAYS,
+    half_of_a_divided_batch_is_dropped: TOO_LARGE,
     a_text_stays_a_boolean: DAYS,
     a_former_name_keeps_its_value: (*MAPPED, *DAYS),
     a_change_of_a_mapping_is_overlooked: (*MAPPED, *DAYS),
     a_new_id_is_sent_only_what_changed: (*MAPPED, *DAYS),
     every_trait_goes_everywhere: (*MAPPED, *DAYS),
-    a_refused_rename_is_forgotten: (*MAPPED, *DAYS),
+    a_refused_rename_is_forgotten: REFUSED_RENAME,
 }
 #: The types of the destinations where a bug shows only at vendors.
 VENDORS: dict[Callable[[], None], tuple[str, str]] = {

@@ -174,6 +174,15 @@ class Shop(MappingRules):
 
     everything_goes_well = rule()(check_everything)
 
+    @rule()
+    def requests_are_too_large(self) -> None:
+        """Requests with several calls are divided until every call is accepted."""
+        for receiver in self.harness.receivers.each.values():
+            receiver.fault, receiver.spared = TOO_LARGE, 0
+        self.check_everything()
+        for receiver in self.harness.receivers.each.values():
+            receiver.heal()
+
     def everything_is_sent(self) -> None:
         whole = self.run_command("db", "check")  # after any kill
         assert whole.code == 0, whole

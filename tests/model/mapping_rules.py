@@ -131,6 +131,19 @@ class MappingRules(RetireRules):
         self.mapped[destination].change(options)
         self._configure()
 
+    @precondition(lambda self: self.types == TYPES and not (self.frozen or self.new_ids))
+    @rule(destination=st.sampled_from(DESTINATIONS), names=st.sampled_from([{"vip": "is_vip", "city": "town"}, {}]))
+    def a_rename_is_refused(self, destination: str, names: dict[str, str]) -> None:
+        """A user's call is refused, and is accepted later: with it the former name ends."""
+        self.everything_is_sent()
+        mapped, receiver = self.mapped[destination], self.harness.receivers.each[destination]
+        mapped.change({**mapped.options, "rename": names})
+        self._configure()
+        receiver.refusing = self.ids_of(sorted(self.sent_members("vip"))[:2])
+        self.run_and_approve("sync")
+        receiver.heal()
+        self.everything_is_sent()
+
     @precondition(lambda self: self.types == TYPES)
     @rule(
         destinations=st.dictionaries(

@@ -18,7 +18,7 @@ class UndoRules(HoldoutRules):
         """Undo a run, except for later changes. The undone changes are held until a person approves them."""
         self.everything_is_sent()
         before = self.members["vip"] - self.erased
-        if len(before) < 3 or "vip" in self.frozen:
+        if len(before) < 4 or "vip" in self.frozen:  # of fewer, two who leave would be held
             return
         everyone = st.sampled_from(self.names).filter(lambda user: user not in self.erased)
         changed = before ^ {data.draw(everyone), data.draw(st.sampled_from(sorted(before)))}

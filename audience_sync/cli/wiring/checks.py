@@ -227,11 +227,12 @@ def _destinations(settings: Settings) -> Iterator[ProjectCheck]:
                 )
                 yield ProjectCheck("destination", name, True, message)
             names = _sent_names(settings, name, destination)
-            for sent, why in destination.name_problems(names).items():
+            problems = destination.name_problems(names)
+            for sent, why in problems.items():
                 message = f"'{sent}' {why}. Set `destinations.{name}.rename`: until then it is refused for every user"
                 yield _failed("destination", name, message)
             if destination.has_fields:
-                yield _fields(names, name, destination)
+                yield _fields([each for each in names if each not in problems], name, destination)
 
 
 def _sent_names(settings: Settings, name: str, destination: Destination) -> list[str]:

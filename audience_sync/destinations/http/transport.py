@@ -28,8 +28,8 @@ HEADERS = {
     "User-Agent": f"audience-sync/{__version__}",
     "Accept": "application/json, */*",
     "Accept-Encoding": "identity",
-    "Connection": "keep-alive",
 }
+KEEP_ALIVE = {"Connection": "keep-alive"}  # for a proxy that speaks HTTP/1.0
 
 #: The first matching cause of an error gives the explanation. The errors' own texts are never shown, because they
 #: repeat addresses and headers.
@@ -170,7 +170,9 @@ class HttpTransport:
         """Return the way of a request, which most often is that of the one before."""
         key = (request.method, request.url, dict(request.headers), proxy)
         if self._route is None or self._route.key != key:
-            prepared = requests.Request(request.method, request.url, headers={**HEADERS, **request.headers}).prepare()
+            prepared = requests.Request(
+                request.method, request.url, headers={**KEEP_ALIVE, **HEADERS, **request.headers}
+            ).prepare()
             proxies = {"http": proxy, "https": proxy} if proxy else {}
             pool = self._adapter.pool_for(prepared, proxies)
             headers = {name: value for name, value in prepared.headers.items() if name.lower() != "content-length"}

@@ -55,6 +55,7 @@ _SUBSCRIPTION = {"backfill": "tell_everyone", "previously_delivered_run": "told_
 _VALUES = {"former_names": "null"}
 #: By new table: the SQL of a column that had another name or other values, or did not exist.
 COLUMNS = {
+    "runs": {"inputs": "null"},
     "snapshot_chains": {"user_count": "users"},
     "snapshot_file_chunks": {"file_id": "segment_id", "content": "body"},
     "properties": {"fingerprint": "mark"},
@@ -117,7 +118,8 @@ def copy_rows(connection: Connection) -> None:
     place = f"{SCHEMA}." if is_postgresql else PREFIX
     for new, old in TABLES.items():
         names = [column["name"] for column in inspector.get_columns(new)]
-        values = ", ".join(COLUMNS.get(new, {}).get(name, f'"{name}"') for name in names)
+        # With its table, because SQLite takes an unknown "name" alone for a text.
+        values = ", ".join(COLUMNS.get(new, {}).get(name, f'{place}{old}."{name}"') for name in names)
         columns = ", ".join(f'"{name}"' for name in names)
         _execute(connection, f"insert into {new} ({columns}) select {values} from {place}{old}")
         if is_postgresql and "id" in names and new not in ("installation", "lease"):

@@ -169,6 +169,8 @@ def is_memory_error(error: BaseException) -> bool:
         return "failed to map segment" in str(error) or "Cannot allocate memory" in str(error)
     if isinstance(error, RuntimeError):
         return "can't start new thread" in str(error)
+    if isinstance(error, SystemError):  # a library in C that could not even say why
+        return "error return without exception set" in str(error)
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException"
 
 

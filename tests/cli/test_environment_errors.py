@@ -166,6 +166,7 @@ def limited(memory: int) -> None:
         "OSError(12, 'no')",
         "ImportError('x: failed to map segment')",
         'RuntimeError("can\'t start new thread")',
+        "SystemError('error return without exception set')",
     ],
 )
 def test_a_lack_of_memory_is_said_with_what_to_do(vip: Project, error: str) -> None:

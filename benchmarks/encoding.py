@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from audience_sync.delivery.mapping import mapping_of
 from audience_sync.delivery.send.calls import CallReader
-from audience_sync.delivery.send.encode import encode
+from audience_sync.delivery.send.encode import encode, with_details
 from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.destinations.registry import destination_types
 from audience_sync.model import RunId
@@ -147,7 +147,7 @@ def pace(calls: CallReader, destination: Destination) -> tuple[float, float]:
     started, left, count = time.process_time(), 0, 0
     for batch in calls.encoded(destination):
         count += len(batch)
-        left += sum(call.details is not None for call in batch)
+        left += len(with_details(batch))
     return count / (time.process_time() - started), left / count
 
 

@@ -169,7 +169,7 @@ def is_memory_error(error: BaseException) -> bool:
         return "failed to map segment" in str(error) or "Cannot allocate memory" in str(error)
     if isinstance(error, RuntimeError):
         return "can't start new thread" in str(error)
-    if isinstance(error, SystemError):  # a library in C that could not even say why
+    if isinstance(error, SystemError):  # of a library in C that lacked memory for its reason
         return "error return without exception set" in str(error)
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException"
 

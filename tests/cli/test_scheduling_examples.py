@@ -57,16 +57,19 @@ def test_the_cronjob_knows_the_exit_codes(tmp_path: Path, code: int, ends: int) 
     assert subprocess.run(container["command"], env=environment).returncode == ends
 
 
-def test_the_cronjob_hands_sigterm_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("meanwhile", ["", "sleep 0.3"], ids=["later", "before the process is known"])
+def test_the_cronjob_hands_sigterm_on(tmp_path: Path, meanwhile: str) -> None:
     command = tmp_path / "audience-sync"
     command.write_text(
-        "#!/bin/sh\ntrap 'echo stopped; exit 130' TERM\necho begun\nwhile :; do sleep 0.05; done\n", "utf-8"
+        "#!/bin/sh\ntrap 'echo stopped; exit 130' TERM\necho begun\nfor _ in $(seq 100); do sleep 0.05; done\n", "utf-8"
     )
     command.chmod(0o755)
     job = yaml.safe_load((FOLDER / "cronjob.yaml").read_text("utf-8"))["spec"]["jobTemplate"]
     (container,) = job["spec"]["template"]["spec"]["containers"]
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    with subprocess.Popen(container["command"], env=environment, stdout=subprocess.PIPE, text=True) as shell:
+    *shell_command, script = container["command"]
+    script = script.replace("sync &\n", f"sync &\n{meanwhile}\n")
+    with subprocess.Popen([*shell_command, script], env=environment, stdout=subprocess.PIPE, text=True) as shell:
         assert shell.stdout is not None
         assert shell.stdout.readline() == "begun\n"
         shell.terminate()

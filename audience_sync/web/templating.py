@@ -1,0 +1,86 @@
+"""Build the environment of templates: escaped, strict about missing values, with the formats as filters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from audience_sync.version import __version__
+from audience_sync.web import formats
+from audience_sync.web.states import state_of
+from audience_sync.web.static_files import static_address
+
+FOLDER = Path(__file__).parent / "templates"
+
+
+class Address(Protocol):
+    """Make the address of a page: ``href("run", run=46)``, ``href("destinations", anchor="log")``.
+
+    A server's addresses are absolute paths; the files of ``dashboard --out`` have relative ones.
+    """
+
+    def __call__(self, page: str, *, anchor: str = "", **values: object) -> str: ...
+
+
+def make_environment(
+    folder: Path,
+    *,
+    href: Address,
+    zone: ZoneInfo | None = None,
+    static: Callable[[str], str] = static_address,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    more: Mapping[str, Any] | None = None,
+) -> Environment:
+    """The environment of an application whose templates are in ``folder``; they may replace the shared ones by name.
+
+    ``static``: makes the address of a static file. ``more``: values for every template.
+    """
+    chosen = zone or ZoneInfo("UTC")
+    environment = Environment(
+        loader=ChoiceLoader([FileSystemLoader(folder), FileSystemLoader(FOLDER)]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters |= {
+        "count": formats.count,
+        "short_count": formats.short_count,
+        "change": formats.change,
+        "rate": formats.rate,
+        "seconds": formats.seconds,
+        "duration": formats.duration,
+        "visible": formats.visible,
+        "iso": formats.iso,
+        "moment": lambda value, **options: formats.moment(value, chosen, clock(), **options),
+        "day": lambda value: formats.day(value, chosen),
+        "relative": lambda value: formats.relative(value, clock()),
+        "shown_id": formats.shown_id,
+        "json_text": json_text,
+    }
+    environment.globals |= {
+        "href": href,
+        "static": static,
+        "state_of": state_of,
+        "share": formats.share,
+        "zone": chosen.key,
+        "version": __version__,
+        **(more or {}),
+    }
+    return environment
+
+
+def json_text(value: object) -> Markup:
+    """JSON for ``<script type="application/json">``: no character can end the element."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)  # its signs of markup are escaped

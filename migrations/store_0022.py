@@ -53,19 +53,22 @@ TABLES = {
 }
 _SUBSCRIPTION = {"backfill": "tell_everyone", "previously_delivered_run": "told_before", "sent_as": "null"}
 _VALUES = {"former_names": "null"}
+#: The next run counts the pending calls.
+_PENDING = dict.fromkeys(("pending_calls", "pending_run", "pending_since_run", "waiting_calls"), "null")
 #: By new table: the SQL of a column that had another name or other values, or did not exist.
 COLUMNS = {
-    "runs": {"inputs": "null"},
+    "runs": {"inputs": "null", "covers_all": "null"},
+    "run_audiences": {"name": "null", "source": "null"},
     "snapshot_chains": {"user_count": "users"},
     "snapshot_file_chunks": {"file_id": "segment_id", "content": "body"},
-    "properties": {"fingerprint": "mark"},
+    "properties": {"fingerprint": "mark", "source": "null"},
     "changes": {"previous_value": "before"},
     "pruned_history": {"history": "replace(history, 'rejected_rows', 'invalid_rows')"},
     "subscriptions": _SUBSCRIPTION,
     "subscription_history": _SUBSCRIPTION,
     "refused_values": _VALUES,
     "withheld_values": _VALUES,
-    "delivery_cursors": {"seeded_property_id": "seeding_id"},
+    "delivery_cursors": {"seeded_property_id": "seeding_id", **_PENDING},
     "delivered_ranges": {"cursor_id": "feed_id"},
     "delivery_requests": {"seeded_property_id": "seeding_id"},
     "alert_log": {

@@ -12,7 +12,7 @@ from audience_sync.store.maintenance.retention import apply_retention
 from audience_sync.sync.commit.commit import commit_run
 from audience_sync.sync.commit.run_record import record_result, recording_failure, start_run
 from audience_sync.sync.deliver.dispatch import deliver_all
-from audience_sync.sync.deliver.pending import calls_by_destination, pending_deliveries
+from audience_sync.sync.deliver.pending import pending_deliveries, planned_calls
 from audience_sync.sync.plan_run import planned_run
 from audience_sync.sync.values.report import Report, build_report
 from audience_sync.sync.values.request import ProgressListener, RunDependencies, RunRequest
@@ -43,7 +43,7 @@ def sync(
             if review is not None:
                 review(workspace, plan)
             pending = pending_deliveries(workspace, plan)
-            states = commit_run(lease, workspace, settings, plan, calls_by_destination(pending))
+            states = commit_run(lease, workspace, settings, plan, planned_calls(pending, run))
             pending = [each.committed(states) for each in pending]
             deliveries = deliver_all(dependencies, progress, workspace, lease, plan=plan, pending=pending)
             report = build_report(run, plan.findings, deliveries, time.monotonic() - started)

@@ -17,9 +17,10 @@ grant select on all tables in schema audience_sync to audience_sync_runner;
 alter default privileges in schema audience_sync grant select on tables to audience_sync_runner;
 
 -- The role that reads: the views of docs/database.md. To hide who is in which audience, leave out audience_members,
--- membership_changes, absent_members, held_out_members, refused_calls, refusals and invalid_rows.
+-- membership_changes, trait_changes, absent_members, held_out_members, refused_calls, refusals and invalid_rows.
 set search_path = audience_sync, public;
 grant select on
-    sync_runs, audience_syncs, holds, freezes, deliveries, audience_members, scheduled_runs, alerts,
-    absent_members, held_out_members, membership_changes, refused_calls, refusals, invalid_rows, pruned_history
+    sync_runs, audience_syncs, audiences, computed_traits, holds, freezes, deliveries, pending_calls, destinations,
+    audience_members, scheduled_runs, alerts, absent_members, held_out_members, membership_changes, trait_changes,
+    refused_calls, refusals, invalid_rows, pruned_history
 to audience_sync_reader;

@@ -29,8 +29,8 @@ USER_ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 class View(NamedTuple):
     """A public view. ``columns``: the SQL and the comment of each. ``rows``: the tables and conditions after `from`.
 
-    The SQL has names in braces for what differs: ``{now}``, ``{answered_seconds}``, and ``{views}``, the prefix of a
-    view's name.
+    The SQL has names in braces for what differs: ``{now}`` (seconds since 1970), ``{moment}`` (the current time as the
+    store keeps it), ``{answered_seconds}``, and ``{views}``, the prefix of a view's name.
     """
 
     name: str
@@ -48,6 +48,7 @@ NOW = {
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
     "postgresql": "extract(epoch from clock_timestamp())",
 }
+MOMENT = {"sqlite": "strftime('%Y-%m-%d %H:%M:%f000', 'now')", "postgresql": "clock_timestamp()"}
 ANSWERED_SECONDS = {
     "sqlite": "round((julianday(a.last_at) - julianday(r.committed_at)) * 86400.0, 3)",
     "postgresql": "round(cast(extract(epoch from (a.last_at - r.committed_at)) as numeric), 3)::float",
@@ -70,6 +71,20 @@ def of_destinations(column: str) -> str:
     ended = f"select coalesce(sum(d.{column}), 0) from run_destinations d where d.run_id = r.id"
     return unless_pruned(f"case when r.status = 'running' then ({live}) else ({ended}) end")
 
+
+#: The run that is running, or was when its process was killed: the only one whose answers have to be counted.
+RUNNING = "select e.id from runs e where e.id = (select max(id) from runs) and e.status = 'running'"
+#: How many properties of a kind a destination `d` is sent.
+SUBSCRIBED = """(
+            select count(*) from subscriptions b join properties p on p.id = b.property_id
+            where b.destination_id = d.id and b.ended_run is null and p.retired_at is null
+                and p.kind = '{kind}' and p.key <> '$alias'
+        )"""
+#: The ids of audiences that are frozen now, and the keys of one kind that a guard holds now.
+FROZEN = """
+                select f.property_id from audience_freezes f
+                where f.unfrozen_at is null and (f.frozen_until is null or f.frozen_until > {moment})"""
+HELD = "select g.key from held_snapshots g where g.kind = '{kind}' and g.status = 'held'"
 
 #: Stable for people and their tools: docs/database.md. In the order of their creation: `sync_runs` reads `deliveries`.
 VIEWS = (
@@ -101,18 +116,18 @@ VIEWS = (
             ),
             "error": ("d.error", "The reason why the delivery ended early"),
         },
-        """run_destinations d
+        f"""run_destinations d
         join delivery_destinations n on n.id = d.destination_id
         join runs r on r.id = d.run_id
         left join (
             select q.run_id, q.destination_id, sum(q.calls - q.refused) as delivered, sum(q.refused) as refused,
                 sum(q.attempts) as attempts, count(*) as answered, max(q.answered_at) as last_at
-            from delivery_requests q where q.run_id = (select max(id) from runs) group by q.run_id, q.destination_id
+            from delivery_requests q where q.run_id = ({RUNNING}) group by q.run_id, q.destination_id
         ) a on a.run_id = d.run_id and a.destination_id = d.destination_id and r.status = 'running'
         left join (
             select q.run_id, q.destination_id, count(*) as calls
             from delivery_requests q join unaccepted_calls u on u.request_id = q.id and u.reason is null
-            where q.run_id = (select max(id) from runs) group by q.run_id, q.destination_id
+            where q.run_id = ({RUNNING}) group by q.run_id, q.destination_id
         ) w on w.run_id = d.run_id and w.destination_id = d.destination_id and r.status = 'running'""",
     ),
     View(
@@ -328,6 +343,187 @@ VIEWS = (
         },
         "run_invalid_rows i",
     ),
+    View(
+        "pending_calls",
+        "Identify calls that are still to be sent, one row a destination",
+        {
+            "destination": ("d.name", "The destination: its name in the config"),
+            "calls": ("coalesce(w.calls, 0)", "Calls that are still to be sent, one a user; the answered ones are not"),
+            "since_run": ("w.since_run", "The run since which some of them are pending; NULL = none is"),
+            "since_at": ("r.started_at", "When that run started (UTC)"),
+            "waiting": ("coalesce(w.waiting, 0)", "How many of them only the next seed sends"),
+        },
+        """delivery_destinations d
+        left join (
+            select p.destination_id, cast(sum(p.calls) as integer) as calls, cast(sum(p.waiting) as integer) as waiting,
+                min(case when p.calls > 0 then p.since_run end) as since_run
+            from (
+                select n.destination_id, n.since_run, n.calls + n.unreached as calls,
+                    case when n.is_seed = 0 then 0 when n.is_reached = 1 then n.unreached else n.calls end as waiting
+                from (
+                    select c.destination_id, c.pending_since_run as since_run,
+                        coalesce(c.pending_calls, 0) - coalesce(a.calls, 0) - coalesce(u.calls, 0) as calls,
+                        coalesce(c.waiting_calls, 0) as unreached,
+                        case when c.seeded_property_id is null then 0 else 1 end as is_seed,
+                        case when c.waiting_calls is null then 0 else 1 end as is_reached
+                    from delivery_cursors c
+                    left join (
+                        select q.run_id, q.destination_id, coalesce(q.seeded_property_id, 0) as seeded,
+                            sum(q.calls) as calls
+                        from delivery_requests q where q.run_id in (select b.pending_run from delivery_cursors b)
+                        group by q.run_id, q.destination_id, coalesce(q.seeded_property_id, 0)
+                    ) a on a.run_id = c.pending_run and a.destination_id = c.destination_id
+                        and a.seeded = coalesce(c.seeded_property_id, 0)
+                    left join (
+                        select q.run_id, q.destination_id, coalesce(q.seeded_property_id, 0) as seeded,
+                            count(*) as calls
+                        from delivery_requests q
+                        join unaccepted_calls u on u.request_id = q.id and u.reason is null
+                        where q.run_id in (select b.pending_run from delivery_cursors b)
+                        group by q.run_id, q.destination_id, coalesce(q.seeded_property_id, 0)
+                    ) u on u.run_id = c.pending_run and u.destination_id = c.destination_id
+                        and u.seeded = coalesce(c.seeded_property_id, 0)
+                ) n
+            ) p
+            group by p.destination_id
+        ) w on w.destination_id = d.id
+        left join runs r on r.id = w.since_run""",
+    ),
+    View(
+        "destinations",
+        "Destinations, and what they are sent",
+        {
+            "name": ("d.name", "Its name in the config"),
+            "type": ("d.type", "Its type in the config"),
+            "created_at": ("d.created_at", "When a run first delivered to it (UTC)"),
+            "sent_through_run": ("nullif(c.position, 0)", "Everything up to this run has been sent; NULL = none"),
+            "audiences": (SUBSCRIBED.format(kind="audience"), "How many audiences it is sent"),
+            "computed_traits": (SUBSCRIBED.format(kind="computed_trait"), "How many computed traits it is sent"),
+            "pending": ("w.calls", "Identify calls that are still to be sent"),
+            "refused": (
+                "(select count(*) from open_refusals o where o.destination_id = d.id)",
+                "Identify calls that it refused and has not accepted since",
+            ),
+            "last_request_at": ("q.answered_at", "When its last answer came (UTC)"),
+            "last_http_status": ("q.http_status", "The HTTP status of that answer"),
+            "last_accepted_at": (
+                """(
+            select max(t.answered_at) from delivery_requests t
+            where t.destination_id = d.id and t.calls > t.refused and t.run_id = (
+                select g.run_id from delivery_requests g where g.destination_id = d.id and g.calls > g.refused
+                order by g.run_id desc limit 1)
+        )""",
+                "When it last accepted a call (UTC)",
+            ),
+            "last_error": ("l.error", "Why its last delivery ended early; NULL = it did not"),
+            "last_run": ("l.run_id", "The last run with it; later runs did not have it in their config"),
+        },
+        """delivery_destinations d
+        join delivery_cursors c on c.destination_id = d.id and c.seeded_property_id is null
+        join {views}pending_calls w on w.destination = d.name
+        left join run_destinations l on l.destination_id = d.id and l.run_id = (
+            select n.run_id from run_destinations n where n.destination_id = d.id order by n.run_id desc limit 1)
+        left join delivery_requests q on q.id = (
+            select max(e.id) from delivery_requests e where e.destination_id = d.id and e.run_id = (
+                select f.run_id from delivery_requests f where f.destination_id = d.id
+                order by f.run_id desc limit 1))""",
+    ),
+    View(
+        "audiences",
+        "Audiences, also those that have not been created yet",
+        {
+            "key": ("x.key", "The name of the user property; it never changes"),
+            "name": ("x.name", "The name in the config"),
+            "source": ("x.source", "The source of its snapshots, as named in the config"),
+            "created_at": ("c.started_at", "When the run started that created it (UTC); NULL = it has yet to be"),
+            "created_run": ("x.created_run_id", "That run"),
+            "retired_at": ("x.retired_at", "When its key was closed for good (UTC)"),
+            "members": ("coalesce(s.user_count, 0)", "Members now"),
+            "held_out": (
+                "(select count(*) from held_out_users o where o.property_id = x.id)",
+                "Users of its source who are never sent true (holdout)",
+            ),
+            "absent": (
+                "(select count(*) from absences o where o.property_id = x.id)",
+                "Members missing from the last snapshot who stay for now (min_stay)",
+            ),
+            "last_run": ("l.run_id", "The last run with a result for it"),
+            "last_status": ("l.status", "That result, as in audience_syncs"),
+            "changed_at": ("h.started_at", "When the run started that changed its users last (UTC)"),
+            "flags": (
+                f"""substr(
+            case when x.id in ({FROZEN}) then ', frozen' else '' end
+            || case when x.key in ({HELD.format(kind="audience")}) then ', held' else '' end
+            || case when l.status in ('waiting', 'failed') then ', ' || l.status else '' end
+            || case when x.retired_at is not null then ', retired' else '' end
+            || case when x.holdout > 0 then ', holdout' else '' end
+            || case when x.min_stay is not null then ', min_stay' else '' end, 3)""",
+                "Those of frozen, held, waiting, failed, retired, holdout and min_stay that apply",
+            ),
+        },
+        """(
+            select p.id, p.key, p.name, p.source, p.chain_id, p.created_run_id, p.retired_at, p.holdout, p.min_stay
+            from properties p where p.kind = 'audience'
+            union all
+            select null, a.audience_key, a.name, a.source, null, null, null, null, null
+            from run_audiences a
+            where a.name is not null
+                and a.run_id >= coalesce((select r.id from runs r where r.covers_all order by r.id desc limit 1), 0)
+                and a.run_id = (select max(n.run_id) from run_audiences n where n.audience_key = a.audience_key)
+                and not exists (select 1 from properties p where p.key = a.audience_key)
+        ) x
+        left join snapshot_chains s on s.id = x.chain_id
+        left join runs c on c.id = x.created_run_id
+        left join runs h on h.id = coalesce(s.changed_run_id, x.created_run_id)
+        left join run_audiences l on l.audience_key = x.key and l.run_id = (
+            select max(m.run_id) from run_audiences m where m.audience_key = x.key)""",
+    ),
+    View(
+        "computed_traits",
+        "Computed traits",
+        {
+            "key": ("p.key", "The name of the user property; it never changes"),
+            "name": ("p.name", "The name in the config, or the column"),
+            "source": ("p.source", "The source of its values, as named in the config"),
+            "created_at": ("c.started_at", "When the run started that created it (UTC)"),
+            "created_run": ("p.created_run_id", "That run"),
+            "retired_at": ("p.retired_at", "When its key was closed for good (UTC)"),
+            "users": (
+                "case when p.retired_at is null then s.user_count else 0 end",
+                "Users in its snapshot: those with a value of any trait that was created together with it",
+            ),
+            "changed_at": ("h.started_at", "When the run started that changed its snapshot last (UTC)"),
+            "flags": (
+                f"""substr(
+            case when p.key in ({HELD.format(kind="computed_trait")}) then ', held' else '' end
+            || case when p.retired_at is not null then ', retired' else '' end, 3)""",
+                "Those of held and retired that apply",
+            ),
+        },
+        """properties p
+        join snapshot_chains s on s.id = p.chain_id
+        left join runs c on c.id = p.created_run_id
+        left join runs h on h.id = coalesce(s.changed_run_id, p.created_run_id)
+        where p.kind = 'computed_trait' and p.key <> '$alias'""",
+    ),
+    View(
+        "trait_changes",
+        "Changes of computed traits, except the first values of a new one",
+        {
+            "run": ("c.run_id", "The run that found the change"),
+            "trait_key": ("p.key", "The computed trait"),
+            "user_id": ("c.user_id", "The user"),
+            "value": ("c.value", "The new value as JSON; NULL = it was lost"),
+            "previous_value": (
+                "nullif(c.previous_value, 'null')",
+                "The value before as JSON; NULL = none, or not recorded",
+            ),
+            "changed_at": ("r.started_at", "When that run started (UTC)"),
+        },
+        """changes c
+        join properties p on p.id = c.property_id and p.kind = 'computed_trait' and p.key <> '$alias'
+        join runs r on r.id = c.run_id""",
+    ),
 )
 
 
@@ -354,8 +550,9 @@ def create_views(dialect: str) -> None:
         separators = [*[","] * (len(columns) - 1), ""]
         comments = [comment for _, comment in view.columns.values()]
         query = "\n    ".join(map("{}{} -- {}".format, columns, separators, comments))
-        query = query.format(now=NOW[dialect], answered_seconds=ANSWERED_SECONDS[dialect], views=views)
-        op.execute(f"create view {views}{view.name} as -- {view.comment}\nselect\n    {query}\nfrom {view.rows}")
+        differing = {"now": NOW[dialect], "moment": MOMENT[dialect], "answered_seconds": ANSWERED_SECONDS[dialect]}
+        query = f"{query}\nfrom {view.rows}".format(**differing, views=views)
+        op.execute(f"create view {views}{view.name} as -- {view.comment}\nselect\n    {query}")
         if views:
             subjects = [f"view {views}{view.name}", *(f'column {views}{view.name}."{name}"' for name in view.columns)]
             texts = [text.replace("'", "''") for text in (view.comment, *comments)]
@@ -518,6 +715,12 @@ def create_tables() -> None:
             sa.Text(),
             nullable=True,
             comment="What it depended on, with its result; unchanged, the next run repeats that (JSON)",
+        ),
+        sa.Column(
+            "covers_all",
+            sa.Boolean(),
+            nullable=True,
+            comment="Whether it loaded every audience of the config; NULL = no",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
         comment="One row a sync run",
@@ -698,6 +901,7 @@ def create_tables() -> None:
             nullable=True,
             comment="With the user id it selects them: the key at the first holdout",
         ),
+        sa.Column("source", sa.Text(), nullable=True, comment="The source of its snapshots, as named in the config"),
         sa.ForeignKeyConstraint(["chain_id"], ["snapshot_chains.id"], name=op.f("fk_properties_chain_id")),
         sa.ForeignKeyConstraint(["created_run_id"], ["runs.id"], name=op.f("fk_properties_created_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_properties")),
@@ -732,6 +936,8 @@ def create_tables() -> None:
         sa.Column(
             "held_out", sa.Integer(), nullable=True, comment="Users of its source who are never sent true (holdout)"
         ),
+        sa.Column("name", sa.Text(), nullable=True, comment="Its name in the config, if it has not been created yet"),
+        sa.Column("source", sa.Text(), nullable=True, comment="Its source, if it has not been created yet"),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_audiences_run_id")),
         sa.PrimaryKeyConstraint("run_id", "audience_key", name=op.f("pk_run_audiences")),
         comment="The result of each audience of a run",
@@ -863,6 +1069,27 @@ def create_tables() -> None:
             sa.Integer(),
             nullable=True,
             comment="Since this run calls may have been sent without an answer",
+        ),
+        sa.Column(
+            "pending_calls",
+            sa.Integer(),
+            nullable=True,
+            comment="Calls still to be sent, as the last run counted them; NULL = none",
+        ),
+        sa.Column(
+            "pending_run",
+            sa.Integer(),
+            nullable=True,
+            comment="The run that sends them: its answered calls are not pending; NULL = none",
+        ),
+        sa.Column(
+            "pending_since_run", sa.Integer(), nullable=True, comment="The run since which some calls are pending"
+        ),
+        sa.Column(
+            "waiting_calls",
+            sa.Integer(),
+            nullable=True,
+            comment="Calls that only the next `seed` sends; NULL = all of pending_calls",
         ),
         sa.ForeignKeyConstraint(
             ["destination_id"], ["delivery_destinations.id"], name=op.f("fk_delivery_cursors_destination_id")

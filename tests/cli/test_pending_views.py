@@ -15,6 +15,7 @@ VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
 DOWN = Reply(status=503)
 DELIVERIES = "select run, destination, calls, delivered, refused, pending from deliveries order by run, destination"
 RUNS = "select run, status, delivered, pending from sync_runs order by run"
+PENDING = "select destination, calls, since_run, waiting from pending_calls order by destination"
 
 
 @pytest.fixture
@@ -31,6 +32,7 @@ def test_what_is_pending_is_right_while_a_run_is_at_work(shop: Project, receiver
     assert shop.query(DELIVERIES) == [(1, "segment", 3, 1, 0, 2)]
     assert shop.query(RUNS) == [(1, "running", 1, 2)]
     assert shop.query("select seconds >= 0 from deliveries") == [(1,)]
+    assert shop.query(PENDING) == [("segment", 2, 1, 0)]
     process.kill()
     process.wait()
 
@@ -42,8 +44,10 @@ def test_what_is_pending_is_right_after_kill_9_and_after_the_next_run(shop: Proj
     process.kill()
     process.wait()
     assert shop.query(DELIVERIES) == [(1, "segment", 3, 1, 0, 2)]
+    assert shop.query(PENDING) == [("segment", 2, 1, 0)]
     receiver.will_answer(ACCEPTED)
     assert shop.sync().code == 0
+    assert shop.query(PENDING) == [("segment", 0, None, 0)]
     assert shop.query(DELIVERIES) == [(1, "segment", 3, 1, 0, 2), (2, "segment", 2, 2, 0, 0)]
     assert shop.query(RUNS) == [(1, "interrupted", 1, 2), (2, "succeeded", 2, 0)]
     ended = "select finished_at >= started_at and seconds >= 0 and seconds < 600 from sync_runs where run = 1"
@@ -76,6 +80,7 @@ def test_an_interrupted_run_is_interrupted_and_says_what_is_pending(
     assert process.wait(30) == 130
     assert shop.query(RUNS) == [(1, "interrupted", 1, 2)]
     assert shop.query(DELIVERIES) == [(1, "segment", 3, 1, 0, 2)]
+    assert shop.query(PENDING) == [("segment", 2, 1, 0)]
     assert shop.query("select seconds > 0 from sync_runs") == [(1,)]
 
 
@@ -105,10 +110,16 @@ def test_what_is_pending_of_a_destination_that_is_down_is_right_in_every_run(sho
     )
     receiver.will_answer(DOWN)
     shop.sync()
+    assert shop.query(PENDING) == [("segment", 3, 1, 0)]
     shop.write_members("vip.csv", "ada", "bob", "cyd", "dan")
     shop.sync()
+    assert shop.query(PENDING) == [("segment", 4, 1, 0)]
+    error = "select pending, last_error is not null, last_accepted_at from destinations"
+    assert shop.query(error) == [(4, 1, None)]
     receiver.will_answer(ACCEPTED)
     shop.sync()
+    assert shop.query(PENDING) == [("segment", 0, None, 0)]
+    assert shop.query("select pending, last_error, last_http_status from destinations") == [(0, None, 200)]
     assert shop.query(DELIVERIES) == [
         (1, "segment", 3, 0, 0, 3),
         (2, "segment", 4, 0, 0, 4),
@@ -119,6 +130,80 @@ def test_what_is_pending_of_a_destination_that_is_down_is_right_in_every_run(sho
 def test_what_is_pending_of_a_seed_with_a_limit_is_right(shop: Project) -> None:
     assert shop.run("seed", "vip", "--limit", "1").code == 0
     assert shop.query(DELIVERIES) == [(1, "segment", 3, 1, 0, 2)]
+    assert shop.query(PENDING) == [("segment", 2, 1, 2)]
+
+
+def test_what_a_seed_has_left_is_right_after_later_runs_have_changed_it(shop: Project, receiver: Receiver) -> None:
+    assert shop.run("seed", "vip", "--limit", "1").code == 0
+    assert shop.sync().destination("segment")["pending"] == 0
+    assert shop.query(PENDING) == [("segment", 2, 1, 2)]
+    shop.write_members("vip.csv", "ada", "cyd", "dan", "eve")  # bob may have been sent `true`, so that he gets `false`
+    shop.sync()
+    assert shop.query(PENDING) == [("segment", 4, 1, 4)]
+    assert shop.run("suppress", "dan").code == 0
+    shop.sync()
+    assert shop.query(PENDING) == [("segment", 3, 1, 3)]
+    assert shop.run("seed", "vip", "--json").destination("segment")["delivered"] == 3
+    assert shop.query(PENDING) == [("segment", 0, None, 0)]
+
+
+def test_what_a_seed_has_left_is_right_after_kill_9(shop: Project, receiver: Receiver) -> None:
+    receiver.will_answer(ACCEPTED, SILENCE)
+    process = shop.start("seed", "vip")
+    until(lambda: len(receiver.requests) == 2)
+    assert shop.query(PENDING) == [("segment", 2, 1, 2)]
+    process.kill()
+    process.wait()
+    assert shop.query(PENDING) == [("segment", 2, 1, 2)]
+    receiver.will_answer(ACCEPTED)
+    assert shop.sync().code == 0
+    assert shop.query(PENDING) == [("segment", 2, 1, 2)]
+    assert shop.run("seed", "vip").code == 0
+    assert shop.query(PENDING) == [("segment", 0, None, 0)]
+
+
+def test_a_seed_hides_nothing_that_other_runs_have_left(shop: Project, receiver: Receiver) -> None:
+    new = {"name": "New", "source": "shop", "file": "new.csv", "initial": "manual"}
+    options = {"batch_size": 1, "concurrency": 1, "give_up_after": "100ms"}
+    shop.configure(audiences=[VIP, new], destinations={"segment": segment(receiver, **options)})
+    shop.write_members("new.csv", "fay", "gus")
+    receiver.will_answer(DOWN)
+    shop.sync()
+    receiver.will_answer(ACCEPTED)
+    assert shop.run("seed", "new", "--limit", "1").code == 0
+    assert shop.query(PENDING) == [("segment", 4, 1, 1)]
+    shop.sync()
+    assert shop.query(PENDING) == [("segment", 1, 2, 1)]
+
+
+def test_a_destination_that_left_the_config_keeps_what_it_was_not_sent(shop: Project, receiver: Receiver) -> None:
+    receiver.will_answer(Reply(401))
+    shop.sync()
+    shop.configure(audiences=[VIP])
+    assert shop.sync().code == 0
+    assert shop.query(PENDING) == [("log", 0, None, 0), ("segment", 3, 1, 0)]
+    assert shop.query("select name, last_run, sent_through_run from destinations order by name") == [
+        ("log", 2, 2),
+        ("segment", 1, None),
+    ]
+
+
+def test_what_is_pending_stays_right_when_retention_deletes_old_runs(shop: Project, receiver: Receiver) -> None:
+    receiver.will_answer(Reply(401))
+    shop.sync()
+    shop.query("update runs set started_at = strftime('%Y-%m-%d %H:%M:%f000', started_at, '-2 years')")
+    shop.configure(audiences=[VIP], destinations={"segment": segment(receiver)}, retention="365d")
+    shop.sync("--accept-clock")
+    assert shop.query("select count(*) from deliveries where run = 1") == [(0,)]
+    assert shop.query(PENDING) == [("segment", 3, 1, 0)]
+    assert shop.query("select since_at = (select started_at from sync_runs where run = 1) from pending_calls") == [(1,)]
+
+
+def test_refused_calls_are_not_pending(shop: Project, receiver: Receiver) -> None:
+    receiver.will_answer(Reply(400), ACCEPTED)
+    shop.sync()
+    assert shop.query(PENDING) == [("segment", 0, None, 0)]
+    assert shop.query("select pending, refused, last_http_status from destinations") == [(0, 1, 200)]
 
 
 def test_two_killed_runs_and_a_retry_count_each_for_themselves(shop: Project, receiver: Receiver) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, update
 
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import (
     changes,
+    delivery_cursors,
     delivery_destinations,
+    delivery_requests,
     held_snapshots,
     members,
     open_refusals,
@@ -22,6 +24,7 @@ from audience_sync.store.tables import (
     run_destinations,
     run_invalid_rows,
     runs,
+    subscriptions,
 )
 from audience_sync.store.tables import (
     snapshot_chains as chains_table,
@@ -31,6 +34,8 @@ from audience_sync.store.tables import (
 BIG, NEW, PLAN = 1, 2, 3
 CONNECT, LOG = 1, 2
 EMPTY = "audience 'big_spenders' is held: the new snapshot is empty, and the last one had 4 members"
+WAITING = "waiting for `audience-sync seed churn_risk`"
+DOWN = "the destination is not reached: connection refused"
 NO_FILE = "audience 'new_customers': there is no file new_customers.csv"
 
 #: run, day of March 2026, status, seconds, users whose traits changed, error
@@ -53,15 +58,18 @@ AUDIENCES = [
     (42, "new_customers", "synced", 4, 3, 0, 1, 2, None),
     (43, "big_spenders", "synced", 4, 5, 2, 1, 0, None),
     (43, "new_customers", "failed", 3, 3, 0, 0, 0, NO_FILE),
+    (43, "churn_risk", "waiting", 0, 0, 0, 0, 0, WAITING),
 ]
 CHANGES = [
     (40, BIG, "ben", "false"),
     (40, BIG, "eve", "true"),
-    (40, PLAN, "eve", '"gold"'),
+    (40, PLAN, "eve", '"gold"', '"silver"'),
     (41, NEW, "gus", "true"),
     (42, BIG, "ben", "true"),
     (42, BIG, "dan", "false"),
     (42, NEW, "ben", "false"),
+    (42, PLAN, "ben", '"silver"', "null"),
+    (42, PLAN, "dan", None, '"silver"'),
     (43, BIG, "ben", "false"),
     (43, BIG, "fay", "true"),
     (43, BIG, "gus", "true"),
@@ -76,7 +84,7 @@ MEMBERS = [
     (NEW, "fay", 39),
     (NEW, "gus", 41),
 ]
-#: run, destination, calls, delivered, refused, retries, requests, seconds
+#: run, destination, calls, delivered, refused, retries, requests, seconds; of the last to connect one call is pending
 DELIVERIES = [
     (39, CONNECT, 7, 7, 0, 0, 1, 0.75),
     (39, LOG, 7, 7, 0, 0, 1, 0.25),
@@ -86,7 +94,7 @@ DELIVERIES = [
     (41, LOG, 1, 1, 0, 0, 1, 0.25),
     (42, CONNECT, 2, 2, 0, 1, 2, 1.0),
     (42, LOG, 2, 2, 0, 0, 1, 0.25),
-    (43, CONNECT, 3, 1, 2, 0, 1, 0.5),
+    (43, CONNECT, 4, 1, 2, 0, 1, 0.5),
     (43, LOG, 3, 3, 0, 0, 1, 0.25),
 ]
 REFUSALS = [("ben", "the e-mail address is not valid", 2), ("fay", "the timezone is not known", 1)]
@@ -106,6 +114,11 @@ def morning(day: int) -> datetime:
     return datetime(2026, 3, day, 6, 0, tzinfo=UTC)
 
 
+def _answered(run: int) -> datetime:
+    """When a run's last answer came: two seconds after its start."""
+    return morning(run - 37) + timedelta(seconds=2)
+
+
 def _add(connection: Connection, table: Any, names: str, rows: list[tuple[Any, ...]]) -> None:
     connection.execute(insert(table), [dict(zip(names.split(), row, strict=True)) for row in rows])
 
@@ -117,24 +130,29 @@ def _add_runs(connection: Connection) -> None:
     ]
     same = insert(runs).values(command="sync", holder="process 7 on shop", version="1.0")
     names = ["id", "status", "started_at", "finished_at", "seconds", "trait_users_changed", "error"]
+    same = same.values(covers_all=True)
     connection.execute(same, [dict(zip(names, row, strict=True)) for row in rows])
 
 
 def _add_audiences(connection: Connection) -> None:
-    _add(connection, chains_table, "kind user_count", [("audience", 5), ("audience", 3), ("computed_trait", 7)])
+    chains = [("audience", 5, 43), ("audience", 3, 42), ("computed_trait", 7, 42)]
+    _add(connection, chains_table, "kind user_count changed_run_id", chains)
     _add(
         connection,
         properties,
-        "kind key name chain_id created_run_id",
+        "kind key name chain_id created_run_id source",
         [
-            ("audience", "big_spenders", "Big Spenders", BIG, 39),
-            ("audience", "new_customers", "New Customers", NEW, 39),
-            ("computed_trait", "plan", "Plan", PLAN, 39),
+            ("audience", "big_spenders", "Big Spenders", BIG, 39, "shop"),
+            ("audience", "new_customers", "New Customers", NEW, 39, "shop"),
+            ("computed_trait", "plan", "Plan", PLAN, 39, "shop"),
         ],
     )
     audience = "run_id audience_key status members_before members_after entered left invalid error"
     _add(connection, run_audiences, audience, AUDIENCES)
-    _add(connection, changes, "run_id property_id user_id value", CHANGES)
+    waiting = run_audiences.c.status == "waiting"
+    connection.execute(update(run_audiences).where(waiting).values(name="Churn Risk", source="shop"))
+    logged = [(*row, None)[:5] for row in CHANGES]
+    _add(connection, changes, "run_id property_id user_id value previous_value", logged)
     _add(connection, members, "property_id user_id run_id", MEMBERS)
     invalid = [(run, number, "new_customers", "new_customers.csv", *rest) for run, number, *rest in INVALID_ROWS]
     _add(connection, run_invalid_rows, "run_id number audience_key file row user_id reason", invalid)
@@ -151,8 +169,33 @@ def _add_holds(connection: Connection) -> None:
 def _add_deliveries(connection: Connection) -> None:
     both = [("connect", "zendesk_connect", morning(2)), ("log", "file", morning(2))]
     _add(connection, delivery_destinations, "name type created_at", both)
-    delivered = [(*row, 0) for row in DELIVERIES]
-    names = "run_id destination_id calls delivered refused retries requests seconds pending"
+    delivered = [(*row, row[2] - row[3] - row[4], DOWN if row[2] == 4 else None) for row in DELIVERIES]
+    names = "run_id destination_id calls delivered refused retries requests seconds pending error"
     _add(connection, run_destinations, names, delivered)
+    cursors = [(CONNECT, 42, 1, 43), (LOG, 43, None, None)]
+    _add(connection, delivery_cursors, "destination_id position pending_calls pending_since_run", cursors)
+    subscribed = [(destination, each, 39, True) for destination in (CONNECT, LOG) for each in (BIG, NEW, PLAN)]
+    _add(connection, subscriptions, "destination_id property_id since_run backfill", subscribed)
+    answers = [
+        (
+            run,
+            destination,
+            "",
+            "zoe",
+            delivered + refused,
+            refused,
+            requests,
+            _status(destination, refused),
+            _answered(run),
+        )
+        for run, destination, _, delivered, refused, _, requests, _ in DELIVERIES
+    ]
+    names = "run_id destination_id after_user through_user calls refused attempts http_status answered_at"
+    _add(connection, delivery_requests, names, answers)
     refused = [(CONNECT, 43, 400, morning(6), *row) for row in REFUSALS]
     _add(connection, open_refusals, "destination_id run_id http_status refused_at user_id reason attempts", refused)
+
+
+def _status(destination: int, refused: int) -> int | None:
+    """The HTTP status of a request; the log is a file."""
+    return None if destination == LOG else 400 if refused else 200

@@ -37,7 +37,7 @@ def test_a_run_sums_up_its_audiences_and_destinations(week: Store) -> None:
             "started_at": morning(6),
             "finished_at": morning(6).replace(second=3),
             "seconds": 1.5,
-            "audiences": 2,
+            "audiences": 3,
             "entered": 2,
             "left": 1,
             "held": 0,
@@ -45,7 +45,7 @@ def test_a_run_sums_up_its_audiences_and_destinations(week: Store) -> None:
             "trait_users_changed": 0,
             "delivered": 4,
             "refused": 2,
-            "pending": 0,
+            "pending": 1,
             "error": NO_FILE,
             "traits_held": 0,
         }
@@ -76,7 +76,7 @@ def test_a_held_audience_keeps_its_members(week: Store) -> None:
 
 def test_a_delivery_names_its_destination(week: Store) -> None:
     query = "select destination, calls, delivered, refused, pending from deliveries where run = 43 order by 1"
-    assert rows(week, query) == [("connect", 3, 1, 2, 0), ("log", 3, 3, 0, 0)]
+    assert rows(week, query) == [("connect", 4, 1, 2, 1), ("log", 3, 3, 0, 0)]
 
 
 def test_a_member_is_one_since_the_run_that_found_them(week: Store) -> None:
@@ -131,7 +131,7 @@ def test_user_ids_are_ordered_by_their_bytes(week: Store) -> None:
 def test_one_run_brings_everything_about_it(week: Store) -> None:
     with week.reading() as connection:
         run = one_run(connection, RunId(43))
-    assert [each["audience_key"] for each in run["audience_syncs"]] == ["big_spenders", "new_customers"]
+    assert [each["audience_key"] for each in run["audience_syncs"]] == ["big_spenders", "churn_risk", "new_customers"]
     assert [each["destination"] for each in run["deliveries"]] == ["connect", "log"]
     assert [each["user_id"] for each in run["refused_calls"]] == ["ben", "fay"]
     assert run["invalid_rows"] == []

@@ -146,6 +146,25 @@ def pending_calls(
     return CallTable(table or calls, is_mapped=table is not None)
 
 
+def count_waiting(
+    workspace: Workspace, inputs: DeliveryInputs, cursor: DeliveryCursor, subscriptions: Sequence[Subscription]
+) -> int:
+    """Count the users with pending values whom a seed has not reached, so that only the next ``seed`` sends them.
+
+    They are the members among them, and those who have left since the seed may have sent them ``true``.
+    """
+    reached = delivered_run_sql(cursor.ranges, cursor.position)
+    rules = pending_rules(cursor, subscriptions)
+    unreached = Condition(f"{reached} <= {cursor.position}")
+    sending_current = [each for each in rules if each.sends_current(cursor.low_watermark)]
+    members = [each.users for each in backfill_queries(inputs.chains, reached, sending_current, unreached)]
+    newest = "qualify row_number() over (partition by user_id order by run_id desc) = 1"
+    changed = f"select user_id, value from ({_logged_changes(inputs, rules, reached)}) where {unreached} {newest}"
+    users = " union all ".join([*members, f"select user_id from ({changed}) where value = 'false'"])
+    allowed = f"anti join {inputs.suppressed} using (user_id)" if inputs.suppressed else ""
+    return int(workspace.one(f"select count(*) from ({users}) {allowed}")[0])
+
+
 def _logged_changes(inputs: DeliveryInputs, rules: Sequence[PendingRule], reached: Expression) -> Query:
     """Return a query for the changes after the run up to which each user has been sent everything.
 

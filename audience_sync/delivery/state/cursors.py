@@ -114,7 +114,8 @@ class DeliveryCursor:
     """How far a delivery has come. An audience that a person seeds has a cursor of its own (``seeding``: its key).
 
     ``position``: every user has been sent everything up to this run. ``ranges``: users who are further.
-    ``attempted_run``: from this run on, calls may have been sent without an answer.
+    ``attempted_run``: from this run on, calls may have been sent without an answer. ``pending_since``: the run since
+    which some calls are pending; None if none was when the last run ended.
     """
 
     position: RunId = NO_RUN
@@ -122,6 +123,7 @@ class DeliveryCursor:
     attempted_run: RunId | None = None
     ranges: tuple[Range, ...] = ()
     seeding: str | None = None
+    pending_since: RunId | None = None
 
     @property
     def low_watermark(self) -> RunId:
@@ -174,6 +176,7 @@ def _read_cursors(connection: Connection, destination: DestinationId) -> list[De
             attempted_run=row.attempted_run,
             ranges=_read_ranges(connection, row.id),
             seeding=row.key,
+            pending_since=row.pending_since_run if row.pending_calls or row.waiting_calls else None,
         )
         for row in connection.execute(query).all()
     ]
@@ -288,8 +291,9 @@ def save_ranges(connection: Connection, cursor: DeliveryCursor, ranges: Sequence
 def advance_position(connection: Connection, cursor: DeliveryCursor, run: RunId) -> DeliveryCursor:
     """Record that every user has been sent everything up to this run."""
     connection.execute(delete(delivered_ranges).where(delivered_ranges.c.cursor_id == cursor.id))
+    values = {"position": run, "attempted_run": None, "pending_calls": None, "pending_run": None}
     connection.execute(
-        update(delivery_cursors).where(delivery_cursors.c.id == cursor.id).values(position=run, attempted_run=None)
+        update(delivery_cursors).where(delivery_cursors.c.id == cursor.id).values(**values, pending_since_run=None)
     )
     return DeliveryCursor(id=cursor.id, position=run, seeding=cursor.seeding)
 

@@ -108,12 +108,15 @@ def set_source_state(connection: Connection, states: Mapping[str, tuple[str | No
         connection.execute(update(properties).where(mine), rows)
 
 
-def set_loaded_from(connection: Connection, locations: Mapping[str, str], run: RunId) -> None:
-    """Store by key where its snapshots are, for people; and since which run, if the location changed."""
-    known = {row.key: row.loaded_from for row in connection.execute(select(properties.c.key, properties.c.loaded_from))}
-    for key, location in locations.items():
-        if known[key] != location:
-            _set(connection, key, loaded_from=location, loaded_from_run=run)
+def set_loaded_from(connection: Connection, locations: Mapping[str, tuple[str, str]], run: RunId) -> None:
+    """Store by key where its snapshots are, for people, and its source; and since which run, if the place changed."""
+    columns = select(properties.c.key, properties.c.loaded_from, properties.c.source, properties.c.loaded_from_run)
+    known = {row.key: row for row in connection.execute(columns)}
+    for key, (place, source) in locations.items():
+        row = known[key]
+        if (row.loaded_from, row.source) != (place, source):
+            since = row.loaded_from_run if row.loaded_from == place else run
+            _set(connection, key, loaded_from=place, source=source, loaded_from_run=since)
 
 
 def set_min_stays(connection: Connection, stays: Mapping[str, str | None]) -> None:

@@ -93,7 +93,7 @@ def check_positions(connection: Connection) -> CheckResult:
 def _cursor_problems(connection: Connection, names: dict[int, str], last: int) -> Iterator[str]:
     found = connection.execute(select(delivery_cursors)).all()
     for row in found:
-        if not 0 <= row.position <= last or not 0 <= (row.attempted_run or 0) <= last:
+        if any(not 0 <= (run or 0) <= last for run in (row.position, row.attempted_run, row.pending_run)):
             yield f"{names.get(row.destination_id)} has a position outside the runs 1 to {last}"
     counts = Counter((row.destination_id, row.seeded_property_id) for row in found)
     for destination, name in names.items():

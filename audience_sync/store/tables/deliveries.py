@@ -58,6 +58,10 @@ delivery_cursors = Table(
     Column("seeded_property_id", ForeignKey("properties.id"), comment="The audience it seeds; NULL = all others"),
     Column("position", Integer, nullable=False, comment="Everything up to this run has been sent"),
     Column("attempted_run", Integer, comment="Since this run calls may have been sent without an answer"),
+    Column("pending_calls", Integer, comment="Calls still to be sent, as the last run counted them; NULL = none"),
+    Column("pending_run", Integer, comment="The run that sends them: its answered calls are not pending; NULL = none"),
+    Column("pending_since_run", Integer, comment="The run since which some calls are pending"),
+    Column("waiting_calls", Integer, comment="Calls that only the next `seed` sends; NULL = all of pending_calls"),
     comment="The position of each delivery",
 )
 

@@ -35,6 +35,7 @@ runs = Table(
     Column("clock_doubted", Boolean, comment="Whether its clock is doubted: no age is measured by it"),
     Column("counted_at", UtcDateTime, comment="The time that ages are measured by (UTC); NULL = started_at"),
     Column("inputs", Text, comment="What it depended on, with its result; unchanged, the next run repeats that (JSON)"),
+    Column("covers_all", Boolean, comment="Whether it loaded every audience of the config; NULL = no"),
     comment="One row a sync run",
 )
 
@@ -55,6 +56,8 @@ run_audiences = Table(
     Column("absent", Integer, comment="Members who are missing from the snapshot and stay for now (min_stay)"),
     Column("returned", Integer, comment="Members who had been missing and came back in time"),
     Column("held_out", Integer, comment="Users of its source who are never sent true (holdout)"),
+    Column("name", Text, comment="Its name in the config, if it has not been created yet"),
+    Column("source", Text, comment="Its source, if it has not been created yet"),
     Index("ix_run_audiences_audience_key", "audience_key", "run_id"),
     comment="The result of each audience of a run",
 )

@@ -36,6 +36,7 @@ properties = Table(
     Column("source_columns", Text, comment="Columns and types (JSON) that have to stay the same"),
     Column("holdout", Float, comment="The share of its users (0 to 1) who are held out; NULL = none"),
     Column("holdout_salt", Text, comment="With the user id it selects them: the key at the first holdout"),
+    Column("source", Text, comment="The source of its snapshots, as named in the config"),
     comment="User properties: audiences and computed traits",
 )
 

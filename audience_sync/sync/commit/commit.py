@@ -32,7 +32,7 @@ from audience_sync.store.audiences.properties import (
 from audience_sync.store.audiences.suppressions import CONFIG, suppress, unsuppress, withhold_refused_of_ended
 from audience_sync.store.connection.bulk import Rows, delete_rows, delete_users, insert_rows, insert_users
 from audience_sync.store.connection.lease import Lease
-from audience_sync.store.runs.deliveries import plan_deliveries
+from audience_sync.store.runs.deliveries import CursorCalls, plan_deliveries, plan_pending
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, download_chain, save_files
 from audience_sync.store.tables import (
     absences,
@@ -50,7 +50,7 @@ from audience_sync.store.tables import (
 )
 from audience_sync.sync.commit.run_record import is_committed
 from audience_sync.sync.values.change_set import Absences, ChangeSet, HeldOut, SuppressionUpdate
-from audience_sync.sync.values.findings import RunFindings
+from audience_sync.sync.values.request import Resync, Retry, RunRequest, Selection, Sync
 from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.text import storable
 from audience_sync.tracing import span
@@ -58,16 +58,16 @@ from audience_sync.workspace import Workspace
 
 
 def commit_run(
-    lease: Lease, workspace: Workspace, settings: Settings, plan: RunPlan, calls: Mapping[str, int]
+    lease: Lease, workspace: Workspace, settings: Settings, plan: RunPlan, planned: Sequence[CursorCalls]
 ) -> Mapping[str, DestinationState]:
-    """Write the plan, and the number of calls to deliver to each destination, in one transaction.
+    """Write the plan, and the number of calls to deliver from each cursor, in one transaction.
 
     Returns the stored destination states.
     """
 
     def write(connection: Connection) -> Mapping[str, DestinationState]:
         states = commit(connection, workspace, settings, plan)
-        plan_deliveries(connection, plan.run, {states[name].id or 0: count for name, count in calls.items()})
+        _plan_calls(connection, plan.run, states, planned)
         return states
 
     def done(connection: Connection) -> Mapping[str, DestinationState] | None:
@@ -77,6 +77,22 @@ def commit_run(
 
     with span("commit"):
         return lease.transact(write, done)
+
+
+def _plan_calls(
+    connection: Connection, run: RunId, states: Mapping[str, DestinationState], planned: Sequence[CursorCalls]
+) -> None:
+    calls, pending = dict[int, int](), dict[int, CursorCalls]()
+    for each in planned:
+        state = states[each.destination]
+        cursor = state.seeds[each.seeding] if each.seeding else state.cursor
+        assert state.id is not None
+        assert cursor.id is not None
+        calls[state.id] = calls.get(state.id, 0) + each.calls
+        if each.calls or each.waiting or cursor.pending_since:
+            pending[cursor.id] = each
+    plan_deliveries(connection, run, calls)
+    plan_pending(connection, run, pending)
 
 
 def commit(
@@ -102,7 +118,7 @@ def commit(
     _update_users(connection, workspace, absences, missing, ids=ids, run=run)
     _update_users(connection, workspace, held_out_users, out, ids=ids, run=run)
     mark_holdout_changed(connection, out, run)
-    _write_run_details(connection, plan.findings, run)
+    _write_run_details(connection, plan)
     connection.execute(update(runs).where(runs.c.id == run).values(committed_at=datetime.now(UTC)))
     saved = {name: _save_state(connection, settings, state, ids, run) for name, state in plan.states.items()}
     if changes.merged_users is not None:
@@ -255,8 +271,9 @@ def _members(workspace: Workspace, chain: Chain, audience: int) -> Iterator[Rows
     return workspace.stream(query)
 
 
-def _write_run_details(connection: Connection, found: RunFindings, run: RunId) -> None:
+def _write_run_details(connection: Connection, plan: RunPlan) -> None:
     """Write the results of audiences and traits, and invalid rows, for people to query."""
+    found, run = plan.findings, plan.run
     audiences = [
         {
             "run_id": run,
@@ -271,6 +288,8 @@ def _write_run_details(connection: Connection, found: RunFindings, run: RunId) -
             "absent": each.absent,
             "returned": each.returned,
             "held_out": each.held_out,
+            "name": each.name if each.source else None,
+            "source": each.source,
         }
         for each in found.audiences
     ]
@@ -291,4 +310,16 @@ def _write_run_details(connection: Connection, found: RunFindings, run: RunId) -
     if rows:
         connection.execute(insert(run_invalid_rows), rows)
     counts = {"trait_users": found.traits.users, "trait_users_changed": found.traits.changed}
-    connection.execute(update(runs).where(runs.c.id == run).values(counts))
+    connection.execute(update(runs).where(runs.c.id == run).values(**counts, covers_all=_covers_all(plan.request)))
+
+
+def _covers_all(request: RunRequest) -> bool | None:
+    """Whether the run loads every audience of the config."""
+    match request:
+        case (
+            Retry()
+            | Sync(selection=Selection(audiences=None, entries=None))
+            | Resync(selection=Selection(audiences=None, entries=None))
+        ):
+            return True
+    return None

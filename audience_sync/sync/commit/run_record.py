@@ -28,7 +28,7 @@ from audience_sync.store.connection.lease import Lease
 from audience_sync.store.connection.process_identity import current_process
 from audience_sync.store.runs import schedule_slots
 from audience_sync.store.runs.clock import count_from, read_run_clock
-from audience_sync.store.runs.deliveries import count_answers, replace_deliveries
+from audience_sync.store.runs.deliveries import count_answers, replace_deliveries, settle_pending
 from audience_sync.store.tables import delivery_requests, runs
 from audience_sync.version import __version__
 
@@ -86,7 +86,7 @@ def record_result(lease: Lease, report: Report, states: Mapping[str, Destination
     """Write the end of a run that has a report. ``states``: as the commit has stored them."""
 
     def write(connection: Connection) -> bool:
-        _end_run(connection, report, {name: state.id or 0 for name, state in states.items()})
+        _end_run(connection, report, states)
         schedule_slots.end_slots(connection, report.run)
         return True
 
@@ -176,12 +176,11 @@ def _run_with_nonce(connection: Connection, nonce: str) -> RunId | None:
     return None if found is None else RunId(found)
 
 
-def _end_run(connection: Connection, report: Report, destination_ids: Mapping[str, int]) -> None:
-    replace_deliveries(
-        connection,
-        report.run,
-        [_delivery_row(report.run, destination_ids[each.name], each) for each in report.destinations],
-    )
+def _end_run(connection: Connection, report: Report, states: Mapping[str, DestinationState]) -> None:
+    rows = [_delivery_row(report.run, states[each.name].id or 0, each) for each in report.destinations]
+    replace_deliveries(connection, report.run, rows)
+    if any(each.pending for each in report.destinations) or any(state.seeds for state in states.values()):
+        settle_pending(connection, report.run)
     _write_end(connection, report.run, report.status, report.seconds, report.error)
 
 

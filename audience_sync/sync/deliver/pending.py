@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,11 +10,18 @@ from sqlalchemy import Connection, Table, or_, select
 
 from audience_sync.delivery.mapping import known_by, mapping_of
 from audience_sync.delivery.pending.mapped import MappedValues
-from audience_sync.delivery.pending.pending import DeliveryInputs, PendingCalls, log_floor, pending_calls
+from audience_sync.delivery.pending.pending import (
+    DeliveryInputs,
+    PendingCalls,
+    count_waiting,
+    log_floor,
+    pending_calls,
+)
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
 from audience_sync.destinations.base import Destination
 from audience_sync.model import MAX_RUN, NO_RUN, RunId
 from audience_sync.sql import TableName, quote_literal
+from audience_sync.store.runs.deliveries import CursorCalls
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.store.tables import changes, delivery_destinations, properties, refused_values, withheld_values
 from audience_sync.sync.values.request import RunRequest
@@ -30,9 +36,10 @@ _CHUNK = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingDelivery(PendingCalls):
-    """The pending calls of one cursor of a destination."""
+    """The pending calls of one cursor of a destination. ``waiting``: see ``CursorCalls``."""
 
     state: DestinationState
+    waiting: int | None = None
 
     def committed(self, states: Mapping[str, DestinationState]) -> PendingDelivery:
         """The same delivery with the stored state of its destination, and its ids."""
@@ -77,11 +84,18 @@ def _cursors(state: DestinationState, request: RunRequest) -> list[tuple[Deliver
     return [(state.cursor, False), *reached]
 
 
-def calls_by_destination(pending: Sequence[PendingDelivery]) -> Mapping[str, int]:
-    calls = Counter[str]()
-    for each in pending:
-        calls[each.state.name] += each.calls
-    return calls
+def planned_calls(pending: Sequence[PendingDelivery], run: RunId) -> list[CursorCalls]:
+    """The calls to send from each cursor, and the run since which some of them are pending."""
+    return [
+        CursorCalls(
+            destination=each.state.name,
+            seeding=each.cursor.seeding,
+            calls=each.calls,
+            since=each.cursor.pending_since or run,
+            waiting=each.waiting,
+        )
+        for each in pending
+    ]
 
 
 def read_pending(
@@ -273,6 +287,7 @@ def _pending_delivery(
         cursor=cursor,
         table=table,
         calls=workspace.one(f"select count(*) from {table}")[0],
+        waiting=count_waiting(workspace, inputs, cursor, subscriptions) if only_reached else None,
         includes_everyone=not only_reached,
         withheld_table=kept_back,
         withheld_users=workspace.one(f"select count(distinct user_id) from {kept_back}")[0],

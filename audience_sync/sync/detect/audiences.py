@@ -105,7 +105,10 @@ def skipped_audience(context: RunContext, target: ResolvedAudience) -> Detection
 
 def not_loaded(context: RunContext, target: ResolvedAudience, status: AudienceStatus, error: str) -> Detection:
     users = context.stored.chains[target.stored.chain_id].user_count if target.stored else 0
-    return result_of(AudienceResult(key=target.key, name=target.name, status=status, before=users, error=error))
+    source = None if target.stored else target.config.source
+    return result_of(
+        AudienceResult(key=target.key, name=target.name, status=status, before=users, error=error, source=source)
+    )
 
 
 def result_of(result: AudienceResult) -> Detection:

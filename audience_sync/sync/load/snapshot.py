@@ -15,7 +15,7 @@ from audience_sync.sources.base import Expectations, SnapshotRequest, SnapshotRo
 from audience_sync.sources.rows.column_schema import schema_changes
 from audience_sync.store.audiences.properties import Property
 from audience_sync.sync.load.resolve_ids import resolve_ids
-from audience_sync.sync.values.change_set import SourceState
+from audience_sync.sync.values.change_set import Location, SourceState
 from audience_sync.sync.values.findings import InvalidRow
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import pluralize
@@ -127,9 +127,9 @@ def _expected(config: RowsConfig) -> Expectations:
     )
 
 
-def loaded_from(config: RowsConfig) -> str:
-    """The source of a snapshot, for people. The query is left out because it may name persons."""
-    return f"{config.file or 'a query'} of {config.source}"
+def loaded_from(config: RowsConfig) -> Location:
+    """Where a snapshot is loaded from, for people. The query is left out because it may name persons."""
+    return Location(f"{config.file or 'a query'} of {config.source}", config.source)
 
 
 @contextmanager

@@ -121,6 +121,13 @@ class SourceState(NamedTuple):
     columns: str | None = None
 
 
+class Location(NamedTuple):
+    """Where snapshots are loaded from: the file with its source, in words, and the source's name in the config."""
+
+    text: str
+    source: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PropertyChange:
     """The changes of one property, except for its members or values. None changes nothing.
@@ -130,7 +137,7 @@ class PropertyChange:
     """
 
     source: SourceState | None = None
-    loaded_from: str | None = None
+    loaded_from: Location | None = None
     renamed: tuple[str, str | None] | None = None
     retired: bool = False
     absences: Absences | None = None

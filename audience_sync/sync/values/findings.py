@@ -49,7 +49,8 @@ class AudienceResult:
     """The result of one audience. If it is held or failed, nothing of it was changed or sent.
 
     ``absent``: members who are missing from the snapshot and stay. ``returned``: members who were missing and came
-    back. ``held_out``: users of the snapshot who are held out.
+    back. ``held_out``: users of the snapshot who are held out. ``source``: where it is loaded from, if it has yet to be
+    created.
     """
 
     key: str
@@ -64,6 +65,7 @@ class AudienceResult:
     absent: int = 0
     returned: int = 0
     held_out: int = 0
+    source: str | None = None
 
     @property
     def after(self) -> int:

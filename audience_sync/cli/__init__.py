@@ -120,11 +120,15 @@ def main() -> None:
     """Run the command and exit with its code (docs/commands.md)."""
     if "schedule" in sys.argv[1:]:  # until the scheduler handles SIGHUP, it must not end the process
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    from audience_sync.cli.base.process import collect_garbage_rarely, end_quickly, set_up_streams
+
+    set_exit_code = end_quickly()
     from audience_sync.cli.base.errors import run
-    from audience_sync.cli.base.process import collect_garbage_rarely, set_up_streams
     from audience_sync.cli.base.shutdown import stop_within
 
     set_up_streams()
     collect_garbage_rarely()
     stop_within()
-    raise SystemExit(run(group))
+    code = run(group)
+    set_exit_code(code)
+    raise SystemExit(code)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
 from audience_sync.history.runs import run_at
 from audience_sync.model import RunId
-from audience_sync.sql import Expression, TableName, quote_literal
+from audience_sync.sql import Expression, Query, TableName, quote_literal
 from audience_sync.store.audiences.properties import Property, read_audience, read_chains
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots.chain import (
@@ -30,32 +29,34 @@ GROUPS_A_PART = 8
 #: A line of CSV (RFC 4180). An id is quoted if it has separators, quotes, line ends, control characters, or spaces at
 #: an end. The first branch is for plain ASCII, and needs a third of the time of the second.
 CSV_LINE = Expression(
-    """case
+    """concat(case
         when strlen(to_json(user_id)::varchar) = length(user_id) + 2
             and not contains(user_id, ',') and not contains(user_id, ' ') and not contains(user_id, chr(127))
         then user_id
         when regexp_full_match(user_id, '[\\pL\\pM\\pN\\pP\\pS ]*') and not regexp_matches(user_id, '[",]|^ | $')
         then user_id
         else '"' || replace(user_id, '"', '""') || '"'
-    end || ',' || member_since"""
+    end, ',', member_since, chr(10))"""
 )
-JSON_LINE = Expression("""'{"user_id": ' || to_json(user_id) || ', "member_since": "' || member_since || '"}'""")
+JSON_LINE = Expression(
+    """concat('{"user_id": ', to_json(user_id), ', "member_since": "', member_since, '"}', chr(10))"""
+)
 
 
 class Part(NamedTuple):
-    """A file with some of the lines, and their number. It is deleted when the next part is requested."""
+    """Some of the lines, as UTF-8, and their number."""
 
-    path: Path
+    lines: memoryview
     members: int
 
 
 def members_of(
     store: Store, key: str, *, at: datetime | None, memory_limit: int, line: Expression = CSV_LINE
 ) -> Iterator[Part]:
-    """Yield the members in the order of user ids, as files of lines, in bounded memory.
+    """Yield the members in the order of user ids, in bounded memory.
 
-    ``at`` None means now. ``line``: the SQL of a line, from ``user_id`` and ``member_since`` (ISO 8601, UTC). Raises
-    UnknownNameError for an unknown audience, and HistoryPrunedError for a time whose changes were deleted.
+    ``at`` None means now. ``line``: the SQL of a line with its end, from ``user_id`` and ``member_since`` (ISO 8601,
+    UTC). Raises UnknownNameError for an unknown audience, and HistoryPrunedError for a time whose changes were deleted.
     """
     with Workspace(memory_limit) as workspace:
         with store.reading() as connection:  # no longer: a slow reader of the parts would block commits
@@ -66,22 +67,27 @@ def members_of(
                 return
             chain = download_chain(connection, workspace, chain)
             changed = _changed_users(connection, workspace, audience, chain, run)
-            started = connection.execute(select(runs.c.id, runs.c.started_at)).all()
-        times = [[(row.id, iso_time(row.started_at, "seconds")) for row in started]]
-        since = workspace.load({"run_id": "integer", "member_since": "varchar"}, times)
+            since = _start_times(connection, workspace)
         starts = row_group_starts(workspace, chain)[GROUPS_A_PART::GROUPS_A_PART]
         for first, end in zip([None, *starts], [*starts, None], strict=True):
-            part, path = _between(first, end), workspace.path(".csv")
-            rows = (
+            part = _between(first, end)
+            rows = Query(
                 f"select user_id, run_id from ({base_rows_query(chain)}) anti join {changed} using (user_id) "
                 f"where {part} union all select user_id, run_id from {changed} where present and {part}"
             )
-            (count,) = workspace.one(
-                f"copy (select {line} from ({rows}) join {since} using (run_id) order by user_id) "
-                f"to {quote_literal(str(path))} (format csv, header false, quote '', escape '')"
-            )
-            yield Part(path, count)
-            path.unlink()
+            # A line is written after the sort, which moves an id and a number only.
+            members = f"select user_id, member_since from ({rows}) join {since} using (run_id) order by user_id"
+            for (lines,) in workspace.text_columns(f"select {line} from ({members})"):
+                yield Part(lines.data, len(lines.offsets) - 1)
+
+
+def _start_times(connection: Connection, workspace: Workspace) -> TableName:
+    """A table of ``run_id`` and ``member_since``, the start of the run, which is a number for each different time."""
+    started = connection.execute(select(runs.c.id, runs.c.started_at)).all()
+    rows = [(row.id, iso_time(row.started_at, "seconds")) for row in started]
+    times, kind = workspace.load({"run_id": "integer", "started": "varchar"}, [rows]), workspace.name("times")
+    workspace.run(f"create type {kind} as enum (select distinct started from {times})")
+    return workspace.table("since", f"select run_id, started::{kind} as member_since from {times}")
 
 
 def _between(first: str | None, end: str | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
 import sys
 from datetime import datetime
 from itertools import chain
@@ -42,11 +41,10 @@ def members(session: Session, key: str, at: datetime | None) -> None:
         for part in chain([first] if first else [], parts):
             count += part.members
             if is_terminal:
-                lines = part.path.read_bytes().decode()
+                lines = part.lines.tobytes().decode()
                 sys.stdout.write(lines if session.as_json else _for_people(lines))
             else:
-                with part.path.open("rb") as file:
-                    shutil.copyfileobj(file, sys.stdout.buffer)
+                sys.stdout.buffer.write(part.lines)
     if is_terminal and not session.as_json:
         intro = f"{pluralize(count, 'member')} of {key}. As a file:"
         write(intro_and_command(intro, f"audience-sync members {key} > {key}.csv", screen(error=True)), error=True)

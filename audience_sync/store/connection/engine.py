@@ -27,6 +27,8 @@ RECONNECT_SECONDS, RETRY_PAUSE = 90.0, 1.0
 #: Seconds that a server has to accept a connection, unless the address sets `?connect_timeout=`.
 CONNECT_TIMEOUT = 10
 _WRITING, _IS_WAL = "audience_sync_writing", "audience_sync_wal"
+#: The option of a statement whose answer is bytes. PostgreSQL would send each byte as two digits.
+BINARY = "audience_sync_binary"
 #: The advisory lock of migrations in one PostgreSQL database: "audsync" in bytes.
 _MIGRATION_LOCK = 0x61756473796E63
 
@@ -190,6 +192,8 @@ def _engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         event.listen(engine, "commit", _commit_sqlite)
+    else:
+        event.listen(engine, "before_cursor_execute", _set_format)
     return engine
 
 
@@ -211,6 +215,15 @@ def database_address(url: str) -> URL:
 def display_url(url: URL) -> str:
     """A database's address for people: without driver, password and parameters, which may contain a password too."""
     return url.set(drivername=url.get_backend_name(), query={}).render_as_string()
+
+
+def _set_format(_connection: Connection, cursor: Any, *execution: Any) -> None:
+    """Set the format of the answer; the fourth argument is the context of the execution, or None."""
+    context = execution[2]
+    if context is not None and context.execution_options.get(BINARY):
+        from psycopg.pq import Format
+
+        cursor.format = Format.BINARY
 
 
 def _prepare_sqlite(connection: Any, record: ConnectionPoolEntry) -> None:

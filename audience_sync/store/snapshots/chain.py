@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, insert, select, up
 from audience_sync.errors import StoreDamagedError
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.sql import Expression, quote_identifier, quote_literal
+from audience_sync.store.connection.engine import BINARY
 from audience_sync.store.tables import members, properties, snapshot_chains, snapshot_file_chunks, snapshot_files
 from audience_sync.workspace import Workspace
 
@@ -211,18 +213,25 @@ def download_chains(connection: Connection, workspace: Workspace, chains: Sequen
 def _download_files(
     connection: Connection, workspace: Workspace, ids: Select[tuple[int]]
 ) -> dict[int, tuple[Path, str]]:
-    """By id, where each file was downloaded to, and its checksum. One chunk at a time is in memory."""
-    chunks, found = snapshot_file_chunks.c, dict[int, tuple[Path, str]]()
+    """By id, where each file was downloaded to, and its checksum. Two chunks at a time are in memory.
+
+    The checksum, which takes half of the time, is computed in a thread.
+    """
+    chunks, found = snapshot_file_chunks.c, dict[int, tuple[Path, hashlib.blake2b]]()
     parts = select(chunks.file_id, chunks.content).where(chunks.file_id.in_(ids))
-    rows = connection.execute(parts.order_by(chunks.file_id, chunks.number).execution_options(yield_per=1))
-    for file, contents in groupby(rows, key=lambda row: int(row.file_id)):
-        path, digest = workspace.path(".parquet"), _new_digest()
-        with path.open("wb") as stream:
-            for _, content in contents:
-                digest.update(content)
-                stream.write(content)
-        found[file] = path, digest.hexdigest()
-    return found
+    options = {"yield_per": 1, BINARY: True}
+    rows = connection.execute(parts.order_by(chunks.file_id, chunks.number).execution_options(**options))
+    with ThreadPoolExecutor(1, thread_name_prefix="checksum") as thread:
+        for file, contents in groupby(rows, key=lambda row: int(row.file_id)):
+            found[file] = path, digest = workspace.path(".parquet"), _new_digest()
+            before: Future[None] | None = None
+            with path.open("wb") as stream:
+                for _, content in contents:
+                    if before is not None:
+                        before.result()
+                    before = thread.submit(digest.update, content)
+                    stream.write(content)
+    return {file: (path, digest.hexdigest()) for file, (path, digest) in found.items()}
 
 
 def _damage_message(chain: Chain, file: int) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 
 from audience_sync.errors import StoreDamagedError
 from audience_sync.sql import quote_literal
+from audience_sync.store.connection.engine import BINARY
 from audience_sync.store.snapshots.chain import BASE, CHUNK_BYTES
 from audience_sync.store.tables import snapshot_file_chunks, snapshot_files
 from audience_sync.workspace import Workspace
@@ -92,7 +93,8 @@ class _SparseFile:
     def _fetch(self, number: int) -> None:
         self._fetched.add(number)
         mine = (snapshot_file_chunks.c.file_id == self.file_id) & (snapshot_file_chunks.c.number == number)
-        body = self._connection.execute(select(snapshot_file_chunks.c.content).where(mine)).scalar() or b""
+        content = select(snapshot_file_chunks.c.content).where(mine).execution_options(**{BINARY: True})
+        body = self._connection.execute(content).scalar() or b""
         with self.path.open("r+b") as file:
             file.seek(number * CHUNK_BYTES)
             file.write(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,12 +14,18 @@ from hypothesis import strategies as st
 from audience_sync.model import ChangeCounts, PropertyKind, RunId
 from audience_sync.sources.base import UncheckedRows
 from audience_sync.sources.values.user_ids import valid_id
-from audience_sync.sql import Expression, TableName, quote_identifier
+from audience_sync.sql import Condition, Expression, TableName, quote_identifier
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.sync.diff import snapshot_files as prepare
 from audience_sync.sync.diff.members import diff_members
 from audience_sync.sync.diff.snapshot_files import members_change, traits_change
-from audience_sync.sync.diff.traits import ALL_TRAITS, deduplicate_users, diff_traits, diff_unchecked_traits
+from audience_sync.sync.diff.traits import (
+    ALL_TRAITS,
+    deduplicate_users,
+    diff_traits,
+    diff_unchecked_traits,
+    write_first_values,
+)
 from audience_sync.sync.values.change_set import ChainChange
 from audience_sync.workspace import Workspace
 
@@ -74,7 +81,7 @@ def members_run(
     workspace: Workspace, chain: Chain, users: Collection[str | None], run: int
 ) -> tuple[Chain, list[tuple[Any, ...]]]:
     """The chain after a run over this snapshot, and what the run logged."""
-    diff = diff_members(workspace, ids_table(workspace, users), chain)
+    diff = diff_members(workspace, ids_table(workspace, users), chain, run=RunId(run))
     change = members_change(workspace, chain, diff, RunId(run))
     log = workspace.all(f"select user_id, key, value from {change.log}") if change and change.log else []
     return committed(change, chain), sorted(log)
@@ -291,6 +298,48 @@ def test_members_with_unchecked_ids_have_the_diff_of_the_valid_ones(old: set[str
     valid = {user for user in new if user is not None and user not in INVALID_IDS}
     assert changed == {user: user in valid for user in old ^ valid}
     assert diff.invalid == sum(user in INVALID_IDS for user in new)
+
+
+@given(new=st.lists(UNCHECKED_IDS, max_size=12))
+@with_examples()
+def test_the_first_members_are_the_valid_ones_that_are_not_erased(new: list[str | None]) -> None:
+    with Workspace(0, ["/"]) as workspace:
+        rows, erased = ids_table(workspace, new), Condition("user_id = 'bob'")
+        diff = diff_members(workspace, rows, AUDIENCE, valid_id=VALID_ID, erased=erased, run=RunId(1))
+        change = members_change(workspace, AUDIENCE, diff, RunId(1))
+        assert change is not None
+        found = workspace.all(f"select user_id, run_id, present from ({current_rows_query(change.chain)})")
+        assert workspace.all(f"from {diff.table}") == [(user, present) for user, _, present in found]
+    valid = {user for user in new if user is not None and user not in {*INVALID_IDS, "bob"}}
+    assert found == [(user, 1, True) for user in sorted(valid)]
+    assert (diff.entered, diff.left, diff.invalid) == (len(valid), 0, sum(user in INVALID_IDS for user in new))
+
+
+def test_a_first_base_of_several_row_groups_is_sorted_and_has_each_user_once(workspace: Workspace) -> None:
+    snapshot = "select hash(i % 300_000)::varchar as user_id from range(700_000) t(i)"
+    base = diff_members(workspace, snapshot, AUDIENCE, run=RunId(1)).base
+    assert base is not None
+    file = f"read_parquet('{base.path}', file_row_number = true)"
+    users = [user for (user,) in workspace.all(f"select user_id from {file} order by file_row_number")]
+    assert (len(users), users) == (300_000, sorted(set(users)))
+
+
+@given(new=st.lists(st.tuples(UNCHECKED_IDS, VALUES, VALUES), max_size=6))
+@with_examples(100)
+def test_first_values_are_a_base_if_each_row_is_a_valid_user_of_its_own_with_a_value(
+    new: list[tuple[str | None, str | None, str | None]],
+) -> None:
+    users = [user for user, *_ in new]
+    is_base = len({*users}) == len(users) and not any(user in INVALID_IDS for user in users)
+    with Workspace(0, ["/"]) as workspace:
+        rows = UncheckedRows(select=f"from {traits_table(workspace, ('a', 'b'), new)}", valid_id=VALID_ID)
+        base, diff = write_first_values(workspace, rows, ("a", "b"), RunId(1))
+        assert (diff is not None) == (is_base and all(a is not None or b is not None for _, a, b in new))
+        found = workspace.all(f"select user_id, trait_a, trait_b from read_parquet('{base.path}')")
+        if diff is not None:
+            assert workspace.all(f"select user_id, trait_a, trait_b from {diff.table}") == found == sorted(new)
+            assert (diff.users, diff.entered, diff.left, diff.log) == (len(new), len(new), 0, None)
+    assert Counter(found) == Counter((None if user in INVALID_IDS else user, *each) for user, *each in new)
 
 
 @given(

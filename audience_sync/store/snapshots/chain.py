@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, insert, select, up
 
 from audience_sync.errors import StoreDamagedError
 from audience_sync.model import PropertyKind, RunId
-from audience_sync.sql import Expression, quote_identifier, quote_literal
+from audience_sync.sql import Expression, Relation, quote_identifier, quote_literal
 from audience_sync.store.connection.engine import BINARY
 from audience_sync.store.tables import members, properties, snapshot_chains, snapshot_file_chunks, snapshot_files
 from audience_sync.workspace import Workspace
@@ -117,6 +117,10 @@ def newest_rows_query(chain: Chain) -> str:
     )
 
 
+def rows_of(file: SnapshotFile) -> Relation:
+    return Relation(f"read_parquet({quote_literal(str(file.path))})")
+
+
 def row_group_starts(workspace: Workspace, chain: Chain) -> list[str]:
     """The first user ids of the row groups of a chain's base, in order; groups of very long ids may have none."""
     if not any(file.kind == BASE for file in chain.files):
@@ -177,10 +181,27 @@ def _numbered_rows_query(chains: Sequence[Chain], kind: str) -> str | None:
 
 def write_snapshot_file(workspace: Workspace, kind: str, query: str) -> SnapshotFile:
     """Write the rows of a query to a new file in the workspace, sorted by user id."""
+    return _write_sorted(workspace, kind, f"{query} order by user_id")
+
+
+def write_first_base(workspace: Workspace, users: str, run: RunId) -> SnapshotFile:
+    """Write a query of users as the first base of an audience: each once, and all rows without an id at its end.
+
+    Equal ids are neighbours after the sort, which keeps its order through ``lag``: no table of all users is needed.
+    """
+    ids = f"select user_id, lag(user_id) over () as before from (select user_id from ({users}) order by user_id)"
+    return _write_sorted(
+        workspace,
+        BASE,
+        f"select user_id, {run} as run_id, true as present from ({ids}) "
+        "where user_id is null or user_id is distinct from before",
+    )
+
+
+def _write_sorted(workspace: Workspace, kind: str, query: str) -> SnapshotFile:
     path = workspace.path(".parquet")
     (rows,) = workspace.one(
-        f"copy ({query} order by user_id) to {quote_literal(str(path))} "
-        "(format parquet, compression zstd, compression_level 1)"
+        f"copy ({query}) to {quote_literal(str(path))} (format parquet, compression zstd, compression_level 1)"
     )
     return SnapshotFile(kind, path, rows)
 

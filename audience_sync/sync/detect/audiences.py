@@ -137,6 +137,7 @@ def _load_and_diff(
             erased=context.erased,
             rereadable=rows.rereadable,
             valid_id=ids.valid_id,
+            run=context.run,
         )
     invalid_rows = read_invalid_rows(workspace, rows, target.key) if diff.invalid else ()
     in_earlier = Condition(f"user_id in (select user_id from {claimed})") if claimed else NEVER

@@ -10,10 +10,17 @@ from audience_sync.errors import SourceError
 from audience_sync.model import ALIAS_KEY, ChangeCounts, HoldKind, PropertyKind, RunId
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.sources.base import HAS_INVALID_VALUE, SnapshotRows, UncheckedRows
-from audience_sync.sql import Query, TableName, quote_identifier, quote_literal
-from audience_sync.store.snapshots.chain import Chain, current_rows_query
+from audience_sync.sql import NEVER, Query, TableName, quote_identifier, quote_literal
+from audience_sync.store.snapshots.chain import Chain, current_rows_query, rows_of, trait_column
 from audience_sync.sync.diff.snapshot_files import traits_change
-from audience_sync.sync.diff.traits import ALL_TRAITS, TraitsDiff, deduplicate_users, diff_traits, diff_unchecked_traits
+from audience_sync.sync.diff.traits import (
+    ALL_TRAITS,
+    TraitsDiff,
+    deduplicate_users,
+    diff_traits,
+    diff_unchecked_traits,
+    write_first_values,
+)
 from audience_sync.sync.guard.holds import (
     ComparedDifference,
     Difference,
@@ -114,6 +121,8 @@ def _load_and_diff(
 ) -> tuple[LoadedTraits, list[ChainDiff]]:
     """The snapshot, and its diff with the chain or the chains of its traits. With one chain, it is read by the join."""
     chains, source = _by_chain(context, keys, changes), loaded.rows
+    if source.unchecked is not None and len(chains) == 1 and chains[0][0].id is None and context.erased == NEVER:
+        return _load_first_values(context, source, source.unchecked, chains[0][0])
     if source.unchecked is None or len(chains) > 1 or chains[0][0].id is None:
         snapshot = _load(context, source, keys)
         return snapshot, [ChainDiff(chain, mine, _diff(context, snapshot, chain, mine)) for chain, mine in chains]
@@ -126,6 +135,23 @@ def _load_and_diff(
         snapshot, is_empty=rows.row_count == diff.invalid, invalid=diff.invalid, differing=diff.differing
     )
     return snapshot, [ChainDiff(chain, keys, diff)]
+
+
+def _load_first_values(
+    context: RunContext, source: SnapshotRows, rows: UncheckedRows, chain: Chain
+) -> tuple[LoadedTraits, list[ChainDiff]]:
+    """The snapshot of new traits, and its diff. Rows that have to be chosen from are read from the file again."""
+    workspace, keys = context.workspace, chain.keys
+    with scanning(source):
+        base, diff = write_first_values(workspace, rows, keys, context.run)
+    columns = ", ".join(f"{trait_column(key)} as {quote_identifier(key)}" for key in keys)
+    select = f"select user_id, {columns} from {rows_of(base)}"
+    if diff is not None:
+        table = workspace.view("snapshot", select)
+        snapshot = LoadedTraits(source=source, keys=keys, rows=table, is_empty=not base.rows)
+        return snapshot, [ChainDiff(chain, keys, diff)]
+    snapshot = _load(context, replace(source, select=select), keys)
+    return snapshot, [ChainDiff(chain, keys, _diff(context, snapshot, chain, keys))]
 
 
 def _counted(workspace: Workspace, rows: UncheckedRows, *, is_rereadable: bool) -> UncheckedRows:

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from audience_sync.model import RunId
 from audience_sync.sql import NEVER, Condition, Expression, Query, TableName
-from audience_sync.store.snapshots.chain import Chain, current_rows_query, members_query
+from audience_sync.store.snapshots.chain import (
+    BASE,
+    Chain,
+    SnapshotFile,
+    current_rows_query,
+    members_query,
+    rows_of,
+    write_first_base,
+    write_snapshot_file,
+)
 from audience_sync.workspace import Workspace
 
 #: Fewer users in a bucket take more buckets to count; more leave more users to join for one that changed.
@@ -22,13 +32,15 @@ _CHECKED_ID = Expression("user_id")
 class MembersDiff:
     """Who entered and left: a table with ``user_id`` and ``present`` (one row a user), and the counts.
 
-    ``invalid`` counts the rows without a usable user id.
+    ``invalid`` counts the rows without a usable user id. ``base``: the base of a new audience, if these are all its
+    users.
     """
 
     table: TableName
     entered: int
     left: int
     invalid: int
+    base: SnapshotFile | None = None
 
 
 def diff_members(
@@ -40,14 +52,17 @@ def diff_members(
     erased: Condition = NEVER,
     rereadable: bool = False,
     valid_id: Expression = _CHECKED_ID,
+    run: RunId | None = None,
 ) -> MembersDiff:
     """Diff a snapshot (a query with ``user_id``) with the stored members and the users of ``held_out`` (a query, too).
 
     The id of an invalid row is NULL, which matches no user. ``erased``: an SQL condition on ``user_id``, true for users
     who never enter again. ``rereadable``: whether the query may be run twice. ``valid_id``: the valid id in SQL, for a
-    snapshot with unchecked ids.
+    snapshot with unchecked ids. ``run``: the run that creates a new chain, whose base is written at once.
     """
     old = _union_all(f"select user_id from ({current_rows_query(chain)})" if chain.files else None, held_out)
+    if run is not None and chain.id is None and old is None:
+        return _first_members(workspace, f"select {valid_id} as user_id from ({snapshot})", erased, run)
     if old and rereadable and chain.user_count >= MANY_USERS:
         snapshot, old = drop_unchanged_buckets(workspace, snapshot, old, ("user_id",), chain.user_count)
     raw = _full_join(workspace, snapshot, old, ("user_id",), valid_id)
@@ -60,6 +75,16 @@ def diff_members(
         f"select count(*) filter (where present), count(*) filter (where not present) from {table}"
     )
     return MembersDiff(table, entered, left, invalid)
+
+
+def _first_members(workspace: Workspace, snapshot: str, erased: Condition, run: RunId) -> MembersDiff:
+    """The users of a snapshot with checked ids, as the base of a new audience: they are sorted once, and not copied."""
+    base = write_first_base(workspace, f"from ({snapshot}) where user_id is null or not ({erased})", run)
+    invalid = workspace.one(f"select count(*) from {rows_of(base)} where user_id is null")[0]
+    if invalid:
+        base = write_snapshot_file(workspace, BASE, f"from {rows_of(base)} where user_id is not null")
+    table = workspace.view("members", f"select user_id, present from {rows_of(base)}")
+    return MembersDiff(table, base.rows, 0, invalid, base)
 
 
 def diff_several(

@@ -23,9 +23,8 @@ def members_change(workspace: Workspace, chain: Chain, diff: MembersDiff, run: R
     """The audience's chain after the diff; None if nothing changed."""
     users = chain.user_count + diff.entered - diff.left
     if chain.id is None:
-        base = write_snapshot_file(
-            workspace, BASE, f"select user_id, {run} as run_id, true as present from {diff.table}"
-        )
+        rows = f"select user_id, {run} as run_id, true as present from {diff.table}"
+        base = diff.base or write_snapshot_file(workspace, BASE, rows)
         return ChainChange(chain=chain.with_base(base, users), files=(base,), members=diff.table)
     if not (diff.entered + diff.left or chain.rebuilt):
         return None
@@ -45,7 +44,7 @@ def traits_change(workspace: Workspace, chain: Chain, diff: TraitsDiff, run: Run
     rows = f"select user_id, {run} as run_id, {columns} from {diff.table}"
     users = chain.user_count + diff.entered - diff.left
     if chain.id is None and not chain.files:
-        base = write_snapshot_file(workspace, BASE, rows)
+        base = diff.base or write_snapshot_file(workspace, BASE, rows)
         return ChainChange(chain=chain.with_base(base, users), files=(base,))
     if not (diff.users or chain.rebuilt):
         return None

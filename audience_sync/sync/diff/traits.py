@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from audience_sync.model import ChangeCounts
+from audience_sync.model import ChangeCounts, RunId
 from audience_sync.sources.base import UncheckedRows
 from audience_sync.sql import NEVER, Condition, Expression, TableName, quote_identifier, quote_literal
-from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
+from audience_sync.store.snapshots.chain import (
+    BASE,
+    Chain,
+    SnapshotFile,
+    current_rows_query,
+    rows_of,
+    trait_column,
+    write_snapshot_file,
+)
 from audience_sync.workspace import Workspace
 
 #: Stands in place of a key for all traits of a diff.
@@ -23,6 +31,7 @@ class TraitsDiff:
     traits. ``entered`` and ``left`` count users with their first values, and with none left. ``lost``: by key, how many
     users had a value and how many lose it; under ``ALL_TRAITS``, how many had any value and lose all. ``invalid`` and
     ``differing``, of unchecked rows: those without a usable user id, and the users who have several rows that differ.
+    ``base``: the base of new traits, if it is written already.
     """
 
     table: TableName
@@ -33,6 +42,7 @@ class TraitsDiff:
     lost: Mapping[str, ChangeCounts] = field(default_factory=dict)
     invalid: int = 0
     differing: int = 0
+    base: SnapshotFile | None = None
 
 
 def diff_traits(
@@ -120,6 +130,28 @@ def _first_values(workspace: Workspace, snapshot: str, keys: Sequence[str], eras
     table = workspace.view("traits", f"select user_id, {columns} from {snapshot} where {where}")
     users = workspace.one(f"select count(*) from {table}")[0]
     return TraitsDiff(table=table, log=None, users=users, entered=users, left=0)
+
+
+def write_first_values(
+    workspace: Workspace, rows: UncheckedRows, keys: Sequence[str], run: RunId
+) -> tuple[SnapshotFile, TraitsDiff | None]:
+    """Write rows of new traits as their base, and diff them: no table of the snapshot is needed.
+
+    The diff is None if a row has no usable id or no value, or a user has several rows. Then it is no base, and the file
+    has the rows as they are.
+    """
+    columns = ", ".join(f"{quote_identifier(key)} as {trait_column(key)}" for key in keys)
+    checked = f"select {rows.valid_id} as user_id, {run} as run_id, {columns} from ({rows.select})"
+    base = write_snapshot_file(workspace, BASE, checked)
+    there = " or ".join(f"{trait_column(key)} is not null" for key in keys)
+    (is_base,) = workspace.one(
+        f"select coalesce(bool_and(user_id is not null and user_id is distinct from before and ({there})), true) "
+        f"from (select *, lag(user_id) over () as before from {rows_of(base)})"
+    )
+    if not is_base:
+        return base, None
+    table = workspace.view("traits", f"select * exclude (run_id) from {rows_of(base)}")
+    return base, TraitsDiff(table=table, log=None, users=base.rows, entered=base.rows, left=0, base=base)
 
 
 def _join(

@@ -7,7 +7,8 @@ would be 145 MB (pyarrow), or one more dependency for these few lines.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,22 @@ class TextColumn:
 
     def __getitem__(self, row: int) -> bytes:
         return bytes(self.data[self.offsets[row] : self.offsets[row + 1]])
+
+    def part(self, start: int, end: int) -> TextColumn:
+        """The rows from ``start`` up to, but without, ``end``, without a copy."""
+        return TextColumn(self.offsets[start : end + 1], self.data)
+
+    def filled(self, texts: Mapping[int, bytes]) -> TextColumn:
+        """A copy with these texts in rows that have none; ``texts``: by row, in order."""
+        data, offsets, start, moved = bytearray(), array("i"), 0, -self.offsets[0]
+        for row, text in texts.items():
+            offsets.extend([offset + moved for offset in self.offsets[start : row + 1]])
+            data += self.data[self.offsets[start] : self.offsets[row]]
+            data += text
+            start, moved = row + 1, moved + len(text)
+        offsets.extend([offset + moved for offset in self.offsets[start:]])
+        data += self.data[self.offsets[start] : self.offsets[-1]]
+        return TextColumn(memoryview(offsets), memoryview(data))
 
 
 def text_columns(result: Any) -> Iterator[Sequence[TextColumn]]:

@@ -22,8 +22,9 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from audience_sync.delivery.mapping import mapping_of
+from audience_sync.delivery.send import calls as reading
 from audience_sync.delivery.send.calls import CallReader
-from audience_sync.delivery.send.encode import encode, with_details
+from audience_sync.delivery.send.encode import EncodedCall, encode
 from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.destinations.registry import destination_types
 from audience_sync.model import RunId
@@ -144,11 +145,16 @@ def reader(workspace: Workspace, table: str, destination: Destination) -> CallRe
 
 def pace(calls: CallReader, destination: Destination) -> tuple[float, float]:
     """Return the calls a second, and the share that is left to Python."""
-    started, left, count = time.process_time(), 0, 0
-    for batch in calls.encoded(destination):
-        count += len(batch)
-        left += len(with_details(batch))
-    return count / (time.process_time() - started), left / count
+    left: list[EncodedCall] = []
+
+    def encode_and_count(*arguments: Any) -> EncodedCall:
+        left.append(encode(*arguments))
+        return left[-1]
+
+    reading.encode = encode_and_count  # type: ignore[assignment]  # the same parameters
+    started = time.process_time()
+    count = sum(map(len, calls.encoded(destination)))
+    return count / (time.process_time() - started), len(left) / count
 
 
 def python_pace(calls: CallReader, destination: Destination) -> float:

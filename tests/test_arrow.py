@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gc
+from array import array
+from collections.abc import Sequence
+from itertools import accumulate
 
 import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audience_sync.arrow import text_columns
+from audience_sync.arrow import TextColumn, text_columns
 from audience_sync.errors import ArrowError
 
 texts = st.none() | st.sampled_from(["", "é", "日本 😀", '"', "\n", "x" * 5_000]) | st.text(max_size=20)
@@ -24,6 +27,24 @@ def test_columns_have_the_texts_of_the_rows_in_utf_8_and_nothing_for_null(rows: 
         [[first, second]] = text_columns(connection.sql("select first, second from texts order by place"))
     assert [first[n] for n in range(len(rows))] == [(text or "").encode() for text, _ in rows]
     assert [second[n] for n in range(len(rows))] == [(text or "").encode() for _, text in rows]
+
+
+def column_of(rows: Sequence[bytes]) -> TextColumn:
+    offsets = array("i", accumulate(map(len, rows), initial=2))
+    return TextColumn(memoryview(offsets), memoryview(b"??" + b"".join(rows)))
+
+
+def texts_of(column: TextColumn) -> list[bytes]:
+    return [column[row] for row in range(len(column.offsets) - 1)]
+
+
+@given(st.lists(st.sampled_from([b"", b"", b"a", b"bc", "日".encode()])), st.integers(0, 5), st.integers(0, 20))
+def test_rows_without_a_text_are_filled(rows: list[bytes], start: int, size: int) -> None:
+    start = min(start, len(rows))
+    part = rows[start : start + size]
+    texts = {row: b"new %d" % row for row, text in enumerate(part) if not text and row % 2}
+    expected = [texts.get(row, text) for row, text in enumerate(part)]
+    assert texts_of(column_of(rows).part(start, start + size).filled(texts)) == expected
 
 
 def test_a_result_of_many_rows_comes_in_batches() -> None:

@@ -188,10 +188,29 @@ def test_calls_in_columns_are_the_calls_of_python_in_the_order_of_users(workspac
     reader = CallReader(workspace=workspace, table=TableName("many"), installation="here", destination="x", times=TIMES)
     users = [call.user_id for call in found]
     assert (len(users), users) == (150_000, sorted(users))
-    some = found[::997] + [call for call in found if call.details is not None]
+    some = found[::997] + [call for call in found if '"' in call.user_id][:9_000]
     expected = reader.for_users([call.user_id for call in some])
     for call in some:
         assert call.messages == encode(expected[call.user_id], segment()).messages
+
+
+def test_only_a_block_with_a_call_that_cannot_be_sent_is_a_list(workspace: Workspace) -> None:
+    large = """case when i = 5_000 then '{"vip":"' || repeat('x', 40_000) || '"}' else '{"vip":true}' end"""
+    workspace.run(
+        f"create table many as select format('{{:05}}', i) || if(i % 100 = 7, '\"', '') as user_id, {large} as traits, "
+        "'vip@1' as versions, 1 as run_id from range(10_000) t(i) order by user_id"
+    )
+    reader = CallReader(workspace=workspace, table=TableName("many"), installation="here", destination="x", times=TIMES)
+    found = [calls for calls in reader.encoded(segment()) if len(calls) > 1_000]
+    assert [type(calls) for calls in found].count(list) == 1
+    calls = [call for each in reader.encoded(segment()) for call in each]
+    assert (len(calls), [call.user_id for call in calls if call.details is not None and call.unsendable]) == (
+        10_000,
+        ["05000"],
+    )
+    whole = [call for call in calls if not call.unsendable]
+    expected = reader.for_users([call.user_id for call in whole])
+    assert [call.messages for call in whole] == [encode(expected[call.user_id], segment()).messages for call in whole]
 
 
 def joined_body(batch: Batch) -> bytes:

@@ -1,4 +1,4 @@
-"""Items are made one step ahead, in order, and no error is lost."""
+"""Items are made ahead, in order, and no error is lost."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from audience_sync.delivery.send.calls import prefetch
+from audience_sync.delivery.send.calls import in_order, prefetch
 
 
 def test_items_keep_their_order() -> None:
@@ -47,4 +47,32 @@ def test_an_early_stop_leaves_no_thread_running() -> None:
     items = prefetch(iter(range(1000)))
     next(items)
     items.close()
+    assert threading.active_count() == before
+
+
+def test_several_results_are_made_at_a_time_and_come_in_order() -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def make(number: int) -> int:
+        both.wait()
+        return number
+
+    assert list(in_order(make, range(10), 2)) == list(range(10))
+
+
+def test_an_error_of_one_result_is_raised_after_all_before_it() -> None:
+    def make(number: int) -> float:
+        return 1 / (2 - number)
+
+    found = in_order(make, range(5), 2)
+    assert [next(found), next(found)] == [0.5, 1.0]
+    with pytest.raises(ZeroDivisionError):
+        next(found)
+
+
+def test_results_that_are_not_used_leave_no_thread_running() -> None:
+    before = threading.active_count()
+    found = in_order(str, range(1000), 2)
+    next(found)
+    found.close()
     assert threading.active_count() == before

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha1
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeVar, cast
-
-import orjson
+from typing import Any, TypeVar, cast
 
 from audience_sync.delivery.mapping import DestinationMapping
 from audience_sync.delivery.mapping_sql import MOST_FORMER, mapped_calls
-from audience_sync.delivery.send.encode import CallColumns, CallDetails, EncodedCall, companion_units, encode, part_of
+from audience_sync.delivery.send.encode import (
+    CallDetails,
+    CallTexts,
+    EncodedCall,
+    companion_units,
+    encode,
+    encode_missing,
+    part_of,
+)
 from audience_sync.destinations.base import Destination
 from audience_sync.destinations.messages.identify import split_traits
 from audience_sync.errors import ArrowError, BrokenDestinationError
 from audience_sync.model import ALIAS_KEY, AudienceEvent, IdentifyCall, RunId, UserId
 from audience_sync.sql import Query, Relation, TableName, quote_literal
-from audience_sync.workspace import STREAMED_ROWS, Workspace
-
-if TYPE_CHECKING:
-    from audience_sync.arrow import TextColumn
+from audience_sync.workspace import THREADS, Workspace
 
 #: The error of the program's own SQL for a run that the store does not have.
 NO_RUN_TIME = "there is no start time of run "
@@ -39,6 +43,7 @@ FIRST_ROWS, PART_ROWS, PART_BYTES = 7_680, 61_440, 16_000_000
 #: Rows whose sizes are added up to find the parts.
 BLOCK_ROWS = 256
 
+S = TypeVar("S")
 T = TypeVar("T")
 #: The message id, the body, the user id, and the fields of a call without a body.
 _Row = tuple[Any, ...]
@@ -121,50 +126,56 @@ class CallReader:
 
         Raises BrokenDestinationError if the destination's own code fails at a whole list that is not just a short rest.
         """
-        works = False
         own = destination.encode_sql()
         body = own or "null"
         if destination.has_alias:  # ``encode`` handles a call with previous ids
             body = f"case when not contains(versions, {quote_literal(ALIAS_KEY + '@')}) then {body} end"
         if self.event_start_runs:  # ``encode`` handles a call that may have events
             body = f"case when run_id <= {min(self.event_start_runs.values())} then {body} end"
+
+        def encode_fields(fields: Sequence[Any]) -> EncodedCall:
+            return encode(self._call(fields), destination, self.mapping)
+
+        works = False
         for found in self._rows_in_python() if own is None else _check_encode_sql(self._encoded_by_duckdb(body)):
-            if isinstance(found, CallColumns):
-                works = True
-                yield found
-                continue
-            calls = list(map(_encoded_call, found))
-            if unwritten := [place for place, (_, written, *_) in enumerate(found) if written is None]:
-                for place in unwritten:
-                    calls[place] = encode(self._call(found[place][-1]), destination, self.mapping)
-                if len(unwritten) == len(calls) and not (works and len(calls) < FEW_CALLS):
+            lists: Iterable[Sequence[EncodedCall]] = (
+                encode_missing(found, encode_fields)
+                if isinstance(found, CallTexts)
+                else [_from_rows(found, encode_fields)]
+            )
+            for calls in lists:
+                if not (works and len(calls) < FEW_CALLS):
                     _raise_if_broken(calls)
-            works = True
-            yield calls
+                works = True
+                yield calls
 
     def _rows_in_python(self) -> Iterator[list[_Row]]:
         columns = ", ".join(f'"{each}"' for each in CALL_COLUMNS)
         query = f"select message_id, null, user_id, [{columns}] from ({self._rows(self.table)}) order by user_id"
         return self.workspace.stream(query)
 
-    def _encoded_by_duckdb(self, body: str) -> Iterator[CallColumns | list[_Row]]:
+    def _encoded_by_duckdb(self, body: str) -> Iterator[CallTexts | list[_Row]]:
         """Yield the calls that DuckDB encodes. ``body``: SQL, see ``encode_sql``."""
         former = self._former_texts() if self.is_mapped else ()
         call = ", ".join({"user_id": "own_id", "traits": "own_traits"}.get(each, f'"{each}"') for each in CALL_COLUMNS)
-        for part in self._parts():
+
+        def read(part: Relation) -> tuple[Query, list[CallTexts] | None]:
             query = mapped_calls(self.mapping, Query(f"{self._rows(part)} order by user_id"), former)
-            encoded = f"(select *, {body} as body from ({query}))"
+            encoded = Query(f"select *, {body} as body from ({query})")
             # A call without a body has what ``encode`` needs, as JSON.
             call_json = f"case when body is null then cast(to_json([{call}]) as varchar) end"
-            columns = f"select message_id, body || ',', own_id, {call_json} from {encoded}"
+            columns = f"select message_id, body || ',', own_id, {call_json} from ({encoded})"
             try:
-                batches = list(self.workspace.text_columns(columns))
+                return encoded, [CallTexts(*batch) for batch in self.workspace.text_columns(columns)]
             except ArrowError:  # it is raised in this form, or it was too large for buffers
-                call_list = f"case when body is null then [{call}] end"
-                yield from self.workspace.stream(f"select message_id, encode(body), own_id, {call_list} from {encoded}")
+                return encoded, None
+
+        for encoded, batches in in_order(read, self._parts(), THREADS):
+            if batches is not None:
+                yield from batches
                 continue
-            for batch in batches:
-                yield from _column_groups(*batch)
+            call_list = f"case when body is null then [{call}] end"
+            yield from self.workspace.stream(f"select message_id, encode(body), own_id, {call_list} from ({encoded})")
 
     def _parts(self) -> Iterator[Relation]:
         """Yield the table in parts of neighbouring users, each small enough for memory. It should be sorted by user."""
@@ -249,29 +260,8 @@ class CallReader:
         return quote_literal(self.nonces[run]) if run in self.nonces else "null"
 
 
-def _column_groups(
-    message_ids: TextColumn, bodies: TextColumn, user_ids: TextColumn, calls: TextColumn
-) -> Iterator[CallColumns | list[_Row]]:
-    """Yield the calls as columns, but blocks in which a call has no body as rows."""
-    count, ends, start = len(bodies.offsets) - 1, bodies.offsets, 0
-    for block in range(0, count if calls.data else 0, STREAMED_ROWS):
-        rows = range(block, min(block + STREAMED_ROWS, count))
-        if all(ends[row] < ends[row + 1] for row in rows):
-            continue
-        if start < block:
-            yield CallColumns(message_ids, bodies, user_ids, range(start, block))
-        yield [
-            (
-                message_ids[row].decode(),
-                bodies[row][:-1] or None,
-                user_ids[row].decode(),
-                orjson.loads(calls[row] or b"null"),
-            )
-            for row in rows
-        ]
-        start = rows.stop
-    if start < count:
-        yield CallColumns(message_ids, bodies, user_ids, range(start, count))
+def _from_rows(rows: Sequence[_Row], encode_fields: Callable[[Sequence[Any]], EncodedCall]) -> list[EncodedCall]:
+    return [_encoded_call(row) if row[1] is not None else encode_fields(row[-1]) for row in rows]
 
 
 def _check_encode_sql(stream: Iterator[T]) -> Iterator[T]:
@@ -301,6 +291,18 @@ def _error_summary(error: Exception) -> str:
 def _raise_if_broken(calls: Sequence[EncodedCall]) -> None:
     if all(call.details is not None and call.details.is_fault for call in calls):
         raise BrokenDestinationError(calls[0].unsendable)
+
+
+def in_order(make: Callable[[S], T], items: Iterable[S], threads: int) -> Generator[T]:
+    """Yield what is made of each item, in order. So many are made at a time, each in a thread of its own."""
+    with ThreadPoolExecutor(threads, thread_name_prefix="ahead") as makers:
+        coming = deque[Future[T]]()
+        for item in items:
+            coming.append(makers.submit(make, item))
+            if len(coming) == threads:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
 
 
 def prefetch(items: Iterator[T]) -> Generator[T]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
+
+import orjson
 
 from audience_sync.delivery.mapping import DestinationMapping, mapping_of
 from audience_sync.destinations.base import Destination, JoinedMessages, Message
 from audience_sync.destinations.messages.identify import derived_message_id, object_json, split_traits
 from audience_sync.errors import NoIdentifierError, OwnCodeError, UnsendableError
 from audience_sync.model import ALIAS_KEY, Alias, IdentifyCall, UserId
+from audience_sync.workspace import STREAMED_ROWS
 
 if TYPE_CHECKING:
     from audience_sync.arrow import TextColumn
@@ -108,6 +111,51 @@ class CallColumns(Sequence[EncodedCall], JoinedMessages):
     def ends(self) -> Sequence[int]:
         """Where the first body begins, and where each of them and its comma end."""
         return self._bodies.offsets[self._rows.start : self._rows.stop + 1]
+
+
+class CallTexts(NamedTuple):
+    """Calls in columns; ``calls``: the fields of those without a body, as a JSON array."""
+
+    message_ids: TextColumn
+    bodies: TextColumn
+    user_ids: TextColumn
+    calls: TextColumn
+
+
+def encode_missing(
+    texts: CallTexts, encode_fields: Callable[[Sequence[Any]], EncodedCall]
+) -> Iterator[CallColumns | list[EncodedCall]]:
+    """Yield the calls as columns, with the bodies of those that ``encode_fields`` makes one message of.
+
+    Blocks with another call, such as one that can't be sent, are lists.
+    """
+    count, ends, start, bodies = len(texts.bodies.offsets) - 1, texts.bodies.offsets, 0, dict[int, bytes]()
+    for block in range(0, count if texts.calls.data else 0, STREAMED_ROWS):
+        rows = range(block, min(block + STREAMED_ROWS, count))
+        left = {row: encode_fields(orjson.loads(texts.calls[row])) for row in rows if ends[row] == ends[row + 1]}
+        if all(map(_is_plain, left.values())):
+            bodies |= {row - start: call.messages[0].body + b"," for row, call in left.items()}
+            continue
+        if start < block:
+            yield _columns(texts, start, block, bodies)
+        others = _columns(texts, block, rows.stop, {})
+        yield [left[row] if row in left else others[row - block] for row in rows]
+        start, bodies = rows.stop, {}
+    if start < count:
+        yield _columns(texts, start, count, bodies)
+
+
+def _is_plain(call: EncodedCall) -> bool:
+    """Whether a call is one message with its own id, and nothing is left out."""
+    return not call.left_out and [(type(each), each.message_id) for each in call.messages] == [
+        (Message, call.message_id)
+    ]
+
+
+def _columns(texts: CallTexts, start: int, end: int, bodies: Mapping[int, bytes]) -> CallColumns:
+    """Return these rows; ``bodies``: those that are missing, by their place."""
+    message_ids, written, user_ids = (each.part(start, end) for each in texts[:3])
+    return CallColumns(message_ids, written.filled(bodies) if bodies else written, user_ids, range(end - start))
 
 
 def with_details(calls: Sequence[EncodedCall]) -> list[EncodedCall]:

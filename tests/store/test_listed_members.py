@@ -27,7 +27,9 @@ from .examples import FIRST_MORNING, a_store_with, save, the_audience
 SINCE = "2026-03-02T06:00:00Z"
 #: Signs that CSV, JSON, GLOB or an expression could read in another way, and any that Python and DuckDB both know.
 SIGNS = st.sampled_from([*'ab-~!#[]^*?\\/ ",\n\r\t=+', "\x01", "\x7f", "\x85", "\xa0", "é", "\u2028", "\U0001f600"])
-USERS = st.text(st.one_of(SIGNS, st.characters(codec="utf-8", exclude_characters="\0", categories=["L", "N", "Cc", "Cf", "Co"])))
+USERS = st.text(
+    st.one_of(SIGNS, st.characters(codec="utf-8", exclude_characters="\0", categories=["L", "N", "Cc", "Cf", "Co"]))
+)
 
 
 def csv_field(user: str) -> str:

@@ -18,6 +18,7 @@ from audience_sync.config.read.paths import SqliteUrl
 from audience_sync.errors import StoreUnavailableError
 from audience_sync.store.connection import sqlite
 from audience_sync.store.connection.errors import address_error, translated_errors
+from audience_sync.store.tables.snapshots import BINARY
 
 Result = TypeVar("Result")
 #: Seconds to wait for another program's lock on an SQLite file. A warning is logged after about two.
@@ -27,8 +28,6 @@ RECONNECT_SECONDS, RETRY_PAUSE = 90.0, 1.0
 #: Seconds that a server has to accept a connection, unless the address sets `?connect_timeout=`.
 CONNECT_TIMEOUT = 10
 _WRITING, _IS_WAL = "audience_sync_writing", "audience_sync_wal"
-#: The option of a statement whose answer is bytes. PostgreSQL would send each byte as two digits.
-BINARY = "audience_sync_binary"
 #: The advisory lock of migrations in one PostgreSQL database: "audsync" in bytes.
 _MIGRATION_LOCK = 0x61756473796E63
 

@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Select, bindparam, delete, insert, select, up
 from audience_sync.errors import StoreDamagedError
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.sql import Expression, Relation, quote_identifier, quote_literal
-from audience_sync.store.connection.engine import BINARY
 from audience_sync.store.tables import members, properties, snapshot_chains, snapshot_file_chunks, snapshot_files
+from audience_sync.store.tables.snapshots import BINARY
 from audience_sync.workspace import Workspace
 
 #: Bytes of a snapshot file that are in memory at once.

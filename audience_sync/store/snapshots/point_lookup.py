@@ -14,9 +14,9 @@ from sqlalchemy import Connection, select
 
 from audience_sync.errors import StoreDamagedError
 from audience_sync.sql import quote_literal
-from audience_sync.store.connection.engine import BINARY
 from audience_sync.store.snapshots.chain import BASE, CHUNK_BYTES
 from audience_sync.store.tables import snapshot_file_chunks, snapshot_files
+from audience_sync.store.tables.snapshots import BINARY
 from audience_sync.workspace import Workspace
 
 #: The end of a Parquet file: four bytes for the length of its footer, and four for the format.

@@ -6,6 +6,9 @@ from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, La
 
 from audience_sync.store.tables.types import UserIdText, UtcDateTime, metadata
 
+#: The option of a statement that reads contents of files. PostgreSQL would send each byte as two digits.
+BINARY = "audience_sync_binary"
+
 snapshot_chains = Table(
     "snapshot_chains",
     metadata,

@@ -66,8 +66,8 @@ def load_settings(config: Path, *, environment: str | None = None) -> Settings:
         config,
         environment=environment,
         variables=os.environ,
-        destination_types={name: kind.Options for name, kind in types.items()},
-        profile_fields={name: kind.profile_fields for name, kind in types.items()},
+        destination_types=types.each(lambda kind: kind.Options),
+        profile_fields=types.each(lambda kind: kind.profile_fields),
     )
 
 

@@ -46,7 +46,7 @@ def load(
     tree, found, resolver = read_config_tree(path, environment, variables, _TOP_LEVEL)
     tree = resolver.resolve(tree)
     used = {str(as_mapping(options).get("type")) for options in as_mapping(tree.get("destinations")).values()}
-    reserved = frozenset[str]().union(*(fields for kind, fields in (profile_fields or {}).items() if kind in used))
+    reserved = frozenset[str]().union(*((profile_fields or {}).get(kind, frozenset()) for kind in used))
     file, invalid = _validate(tree, destination_types)
     found += resolver.problems
     # A missing variable, or an unreadable number, is one problem: its text is not also of the wrong form.

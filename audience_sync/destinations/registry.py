@@ -1,31 +1,60 @@
-"""List the destination types from the entry points of all installed packages."""
+"""Find the destination types in the entry points of all installed packages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
 
 from audience_sync.destinations.base import Destination
 from audience_sync.errors import AudienceSyncError
 
 GROUP = "audience_sync.destinations"
+T = TypeVar("T")
+U = TypeVar("U")
 
 
-def destination_types() -> dict[str, type[Destination]]:
+class ByType(Mapping[str, T]):
+    """Something of each destination type. A type is imported when it is first looked up: most configs use two or three.
+
+    A look-up raises AudienceSyncError if the type can't be loaded.
+    """
+
+    def __init__(self, entries: Mapping[str, EntryPoint], part: Callable[[type[Destination]], T]) -> None:
+        self._entries, self._part = entries, part
+
+    def __getitem__(self, name: str) -> T:
+        return self._part(_load_type(self._entries[name]))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def each(self, part: Callable[[type[Destination]], U]) -> ByType[U]:
+        return ByType(self._entries, part)
+
+
+def destination_types() -> ByType[type[Destination]]:
     """Return the destination classes by their name for ``type:`` in the config.
 
-    Raises AudienceSyncError if one can't be loaded or two have the same name.
+    Raises AudienceSyncError if two have the same name.
     """
-    found: dict[str, type[Destination]] = {}
+    found: dict[str, EntryPoint] = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        loaded = _load_type(entry)
-        if found.setdefault(entry.name, loaded) is not loaded:
+        if found.setdefault(entry.name, entry).value != entry.value:
             raise AudienceSyncError(
                 f"two packages define a destination type '{entry.name}' (one is {entry.value}). Uninstall one"
             )
-    return found
+    return ByType(found, lambda kind: kind)
 
 
+@cache
 def _load_type(entry: EntryPoint) -> type[Destination]:
     try:
         loaded = entry.load()

@@ -55,8 +55,23 @@ def test_a_broken_one_is_named(monkeypatch: pytest.MonkeyPatch, values: list[str
     entries = [EntryPoint("mine", value, registry.GROUP) for value in values]
     monkeypatch.setattr(registry, "entry_points", lambda group: entries)
     with pytest.raises(AudienceSyncError) as error:
-        destination_types()
+        destination_types()["mine"]
     assert str(error.value) == message
+
+
+def test_a_broken_one_does_not_keep_others_from_their_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = EntryPoint("file", "audience_sync.destinations.file:FileDestination", registry.GROUP)
+    broken = EntryPoint("mine", "no_such_package:It", registry.GROUP)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [broken, ours])
+    found = destination_types()
+    assert (found["file"], list(found), "mine" in found, "yours" in found) == (
+        FileDestination,
+        ["file", "mine"],
+        True,
+        False,
+    )
+    with pytest.raises(KeyError):
+        found["yours"]
 
 
 def test_the_profile_fields_of_several_are_put_together() -> None:

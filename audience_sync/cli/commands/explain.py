@@ -27,7 +27,7 @@ def explain(session: Session, user: str, at: datetime | None) -> None:
     from audience_sync.store.maintenance.open_to_read import open_store_to_read
 
     settings = session.store_settings()
-    companions = {name: kind.companions for name, kind in destination_types().items()}
+    companions = destination_types().each(lambda kind: kind.companions)
     with open_store_to_read(settings.store) as store:
         found = explained(store, UserId(user), at=at, memory_limit=settings.memory_limit, companions=companions)
     document = {**explanation_json(found), "at": at} if session.as_json else None

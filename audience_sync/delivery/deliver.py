@@ -35,6 +35,7 @@ from audience_sync.destinations.base import Destination, Transport
 from audience_sync.destinations.http.statuses import name_destination
 from audience_sync.errors import BrokenDestinationError
 from audience_sync.model import DestinationId, PropertyId, RunId, UserId
+from audience_sync.pace import Wait
 from audience_sync.sql import TableName
 from audience_sync.store.connection.lease import Lease
 from audience_sync.workspace import Workspace
@@ -74,7 +75,8 @@ class DeliveryStats:
     """The outcomes of a destination's calls: ``delivered + refused + pending = calls``.
 
     ``withheld`` counts suppressed users with pending values. ``seconds``: duration. ``rate_limited``: the delivery
-    ended early because the destination accepts no further calls for now.
+    ended early because the destination accepts no further calls for now. ``most``: the calls that are sent at most; the
+    rest stays pending. ``pause``: the last wait before an attempt, by the monotonic clock.
     """
 
     name: str
@@ -88,6 +90,8 @@ class DeliveryStats:
     error: str = ""
     rate_limited: bool = False
     complete: bool = False
+    most: int | None = None
+    pause: Wait | None = None
 
     @property
     def pending(self) -> int:
@@ -130,7 +134,9 @@ class DeliveryContext:
 def deliver(workspace: Workspace, context: DeliveryContext, job: DeliveryJob) -> DeliveryStats:
     """Send pending calls until all are answered or the destination stops. Raises LeaseLostError."""
     started = time.monotonic()
-    stats = DeliveryStats(name=job.name, calls=job.pending.calls, withheld=job.pending.withheld_users)
+    stats = DeliveryStats(
+        name=job.name, calls=job.pending.calls, withheld=job.pending.withheld_users, most=job.max_calls
+    )
     cursor = job.pending.cursor
     if job.pending.withheld_table and job.pending.withheld_users:
         cursor = _withhold(workspace, context, job, job.pending.withheld_table)
@@ -198,8 +204,15 @@ def _send_batches(
             split_call=partial(calls.split, destination=job.destination),
             mask=context.mask,
             own_key=mapping.own_key,
+            report_wait=report_wait,
         ).send
 
+    def report_wait(seconds: float, *, for_all: bool) -> None:
+        now = time.monotonic()
+        stats.pause = Wait(now, now + seconds, for_all)
+        context.progress(stats)
+
+    context.progress(stats)
     mapping = mapping_of(job.destination, job.subscriptions)
     calls = CallReader(
         workspace=workspace,

@@ -146,12 +146,20 @@ def new_sender(
     pause: Callable[[int], float] = float,
     limits: Limits | None = None,
     parts: Parts = lambda messages: (messages,),
+    waits: list[tuple[float, bool]] | None = None,
 ) -> tuple[BatchSender, StallTimer, Clock]:
     clock = Clock()
     stall_timer = StallTimer(give_up_after=give_up_after, clock=clock, stopped=Stopped(clock))
     limiter = AdaptiveRateLimiter(None, clock=clock, wait=stall_timer.stopped.wait)
-    return (
-        BatchSender(destination.open(), limiter, stall_timer, confirm, retry_delay=pause, limits=limits, parts=parts),
+    reported = [] if waits is None else waits
+    sender = BatchSender(
+        destination.open(),
+        limiter,
         stall_timer,
-        clock,
+        confirm,
+        retry_delay=pause,
+        limits=limits,
+        parts=parts,
+        report_wait=lambda seconds, *, for_all: reported.append((seconds, for_all)),
     )
+    return sender, stall_timer, clock

@@ -96,6 +96,21 @@ def test_too_many_requests_delays_the_next_request(judgement: Judgement, seconds
     assert clock.now == seconds
 
 
+@pytest.mark.parametrize(
+    ("answers", "reported"),
+    [
+        pytest.param([RATE_LIMITED], [(20.0, True)], id="429: no sender sends meanwhile"),
+        pytest.param([RATE_LIMITED_WITHOUT_RETRY_AFTER], [], id="half a second"),
+        pytest.param([UNAVAILABLE, UNAVAILABLE], [(2.0, False), (4.0, False)], id="503: this sender waits"),
+    ],
+)
+def test_waits_of_a_second_and_more_are_reported(answers: list[Judgement], reported: list[tuple[float, bool]]) -> None:
+    destination, waits = ScriptedDestination(in_turn(*answers)), list[tuple[float, bool]]()
+    sender, _, _ = new_sender(destination, pause=lambda attempt: 2.0**attempt, waits=waits)
+    sender.send(batch_of(destination, "ann"))
+    assert waits == reported
+
+
 def test_a_wrong_key_stops_the_destination() -> None:
     destination = ScriptedDestination(always(WRONG_KEY))
     sender, stall_timer, _ = new_sender(destination)

@@ -38,10 +38,14 @@ COLOURS = {
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """Where lines are shown. ``width``: columns of the terminal; None without a terminal."""
+    """Where lines are shown. ``width``: columns of the terminal; None without a terminal.
+
+    ``blocks``: the terminal and its locale have block characters.
+    """
 
     width: int | None = None
     colour: bool = False
+    blocks: bool = False
 
     @property
     def is_narrow(self) -> bool:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,20 @@ def screen(*, error: bool = False) -> Screen:
     if not stream.isatty():
         return PIPE
     colour = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return Screen(shutil.get_terminal_size().columns, colour)
+    return Screen(shutil.get_terminal_size().columns, colour, has_blocks(stream.encoding, os.environ))
+
+
+def has_blocks(encoding: str | None, variables: Mapping[str, str]) -> bool:
+    """Whether block characters can be shown: not in the locale C, on a console of Linux, or a dumb terminal.
+
+    Python replaces the locale C of ``LANG`` by a ``LC_CTYPE`` of its own; the terminal still is as ``LANG`` states.
+    """
+    chosen = next((text for name in ("LC_ALL", "LC_CTYPE", "LANG") if (text := variables.get(name))), "")
+    if not variables.get("LC_ALL") and variables.get("LANG") in ("C", "POSIX"):
+        chosen = "C"
+    is_utf8 = chosen.lower().replace("-", "").partition("@")[0].endswith(".utf8")
+    can_encode = (encoding or "").lower().replace("-", "") == "utf8"
+    return is_utf8 and can_encode and variables.get("TERM", "dumb") not in ("dumb", "linux")
 
 
 def write(lines: Iterable[str], *, error: bool = False) -> None:

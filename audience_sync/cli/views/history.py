@@ -8,6 +8,7 @@ from typing import Any
 
 from audience_sync.cli.base.layout import PIPE, Column, Screen, table, width_of
 from audience_sync.cli.base.output import short_duration
+from audience_sync.cli.views.audience_chart import chart_lines
 from audience_sync.text import pluralize
 
 Row = Mapping[str, Any]
@@ -52,12 +53,13 @@ def history_lines(runs: Sequence[Row], screen: Screen) -> list[str]:
 
 
 def audience_lines(key: str, runs: Sequence[Row], screen: Screen) -> list[str]:
-    """Lay out a table of one audience's results by run."""
+    """Lay out a drawing and a table of one audience's results by run; without a terminal the table alone."""
     if not runs:
         return [f"No run has an audience '{key}'."]
     if screen.width is None:
         return _table(_AUDIENCE_PIPED, runs, screen)
-    return [*_table(_AUDIENCE, runs, screen, notes=map(_audience_notes, runs)), *_ONE_RUN]
+    chart = chart_lines(key, runs, screen)
+    return [*chart, *_table(_AUDIENCE, runs, screen, notes=map(_audience_notes, runs)), *_ONE_RUN]
 
 
 def _table(

@@ -6,11 +6,13 @@ import logging
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from audience_sync.cli.base.layout import NORMAL, Screen
 from audience_sync.cli.base.output import console, screen
 from audience_sync.delivery.deliver import DeliveryStats
+from audience_sync.pace import Pace
 from audience_sync.sync.values.request import ProgressListener
 from audience_sync.text import duration
 
@@ -25,8 +27,21 @@ LINE_EVERY = 10.0
 BAR = 14
 #: Width of a destination's counts, rate and refusals, in characters.
 COUNTS = 46
+#: The longest name of a destination that its text repeats while it waits.
+SHORT_NAME = 10
 #: Characters between the columns of a line.
 _GAPS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """The progress of one destination. ``answered`` of ``calls`` have an answer, ``refused`` of them a refusal."""
+
+    name: str
+    calls: int
+    answered: int
+    refused: int
+    pace: Pace
 
 
 class RunProgress:
@@ -39,7 +54,8 @@ class RunProgress:
         self._loading: TaskID | None = None
         self._loaded = 0
         self._tasks: dict[str, TaskID] = {}
-        self._began: dict[str, float] = {}
+        self._stats: dict[str, list[DeliveryStats]] = {}
+        self._sending: dict[str, Sending] = {}
         self._lines: dict[str, float] = {}
         self._lock = threading.Lock()
 
@@ -52,39 +68,83 @@ class RunProgress:
         if self._bars:
             self._loaded += 1
             if self._loading is None:
-                self._loading = self._bars.add_task("", total=None, text="", is_loading=True)
+                self._loading = self._bars.add_task("", total=None, name="")
             self._bars.update(self._loading, description=loading_text(self._loaded, what, self._screen))
 
     def _deliver(self, stats: DeliveryStats) -> None:
         with self._lock:
-            now = time.monotonic()
-            began = self._began.setdefault(stats.name, now)
+            now, name = time.monotonic(), stats.name
+            parts = self._stats.setdefault(name, [])
+            if not any(each is stats for each in parts):
+                parts.append(stats)
+            sending = self._sending[name] = next_sending(self._sending.get(name), parts, now)
             if self._bars:
-                self._advance(self._bars, stats, now - began)
-            elif now - self._lines.setdefault(stats.name, now) > LINE_EVERY:
-                self._lines[stats.name] = now
-                log.info(progress_line(stats, now - began), extra={"destination": stats.name})
+                self._advance(self._bars, sending)
+            elif now - self._lines.setdefault(name, now) > LINE_EVERY:
+                self._lines[name] = now
+                log.info(progress_line(sending, now), extra={"destination": name})
 
-    def _advance(self, bars: Progress, stats: DeliveryStats, seconds: float) -> None:
+    def _advance(self, bars: Progress, sending: Sending) -> None:
         if self._loading is not None:
             bars.remove_task(self._loading)
             self._loading = None
-        if stats.name not in self._tasks:
-            name = sending_text(stats.name, self._screen)
-            self._tasks[stats.name] = bars.add_task(name, total=stats.calls, text="", is_loading=False)
-        text = f"{_answered_calls(stats):,} of {stats.calls:,}  {progress_text(stats, seconds)}"
-        bars.update(self._tasks[stats.name], completed=_answered_calls(stats), total=stats.calls, text=text)
+        if sending.name not in self._tasks:
+            title = sending_text(sending.name, self._screen)
+            self._tasks[sending.name] = bars.add_task(title, total=sending.calls, name=sending.name)
+        bars.update(self._tasks[sending.name], completed=sending.answered, total=sending.calls)
+
+    def _text(self, name: str) -> str:
+        """The text of a destination now. It acquires no lock: the thread that draws owns one that `_deliver` needs."""
+        return counts_text(self._sending[name], time.monotonic()) if name in self._sending else ""
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty() and not self._quiet:
             self._screen = screen(error=True)
-            self._bars = _bars(self._screen)
+            self._bars = self._new_bars()
             self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._bars:
             self._bars.stop()
+
+    def _new_bars(self) -> Progress:
+        from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+        from rich.text import Text
+
+        text_of = self._text
+
+        class Bar(BarColumn):
+            """A bar that is hidden while snapshots are loaded, whose number is unknown."""
+
+            def render(self, task: Task) -> object:  # type: ignore[override]  # an empty text in place of the bar
+                return super().render(task) if task.fields["name"] else Text("")
+
+        class Counts(ProgressColumn):
+            """The counts and the time left at the moment when the line is drawn."""
+
+            def render(self, task: Task) -> Text:
+                return Text(text_of(task.fields["name"]))
+
+        columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False)]
+        if self._screen.width is not None and self._screen.width >= NORMAL:
+            columns.append(Bar(bar_width=BAR))
+        return Progress(*columns, Counts(), console=console(error=True), transient=True)
+
+
+def next_sending(before: Sending | None, parts: list[DeliveryStats], now: float) -> Sending:
+    """The progress of a destination after another answer or pause. ``parts``: its deliveries, one after another."""
+    answered = sum(each.delivered + each.refused for each in parts)
+    pace = Pace.started(now, answered) if before is None else before.pace.counted(now, answered)
+    if parts[-1].pause is not None:
+        pace = pace.waiting(parts[-1].pause)
+    return Sending(
+        name=parts[-1].name,
+        calls=sum(each.calls if each.most is None else min(each.calls, each.most) for each in parts),
+        answered=answered,
+        refused=sum(each.refused for each in parts),
+        pace=pace,
+    )
 
 
 def loading_text(number: int, what: str, where: Screen) -> str:
@@ -103,41 +163,33 @@ def sending_text(name: str, where: Screen) -> str:
     return "\n".join(text[at : at + room] for at in range(0, len(text), room))
 
 
-def progress_text(stats: DeliveryStats, seconds: float) -> str:
-    """``200/s, 18 s left, 0 refused``, and ``done`` at the end."""
-    answered = _answered_calls(stats)
-    if answered >= stats.calls:
-        return "done" if not stats.refused else f"done, {stats.refused:,} refused"
-    rate = answered / seconds if seconds > 0 else 0.0
+def counts_text(sending: Sending, now: float) -> str:
+    """``1,400 of 5,000  200/s, 18 s left, 0 refused``."""
+    return f"{sending.answered:,} of {sending.calls:,}  {progress_text(sending, now)}"
+
+
+def progress_text(sending: Sending, now: float) -> str:
+    """``200/s, 18 s left, 0 refused``; ``waiting for connect, 20 s, 0 refused``; ``done`` at the end."""
+    if sending.answered >= sending.calls:
+        return "done" if not sending.refused else f"done, {sending.refused:,} refused"
+    return ", ".join([*_speed(sending, now), f"{sending.refused:,} refused"])
+
+
+def progress_line(sending: Sending, now: float) -> str:
+    """``segment: 2,200 of 4,700 calls answered, 0 refused, 200/s, 13 s left``."""
+    speed = _speed(sending, now) if sending.answered < sending.calls else ()
+    counts = f"{sending.answered:,} of {sending.calls:,} calls answered, {sending.refused:,} refused"
+    return f"{sending.name}: {', '.join([counts, *speed])}"
+
+
+def _speed(sending: Sending, now: float) -> list[str]:
+    """The pause, the time without an answer, or users a second and the time left: what the answers show."""
+    pace = sending.pace
+    if (wait := pace.wait_left(now)) is not None:
+        whose = f" for {sending.name}" if len(sending.name) <= SHORT_NAME else ""
+        return [f"waiting{whose}", duration(wait)]
+    if (silent := pace.silent(now)) is not None:
+        return [f"no answer for {duration(silent)}"]
+    rate, left = pace.rate(now), pace.seconds_left(now, sending.calls - sending.answered)
     speed = [f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:,.0f}/min"] if rate else []
-    left = [f"{duration((stats.calls - answered) / rate)} left"] if rate else []
-    return ", ".join([*speed, *left, f"{stats.refused:,} refused"])
-
-
-def progress_line(stats: DeliveryStats, seconds: float) -> str:
-    """``segment: 2,200 of 4,700 calls answered, 0 refused, 13 s left``."""
-    answered = _answered_calls(stats)
-    rate = answered / seconds if seconds > 0 else 0.0
-    left = f", {duration((stats.calls - answered) / rate)} left" if rate and answered < stats.calls else ""
-    return f"{stats.name}: {answered:,} of {stats.calls:,} calls answered, {stats.refused:,} refused{left}"
-
-
-def _answered_calls(stats: DeliveryStats) -> int:
-    return stats.delivered + stats.refused
-
-
-def _bars(where: Screen) -> Progress:
-    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
-    from rich.text import Text
-
-    class Bar(BarColumn):
-        """A bar that is hidden while snapshots are loaded, whose number is unknown."""
-
-        def render(self, task: Task) -> object:  # type: ignore[override]  # an empty text in place of the bar
-            return Text("") if task.fields["is_loading"] else super().render(task)
-
-    columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False)]
-    if where.width is not None and where.width >= NORMAL:
-        columns.append(Bar(bar_width=BAR))
-    columns.append(TextColumn("{task.fields[text]}", markup=False))
-    return Progress(*columns, console=console(error=True), transient=True)
+    return [*speed, *([f"{duration(left)} left"] if left is not None else [])]

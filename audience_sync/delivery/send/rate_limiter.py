@@ -93,6 +93,10 @@ class AdaptiveRateLimiter:
             self._probe_until = now + PROBE_SECONDS
             return True
 
+    def closed_for(self) -> float:
+        """Return the seconds until the next request may go after a 429; 0 or less if one may go now."""
+        return self._open_since - self._clock()
+
     def on_success(self) -> None:
         with self._lock:
             now, times = self._clock(), self._successes

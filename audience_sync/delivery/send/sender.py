@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from audience_sync.delivery.send.batches import Batch, BatchResult, Parts, RefusedCall, request_messages
 from audience_sync.delivery.send.body_limit import BodyLimit
@@ -21,6 +22,8 @@ MAX_HALF_ATTEMPTS = 2
 #: A repeatedly failing call of at least so many bytes may be too large for a proxy on the way.
 MAYBE_TOO_LARGE_BYTES = 1024
 STATUS_TOO_LARGE = 413
+#: Waits of so many seconds are reported.
+SHOWN_WAIT = 1.0
 
 
 @dataclass(slots=True)
@@ -45,6 +48,16 @@ class _Share:
     is_rest: bool = False
 
 
+class ReportWait(Protocol):
+    """Receives a wait before another attempt, in seconds. ``for_all``: no sender sends meanwhile."""
+
+    def __call__(self, seconds: float, *, for_all: bool) -> None: ...
+
+
+def _report_nothing(seconds: float, *, for_all: bool) -> None:
+    """Ignore the wait."""
+
+
 class _SuppressedMeanwhileError(Exception):
     """A user of these calls was suppressed meanwhile: the calls have to be filtered again."""
 
@@ -56,7 +69,7 @@ class BatchSender:
     suppressed meanwhile; it is called before every attempt. ``parts`` groups the messages by request, ``limits`` bounds
     each. All senders of a destination share ``body_limit``. ``split_call`` divides a call in two, or returns nothing.
     ``mask`` removes secrets from an answer before it is stored. ``own_key`` returns the property of a name at the
-    destination, if it has one.
+    destination, if it has one. ``report_wait`` gets each longer wait before another attempt.
     """
 
     def __init__(
@@ -74,6 +87,7 @@ class BatchSender:
         split_call: Callable[[EncodedCall], Sequence[EncodedCall]] = lambda call: (),
         mask: Callable[[str], str] = str,
         own_key: Callable[[str], str | None] = str,
+        report_wait: ReportWait = _report_nothing,
     ) -> None:
         self._parts = parts
         self._limits = limits
@@ -87,6 +101,7 @@ class BatchSender:
         self._suppressed = suppressed
         self._mask = mask
         self._own_key = own_key
+        self._report_wait = report_wait
 
     def send(self, batch: Batch) -> BatchResult:
         """Send the calls of a batch until each has a final answer, or the delivery stops."""
@@ -320,9 +335,16 @@ class BatchSender:
             )
         elif limited:
             self._rate_limiter.on_rate_limited(judgement.retry_after, started_at, timer.remaining())
+            self._report_long(self._rate_limiter.closed_for(), for_all=True)
         else:
             pause = self._backoff(attempt) if judgement.retry_after is None else judgement.retry_after
-            timer.stopped.wait(min(pause, timer.remaining()))
+            pause = min(pause, timer.remaining())
+            self._report_long(pause, for_all=False)
+            timer.stopped.wait(pause)
+
+    def _report_long(self, seconds: float, *, for_all: bool) -> None:
+        if seconds >= SHOWN_WAIT:
+            self._report_wait(seconds, for_all=for_all)
 
 
 def _size(calls: Sequence[EncodedCall]) -> int:

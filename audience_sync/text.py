@@ -61,6 +61,15 @@ def duration(seconds: float) -> str:
     return " ".join(part for part in parts if part and (part != "0 s" or not minutes))
 
 
+def ago(seconds: float) -> str:
+    """``3 h ago`` within two days; empty for longer times, and for times in the future."""
+    if not 0 <= seconds < 48 * 3600:
+        return ""
+    if seconds < 60:
+        return "now" if seconds < 1 else f"{seconds:.0f} s ago"
+    return f"{seconds // 60:.0f} min ago" if seconds < 3600 else f"{seconds // 3600:.0f} h ago"
+
+
 def seconds_text(seconds: float) -> str:
     """``0.3 s``, for the duration of a run."""
     return f"{seconds:,.1f} s"

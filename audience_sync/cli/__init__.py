@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from audience_sync.cli.base.completion import VARIABLE, answer_shell, complete_config_files, complete_environments
 from audience_sync.text import nearest
 from audience_sync.version import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 #: The groups of ``--help``: name -> (module and command, one sentence), in the order in which people meet them.
 GROUPS = {
@@ -42,6 +47,7 @@ GROUPS = {
         "erase": ("suppress:erase", "Delete users from the store for good."),
     },
     "History and store": {
+        "status": ("status:status", "Show what needs a person, and the commands."),
         "history": ("history:history", "List the last runs."),
         "show": ("show:show", "Show one run in full."),
         "test-destination": (
@@ -49,6 +55,7 @@ GROUPS = {
             "Send one real call and show request and answer.",
         ),
         "db": ("db:db", "Upgrade, check, back up or copy the store."),
+        "completion": ("completion:completion", "Complete keys, runs and destinations in the shell."),
     },
 }
 COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
@@ -69,10 +76,20 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(f"audience_sync.cli.commands.{module}"), name)
         return with_examples(command, cmd_name)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands and options that begin with the text; no command is imported for that."""
+        from click.shell_completion import CompletionItem
+
+        if ctx.args or getattr(ctx, "_protected_args", []):  # after a word that is not a command
+            return []
+        texts = {name: text for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)}
+        commands = [CompletionItem(name, help=text) for name, text in texts.items()]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             meant = nearest(args[0], COMMANDS)
             raise click.UsageError(
                 f"there is no command `{args[0]}`." + (f" Did you mean `{meant}`?" if meant else ""), ctx
@@ -104,8 +121,15 @@ class LazyGroup(click.Group):
     show_default=True,
     metavar="FILE",
     help="The config file.",
+    shell_complete=complete_config_files,
 )
-@click.option("--env", "environment", metavar="NAME", help="Use this part of the config's `environments`.")
+@click.option(
+    "--env",
+    "environment",
+    metavar="NAME",
+    help="Use this part of the config's `environments`.",
+    shell_complete=complete_environments,
+)
 @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more on stderr.")
 @click.pass_context
@@ -117,7 +141,9 @@ def group(context: click.Context, /, **options: Any) -> None:
 
 
 def main() -> None:
-    """Run the command and exit with its code (docs/commands.md)."""
+    """Run the command and exit with its code (docs/commands.md), or answer a shell that completes a command line."""
+    if VARIABLE in os.environ:
+        raise SystemExit(answer_shell(group))
     if "schedule" in sys.argv[1:]:  # until the scheduler handles SIGHUP, it must not end the process
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from audience_sync.cli.base.process import collect_garbage_rarely, end_quickly, set_up_streams

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select
 
 from audience_sync.delivery.state.cursors import SentForm
 from audience_sync.errors import HistoryPrunedError, UnknownNameError
+from audience_sync.history.view_rows import Row
+from audience_sync.history.view_rows import read_rows as _rows
 from audience_sync.model import USER_ID, HistoryKind, RunId
 from audience_sync.store.maintenance.pruning import pruned_through
 from audience_sync.store.runs.runs import last_run_started_by
-from audience_sync.store.tables import delivery_destinations, properties, runs, subscription_history, view_prefix
-
-Row = dict[str, Any]
+from audience_sync.store.tables import delivery_destinations, properties, runs, subscription_history
 
 #: The view, with the numbers of computed traits and of mappings that a held run held.
 _LAST_RUNS = """
@@ -114,22 +114,3 @@ def _with_sample(connection: Connection, hold: Row) -> Row:
 
 def _run_rows(connection: Connection, view: str, run: RunId, order: str) -> list[Row]:
     return _rows(connection, f"select * from {{views}}{view} where run = :run order by {order}", run=run)
-
-
-def _rows(connection: Connection, query: str, **values: Any) -> list[Row]:
-    """Read rows. Times (``..._at``) are in UTC with a time zone, also on SQLite, which stores text.
-
-    ``{views}`` in the query: the prefix of a view's name.
-    """
-    query = query.format(views=view_prefix(connection))
-    return [
-        {name: _utc(value) if name.endswith("_at") else value for name, value in row._mapping.items()}
-        for row in connection.execute(text(query), values)
-    ]
-
-
-def _utc(value: str | datetime | None) -> datetime | None:
-    if value is None:
-        return None
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

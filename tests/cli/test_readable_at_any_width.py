@@ -23,6 +23,7 @@ REFUSED = Reply(400, body=b'{"error": "Invalid email address for the user of thi
 COMMANDS = {
     "history": ("history", ["run", " 2 ", " held ", "partial", "failed", "there is no column 'user_id'"]),
     "history of one audience": ("history big", ["run", "there is no column 'user_id'"]),
+    "status": ("status", ["1 audience failed", f"Held: {LONG}", f"approve 3 {LONG}", "Refused by seg", "retry"]),
     "show a run with refusals": ("show 1", ["Run 1 partial", "Invalid email address for the user of this call", LONG]),
     "show a held run": ("show 2", [f"Held: {LONG}", "approve 3", "u00, u01, u02, u03, u04 and 15 more"]),
     "show a failed run": ("show 3", ["Failed: big", "there is no column 'user_id'"]),

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from audience_sync.cli.base.completion import complete_held_keys, complete_held_runs, complete_keys, complete_runs
+
 T = TypeVar("T")
 #: The largest run number, and the largest number of runs or calls in an option.
 LARGEST_NUMBER = 2**31 - 1
@@ -92,8 +94,10 @@ def decode_utf8(argument: str) -> str:
         raise click.BadParameter("the id is not text in UTF-8") from None
 
 
-keys_argument = click.argument("keys", nargs=-1, metavar="[KEY]...")
-run_argument = click.argument("run", type=_RunNumber())
+keys_argument = click.argument("keys", nargs=-1, metavar="[KEY]...", shell_complete=complete_keys)
+held_keys_argument = click.argument("keys", nargs=-1, metavar="[KEY]...", shell_complete=complete_held_keys)
+run_argument = click.argument("run", type=_RunNumber(), shell_complete=complete_runs)
+held_run_argument = click.argument("run", type=_RunNumber(), shell_complete=complete_held_runs)
 users_argument = click.argument("users", nargs=-1, required=True, metavar="ID...")
 at_option = time_option("--at", parse_past_time, "As of this time (UTC), such as 2026-05-01 or 2026-05-01T12:00.")
 yes_option = click.option("--yes", is_flag=True, help="Don't ask.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from audience_sync.cli.base.completion import GIVEN, complete_config_files, complete_environments
 from audience_sync.cli.base.layout import Screen
 from audience_sync.cli.base.output import print_json, screen, write
 
@@ -154,7 +155,8 @@ class Session:
 def _override(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     """Apply an option that was given after the command's name."""
     if value:
-        context.obj = replace(context.obj, **{str(parameter.name): value})
+        context.obj = replace(context.obj or Session(), **{str(parameter.name): value})
+        context.meta.setdefault(GIVEN, set()).add(str(parameter.name))
 
 
 def _shared_option(*names: str, **settings: Any) -> Callable[[Command], Command]:
@@ -164,8 +166,14 @@ def _shared_option(*names: str, **settings: Any) -> Callable[[Command], Command]
 _SHARED_OPTIONS = (
     _shared_option("-v", "--verbose", "verbose", is_flag=True, help="Log more on stderr."),
     _shared_option("--json", "as_json", is_flag=True, help="Answer with one JSON document."),
-    _shared_option("--env", "environment", metavar="NAME", help="Use this part of the config's `environments`."),
-    _shared_option("--config", "config", metavar="FILE", help="The config file."),
+    _shared_option(
+        "--env",
+        "environment",
+        metavar="NAME",
+        help="Use this part of the config's `environments`.",
+        shell_complete=complete_environments,
+    ),
+    _shared_option("--config", "config", metavar="FILE", help="The config file.", shell_complete=complete_config_files),
 )
 #: For commands that make runs.
 quiet_option = _shared_option(

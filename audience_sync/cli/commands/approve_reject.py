@@ -7,13 +7,13 @@ from functools import partial
 import click
 
 from audience_sync.cli.base.layout import prose
-from audience_sync.cli.base.options import keys_argument, run_argument
+from audience_sync.cli.base.options import held_keys_argument, held_run_argument
 from audience_sync.cli.base.session import Session, quiet_option, with_session
 
 
 @click.command()
-@run_argument
-@keys_argument
+@held_run_argument
+@held_keys_argument
 @quiet_option
 @with_session
 def approve(session: Session, run: int, keys: tuple[str, ...]) -> int:
@@ -41,8 +41,8 @@ def approve(session: Session, run: int, keys: tuple[str, ...]) -> int:
 
 
 @click.command()
-@run_argument
-@keys_argument
+@held_run_argument
+@held_keys_argument
 @with_session
 def reject(session: Session, run: int, keys: tuple[str, ...]) -> None:
     """Drop a held snapshot: all that RUN held, or only these keys. Reads no source and sends nothing.

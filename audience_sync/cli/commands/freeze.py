@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from audience_sync.cli.base.completion import complete_frozen_keys, complete_stored_keys
 from audience_sync.cli.base.layout import advice, labelled, prose
 from audience_sync.cli.base.options import parse_time, time_option
 from audience_sync.cli.base.session import Session, with_session
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("key")
+@click.argument("key", shell_complete=complete_stored_keys)
 @time_option("--until", parse_time, "End the freeze at this time (UTC), such as 2026-05-01T12:00.")
 @click.option("--reason", metavar="TEXT", help="The reason, shown with the freeze.")
 @with_session
@@ -53,7 +54,7 @@ def freeze(session: Session, key: str, until: datetime | None, reason: str | Non
 
 
 @click.command()
-@click.argument("key")
+@click.argument("key", shell_complete=complete_frozen_keys)
 @with_session
 def unfreeze(session: Session, key: str) -> None:
     """Sync a frozen audience again: the next run loads it, and its guard checks what has changed meanwhile."""

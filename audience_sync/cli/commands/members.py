@@ -10,6 +10,7 @@ from itertools import chain
 
 import click
 
+from audience_sync.cli.base.completion import complete_stored_keys
 from audience_sync.cli.base.layout import display_id, intro_and_command
 from audience_sync.cli.base.options import at_option
 from audience_sync.cli.base.output import screen, write
@@ -19,7 +20,7 @@ from audience_sync.text import pluralize
 
 
 @click.command()
-@click.argument("key")
+@click.argument("key", shell_complete=complete_stored_keys)
 @at_option
 @with_session
 def members(session: Session, key: str, at: datetime | None) -> None:

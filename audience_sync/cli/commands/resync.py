@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import click
 
+from audience_sync.cli.base.completion import complete_destinations
 from audience_sync.cli.base.options import keys_argument
 from audience_sync.cli.base.session import Session, quiet_option, with_session
 
 
 @click.command()
 @keys_argument
-@click.option("--destination", metavar="NAME", help="Only this destination; default: all.")
+@click.option(
+    "--destination", metavar="NAME", help="Only this destination; default: all.", shell_complete=complete_destinations
+)
 @quiet_option
 @with_session
 def resync(session: Session, keys: tuple[str, ...], destination: str | None) -> int:

@@ -6,12 +6,13 @@ from functools import partial
 
 import click
 
+from audience_sync.cli.base.completion import complete_all_keys
 from audience_sync.cli.base.options import dry_run_option, yes_option
 from audience_sync.cli.base.session import Session, quiet_option, with_session
 
 
 @click.command()
-@click.argument("key")
+@click.argument("key", shell_complete=complete_all_keys)
 @yes_option
 @dry_run_option
 @quiet_option

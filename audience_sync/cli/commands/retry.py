@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import click
 
+from audience_sync.cli.base.completion import complete_destinations
 from audience_sync.cli.base.session import Session, quiet_option, with_session
 
 
 @click.command()
-@click.option("--destination", metavar="NAME", help="Only this destination's; default: all.")
+@click.option(
+    "--destination", metavar="NAME", help="Only this destination's; default: all.", shell_complete=complete_destinations
+)
 @quiet_option
 @with_session
 def retry(session: Session, destination: str | None) -> int:

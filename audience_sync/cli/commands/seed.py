@@ -6,12 +6,13 @@ from functools import partial
 
 import click
 
+from audience_sync.cli.base.completion import complete_keys
 from audience_sync.cli.base.options import LARGEST_NUMBER, parse_option, upgrade_option
 from audience_sync.cli.base.session import Session, quiet_option, with_session
 
 
 @click.command()
-@click.argument("key")
+@click.argument("key", shell_complete=complete_keys)
 @click.option("--rate", metavar="N/s", help="At most this many users in a time, such as 500/s.")
 @click.option(
     "--limit", type=click.IntRange(1, LARGEST_NUMBER), metavar="N", help="Send N calls; continue with `seed` again."

@@ -132,6 +132,8 @@ QUERIES: Mapping[str, str] = {
     "run: refusals": "select * from {views}refusals where run = {run} limit 50",
     "run: changes": "select * from {views}membership_changes where run = {run} limit 50",
     "user: memberships": "select * from {views}audience_members where user_id = '{user}'",
+    "user: refused now": "select * from {views}refused_calls where user_id = '{user}'",
+    "user: held out": "select * from {views}held_out_members where user_id = '{user}'",
     "user: changes": "select * from {views}membership_changes where user_id = '{user}' order by run",
     "user: trait changes": "select * from {views}trait_changes where user_id = '{user}' order by run",
     "user: refusals": "select * from {views}refusals where user_id = '{user}' order by run",
@@ -184,7 +186,8 @@ def build(connection: Connection, members: int, count: int) -> None:
     sizes = {"runs": count, "audiences": AUDIENCES, "destinations": DESTINATIONS, "properties": AUDIENCES + TRAITS}
     for statement in HISTORY:
         connection.execute(text(statement.format(**names, **sizes)))
-    connection.execute(text("analyze"))
+    if connection.dialect.name == "postgresql":  # its server does it by itself, and SQLite never does
+        connection.execute(text("analyze"))
 
 
 def timed(connection: Connection, *, plans: bool) -> Iterator[tuple[str, float, str]]:

@@ -74,6 +74,12 @@ def of_destinations(column: str) -> str:
 
 #: The run that is running, or was when its process was killed: the only one whose answers have to be counted.
 RUNNING = "select e.id from runs e where e.id = (select max(id) from runs) and e.status = 'running'"
+#: The newest run that has sent something to a destination `d`, and the one that is running.
+NEWEST = f"""
+                select b.run_id from (
+                    select n.run_id from run_destinations n where n.destination_id = d.id and n.{{count}} > 0
+                    order by n.run_id desc limit 1
+                ) b union all {RUNNING}"""
 #: How many properties of a kind a destination `d` is sent.
 SUBSCRIBED = """(
             select count(*) from subscriptions b join properties p on p.id = b.property_id
@@ -85,6 +91,17 @@ FROZEN = """
                 select f.property_id from audience_freezes f
                 where f.unfrozen_at is null and (f.frozen_until is null or f.frozen_until > {moment})"""
 HELD = "select g.key from held_snapshots g where g.kind = '{kind}' and g.status = 'held'"
+
+
+def each_of_properties(table: str) -> str:
+    """The rows of a table (with its alias) of users by property, and the runs since which they are there.
+
+    A cross join, because SQLite then looks into each property for one user, also without statistics of the tables.
+    """
+    alias = table.split()[1]
+    joined = f"properties p cross join {table} left join runs r on r.id = {alias}.run_id"
+    return f"{joined} where {alias}.property_id = p.id"
+
 
 #: Stable for people and their tools: docs/database.md. In the order of their creation: `sync_runs` reads `deliveries`.
 VIEWS = (
@@ -217,7 +234,7 @@ VIEWS = (
             "member_since": ("r.started_at", "When the run started that found the member (UTC)"),
             "since_run": ("m.run_id", "That run"),
         },
-        "members m join properties p on p.id = m.property_id join runs r on r.id = m.run_id",
+        each_of_properties("members m"),
     ),
     View(
         "scheduled_runs",
@@ -258,7 +275,7 @@ VIEWS = (
             "since_run": ("a.run_id", "That run"),
             "min_stay": ("p.min_stay", "How long the member stays, as in the config"),
         },
-        "absences a join properties p on p.id = a.property_id join runs r on r.id = a.run_id",
+        each_of_properties("absences a"),
     ),
     View(
         "held_out_members",
@@ -271,7 +288,7 @@ VIEWS = (
             "holdout": ("p.holdout", "The share of the audience's users who are held out, 0 to 1"),
             "holdout_salt": ("p.holdout_salt", "With the user id it selects them"),
         },
-        "held_out_users h join properties p on p.id = h.property_id join runs r on r.id = h.run_id",
+        each_of_properties("held_out_users h"),
     ),
     View(
         "membership_changes",
@@ -285,7 +302,7 @@ VIEWS = (
         },
         """changes c
         join properties p on p.id = c.property_id and p.kind = 'audience'
-        join runs r on r.id = c.run_id""",
+        left join runs r on r.id = c.run_id""",
     ),
     View(
         "refused_calls",
@@ -299,7 +316,7 @@ VIEWS = (
             "attempts": ("o.attempts", "How often it was tried"),
             "refused_at": ("o.refused_at", "When it was refused last (UTC)"),
         },
-        "open_refusals o join delivery_destinations d on d.id = o.destination_id",
+        "delivery_destinations d cross join open_refusals o where o.destination_id = d.id",
     ),
     View(
         "refusals",
@@ -407,26 +424,23 @@ VIEWS = (
             "last_request_at": ("q.answered_at", "When its last answer came (UTC)"),
             "last_http_status": ("q.http_status", "The HTTP status of that answer"),
             "last_accepted_at": (
-                """(
+                f"""(
             select max(t.answered_at) from delivery_requests t
-            where t.destination_id = d.id and t.calls > t.refused and t.run_id = (
-                select g.run_id from delivery_requests g where g.destination_id = d.id and g.calls > g.refused
-                order by g.run_id desc limit 1)
+            where t.destination_id = d.id and t.calls > t.refused and t.run_id in ({NEWEST.format(count="delivered")})
         )""",
                 "When it last accepted a call (UTC)",
             ),
             "last_error": ("l.error", "Why its last delivery ended early; NULL = it did not"),
             "last_run": ("l.run_id", "The last run with it; later runs did not have it in their config"),
         },
-        """delivery_destinations d
+        f"""delivery_destinations d
         join delivery_cursors c on c.destination_id = d.id and c.seeded_property_id is null
-        join {views}pending_calls w on w.destination = d.name
+        join {{views}}pending_calls w on w.destination = d.name
         left join run_destinations l on l.destination_id = d.id and l.run_id = (
             select n.run_id from run_destinations n where n.destination_id = d.id order by n.run_id desc limit 1)
         left join delivery_requests q on q.id = (
-            select max(e.id) from delivery_requests e where e.destination_id = d.id and e.run_id = (
-                select f.run_id from delivery_requests f where f.destination_id = d.id
-                order by f.run_id desc limit 1))""",
+            select max(t.id) from delivery_requests t
+            where t.destination_id = d.id and t.run_id in ({NEWEST.format(count="requests")}))""",
     ),
     View(
         "audiences",
@@ -522,7 +536,7 @@ VIEWS = (
         },
         """changes c
         join properties p on p.id = c.property_id and p.kind = 'computed_trait' and p.key <> '$alias'
-        join runs r on r.id = c.run_id""",
+        left join runs r on r.id = c.run_id""",
     ),
 )
 
@@ -858,6 +872,7 @@ def create_tables() -> None:
         comment="Calls that a destination refuses, until it accepts one for the user",
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_open_refusals_reason", "open_refusals", ["destination_id", "reason", "run_id"], unique=False)
     op.create_table(
         "properties",
         sa.Column("id", sa.Integer(), nullable=False, comment="The property"),
@@ -1314,6 +1329,7 @@ def drop_tables() -> None:
     op.drop_index("ix_run_audiences_audience_key", table_name="run_audiences")
     op.drop_table("run_audiences")
     op.drop_table("properties")
+    op.drop_index("ix_open_refusals_reason", table_name="open_refusals")
     op.drop_table("open_refusals")
     op.drop_table("missed_notifications")
     op.drop_table("held_snapshots")

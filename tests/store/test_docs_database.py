@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from . import example_week
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "database.md").read_text("utf-8")
 VIEWS = re.findall(r"^### (\w+)\n.*?\n((?:\|[^\n]*\n)+)", DOCUMENT, re.MULTILINE | re.DOTALL)
+INDEXES = re.findall(r"^\| `(\w+)` \| (.+) \| (?:primary key of )?`(\w+)` \|$", DOCUMENT, re.MULTILINE)
 EXAMPLES = re.findall(r"^```sql\n(.*?)```\n\n((?:\|[^\n]*\n)+)", DOCUMENT, re.MULTILINE | re.DOTALL)
 
 
@@ -34,6 +35,21 @@ def test_a_view_has_the_columns_that_are_documented(store: Store, view: str, tab
     documented = [name for line in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", line.split("|")[1])]
     with store.reading() as connection:
         assert [column["name"] for column in inspect(connection).get_columns(view, schema=schema(store))] == documented
+
+
+@pytest.mark.parametrize(("view", "columns", "index"), INDEXES)
+def test_a_condition_uses_the_index_that_the_text_names(
+    new_store: Callable[..., Store], view: str, columns: str, index: str
+) -> None:
+    names = re.findall(r"`(\w+)`", columns)
+    condition = " and ".join(f"{name} = '43'" for name in names)
+    with new_store("sqlite", with_schema=True).reading() as connection:
+        query = f"explain query plan select * from {view} where {condition}"
+        plan = [str(row[-1]) for row in connection.execute(text(query))]
+        definition = connection.execute(text(f"select sql from sqlite_master where name = '{view}'")).scalar_one()
+    alias = re.findall(rf"(?:from|join) {index} (\w+)", definition)  # of a primary key SQLite names the table's alias
+    name = rf"(INDEX {index} |{alias[0] if alias else '-'} USING .*(PRIMARY KEY|autoindex_{index}_1) )"
+    assert any(re.match(f"SEARCH .*{name}", each) for each in plan), plan
 
 
 def test_every_view_is_documented(store: Store) -> None:
@@ -62,7 +78,7 @@ def test_the_text_says_how_a_session_on_postgresql_starts() -> None:
 
 
 def test_every_query_has_its_answer() -> None:
-    assert len(EXAMPLES) == DOCUMENT.count("```sql") == 19
+    assert len(EXAMPLES) == DOCUMENT.count("```sql") == 20
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,12 @@ class TestADestination:
 
     def test_has_its_last_answer_and_the_last_that_accepted_a_call(self, week: Store) -> None:
         whole = (delivery_requests.c.run_id == 43) & (delivery_requests.c.destination_id == CONNECT)
-        change(week, update(delivery_requests).where(whole).values(refused=3))
+        result = (run_destinations.c.run_id == 43) & (run_destinations.c.destination_id == CONNECT)
+        change(
+            week,
+            update(delivery_requests).where(whole).values(refused=3),
+            update(run_destinations).where(result).values(delivered=0, refused=3),
+        )
         columns = "substr(cast({0} as varchar), 1, 19)"
         times = ", ".join(columns.format(each) for each in ("last_request_at", "last_accepted_at"))
         assert rows(week, f"select {times}, last_http_status from destinations where name = 'connect'") == [

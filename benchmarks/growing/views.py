@@ -97,7 +97,7 @@ HISTORY = (
     select d.id, p.id, 1, true from delivery_destinations d, properties p
     """,
     "update snapshot_chains set user_count = (select count(*) from members m where m.property_id = snapshot_chains.id)",
-    "update properties set holdout = 0.1 where id = 1",
+    "update properties set holdout = 0.1, holdout_salt = key where id = 1",
 )
 #: By page and element, the query, with names in braces for a run, a user and the prefix of views.
 QUERIES: Mapping[str, str] = {
@@ -118,6 +118,11 @@ QUERIES: Mapping[str, str] = {
         "select * from {views}audience_syncs where audience_key = 'audience_1' order by run desc limit 100"
     ),
     "audience: last changes": (
+        "select * from {views}membership_changes where audience_key = 'audience_1' and run in ("
+        "select run from {views}audience_syncs where audience_key = 'audience_1' and entered + \"left\" > 0 "
+        "order by run desc limit 50) order by run desc, user_id limit 50"
+    ),
+    "audience: last changes, without the runs": (
         "select * from {views}membership_changes where audience_key = 'audience_1' order by run desc, user_id limit 50"
     ),
     "audience: invalid rows": "select reason, count(*) from {views}invalid_rows where run = {run} group by reason",

@@ -46,9 +46,9 @@ STATUS = """case when r.status = 'running' and exists (select 1 from lease l whe
 RIGHT_TO_CREATE = "select current_database(), current_user, has_database_privilege(current_database(), 'create')"
 NOW = {
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
-    "postgresql": "extract(epoch from clock_timestamp())",
+    "postgresql": "extract(epoch from statement_timestamp())",
 }
-MOMENT = {"sqlite": "strftime('%Y-%m-%d %H:%M:%f000', 'now')", "postgresql": "clock_timestamp()"}
+MOMENT = {"sqlite": "strftime('%Y-%m-%d %H:%M:%f000', 'now')", "postgresql": "statement_timestamp()"}
 ANSWERED_SECONDS = {
     "sqlite": "round((julianday(a.last_at) - julianday(r.committed_at)) * 86400.0, 3)",
     "postgresql": "round(cast(extract(epoch from (a.last_at - r.committed_at)) as numeric), 3)::float",
@@ -454,7 +454,8 @@ VIEWS = (
             "retired_at": ("x.retired_at", "When its key was closed for good (UTC)"),
             "members": ("coalesce(s.user_count, 0)", "Members now"),
             "held_out": (
-                "(select count(*) from held_out_users o where o.property_id = x.id)",
+                "case when x.holdout_salt is null then 0 "
+                "else (select count(*) from held_out_users o where o.property_id = x.id) end",
                 "Users of its source who are never sent true (holdout)",
             ),
             "absent": (
@@ -476,10 +477,11 @@ VIEWS = (
             ),
         },
         """(
-            select p.id, p.key, p.name, p.source, p.chain_id, p.created_run_id, p.retired_at, p.holdout, p.min_stay
+            select p.id, p.key, p.name, p.source, p.chain_id, p.created_run_id, p.retired_at, p.holdout, p.holdout_salt,
+                p.min_stay
             from properties p where p.kind = 'audience'
             union all
-            select null, a.audience_key, a.name, a.source, null, null, null, null, null
+            select null, a.audience_key, a.name, a.source, null, null, null, null, null, null
             from run_audiences a
             where a.name is not null
                 and a.run_id >= coalesce((select r.id from runs r where r.covers_all order by r.id desc limit 1), 0)

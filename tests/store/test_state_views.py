@@ -134,6 +134,7 @@ class TestAnAudience:
             week,
             insert(held_out_users).values(property_id=BIG, user_id="zoe", run_id=43),
             insert(absences).values(property_id=BIG, user_id="ada", run_id=43),
+            update(properties).where(properties.c.id == BIG).values(holdout=0.1, holdout_salt="big_spenders"),
         )
         assert rows(week, "select held_out, absent from audiences where key = 'big_spenders'") == [(1, 1)]
 

@@ -102,6 +102,18 @@ def sdks(session: nox.Session) -> None:
 
 
 @nox.session
+def clients(session: nox.Session) -> None:
+    """Drive Segment's, RudderStack's and Connect's own clients against the sandbox: Python, Node (npm), the browser."""
+    folder = Path(session.create_tmp()).resolve()
+    run(session, "python", "-m", "venv", str(folder / "python"))
+    session.run(str(folder / "python/bin/pip"), "install", "-q", "-r", "tests/sandbox/clients/requirements.txt")
+    shutil.copy("tests/sandbox/clients/package.json", folder)
+    session.run("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder), external=True)
+    module, python = "sandbox.clients.check_clients", str(folder / "python/bin/python")
+    run(session, "python", "-m", module, python, str(folder / "node_modules"), env={"PYTHONPATH": "tests"})
+
+
+@nox.session
 def receivers(session: nox.Session) -> None:
     """Show which receivers behind Segment accept entries and exits; with a checkout, also those of RudderStack.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,10 +11,14 @@ from audience_sync.errors import AudienceSyncError
 CONFIG = Path("config.yaml")
 DATA = Path("examples/shop")
 _PACKAGE = Path(__file__).parent
+#: The section ``destinations`` of the example's config, with the comment above it.
+_SECTION = re.compile(r"^# Where the identify calls go.*\n(?:#.*\n)*destinations:\n(?: .*\n)*", re.MULTILINE)
 
 
-def copy_project_template(target: Path) -> list[Path]:
+def copy_project_template(target: Path, *, destinations: str = "") -> list[Path]:
     """Copy ``config.yaml`` and ``examples/shop`` into a folder, which is created if it does not exist.
+
+    ``destinations``: a section that replaces the config's own, with its comment.
 
     Returns the new files, the config first. If one of them exists already, it changes nothing and raises
     AudienceSyncError.
@@ -27,6 +32,8 @@ def copy_project_template(target: Path) -> list[Path]:
         # The config comes last: if it exists, the copy is complete.
         names = [*sorted(path.relative_to(example) for path in data), CONFIG]
         copies = [_copy_file(example / name, target / name) for name in names]
+        if destinations:
+            copies[-1].write_text(_SECTION.sub(lambda _: destinations, copies[-1].read_text("utf-8")), "utf-8")
     except OSError as error:
         raise AudienceSyncError(_UNWRITABLE.format(error=error, target=target)) from error
     return [copies[-1], *copies[:-1]]

@@ -35,6 +35,7 @@ def loaded(project: Project, *arguments: str) -> set[str]:
     [
         (["--help"], {"pandas", "duckdb", "requests", "alembic", "sqlalchemy", "pydantic", "rich", "yaml"}),
         (["--version"], {"pandas", "duckdb", "requests", "alembic", "sqlalchemy", "pydantic", "rich", "yaml"}),
+        (["init", "--sandbox", "new"], {"duckdb", "requests", "sqlalchemy", "pydantic", "starlette", "uvicorn"}),
         (["history"], {"pandas", "duckdb", "requests", "alembic", "pydantic"}),
         (["test-destination", "log", "--user", "u"], {"pandas", "duckdb", "requests", "alembic"}),
         (["sync"], {"pandas", "requests", "alembic", "psycopg"}),

@@ -6,7 +6,7 @@ import click
 
 EXAMPLES = {
     "": ("plan churn_risk", "sync --json"),
-    "init": ("init", "init my-project"),
+    "init": ("init my-project", "init --sandbox my-project"),
     "check": ("check", "check --notify"),
     "plan": ("plan", "plan churn_risk --out plan.json"),
     "sync": ("sync", "sync churn_risk --json"),
@@ -33,6 +33,7 @@ EXAMPLES = {
         "test-destination segment --user me-1 --trait plan='\"pro\"'",
     ),
     "completion": ("completion bash >> ~/.bashrc", "completion zsh --install"),
+    "sandbox": ("sandbox", "sandbox --port 8800 --file shop.db"),
     "db": ("db check", "db backup audience_sync.bak"),
     "db upgrade": ("db upgrade", "db upgrade --config shop.yaml"),
     "db current": ("db current", "db current --json"),

@@ -1,0 +1,76 @@
+"""Run the sandbox: check the rules of access, open its file, and serve until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+
+from audience_sync.cli.base.layout import advice, prose
+from audience_sync.cli.base.output import screen, write
+from audience_sync.cli.base.session import Session
+from audience_sync.cli.wiring.web import read_token, refuse_unsafe
+from audience_sync.sandbox.app import POSTS, TOKEN_VARIABLE, sandbox_app
+from audience_sync.sandbox.state.state import State
+from audience_sync.web.security import Access
+from audience_sync.web.serve import ListenError, address_of, listen, serve
+
+
+def run_sandbox(
+    session: Session,
+    *,
+    host: str,
+    port: int,
+    names: Sequence[str],
+    token_file: Path | None,
+    file: Path,
+    keep: int,
+) -> None:
+    """Serve the sandbox until it is stopped. Raises ConfigError or click.ClickException."""
+    access = Access(
+        host=host,
+        names=frozenset(map(str.lower, names)),
+        token=read_token(token_file, TOKEN_VARIABLE),
+        cookie="audience_sync_sandbox",
+        posts=POSTS,
+    )
+    refuse_unsafe(access, TOKEN_VARIABLE)
+    try:
+        opened = listen(host, port)
+    except ListenError as error:
+        raise click.ClickException(str(error)) from None
+    with opened:
+        address = address_of(opened).rstrip("/")
+        app = sandbox_app(State(file, keep=keep), address=address, access=access, zone=local_zone())
+        try:
+            serve(app, opened, announce=lambda _: _announce(session, address, file))
+        finally:
+            app.close()
+
+
+def local_zone() -> ZoneInfo:
+    """Return the zone of this machine; UTC if it has no name in the tz database."""
+    name = os.environ.get("TZ", "").lstrip(":") or os.path.realpath("/etc/localtime").rpartition("/zoneinfo/")[2]
+    try:
+        return ZoneInfo(name.removeprefix("Etc/") if name.endswith("UTC") else name or "UTC")
+    except (KeyError, ValueError, OSError):  # no such zone, or a rule such as CET-1CEST
+        return ZoneInfo("UTC")
+
+
+def _announce(session: Session, address: str, file: Path) -> None:
+    """State where the sandbox listens, and what to do next: on stderr, or with --json as a document on stdout."""
+    if session.as_json:
+        session.answer({"address": address, "file": str(file)}, lambda _: [])
+        return
+    shown = screen(error=True)
+    lines = [
+        *prose(f"The sandbox receives calls at {address} and keeps them in {file}. It sends nothing on.", shown),
+        *advice(
+            "For a project that sends here, in another terminal:", "audience-sync init --sandbox shop", screen=shown
+        ),
+        "Ctrl-C ends it.",
+    ]
+    write(lines, error=True)

@@ -1,0 +1,246 @@
+"""Read requests to Zendesk Connect's API (Outbound), and answer as it did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from audience_sync.sandbox.keys import ConnectKey, connect_key, key_digest
+from audience_sync.sandbox.receive.body import BodyError, parsed, storable, unpacked, written
+from audience_sync.sandbox.receive.checks import (
+    address_problem,
+    epoch_problem,
+    property_problems,
+    timezone_problem,
+    token_problem,
+)
+from audience_sync.sandbox.values import Answer, Call, ListChange, Problem, Reading, Request, Service
+
+MOST_ITEMS = 100
+MOST_EVENT_CHARACTERS = 200
+TOKENS = ("apns", "gcm", "fcm")
+TEXTS = ("first_name", "last_name", "email", "phone_number", "timezone")
+USER_FIELDS = frozenset(
+    {"user_id", "previous_id", "anon_id", "group_id", "group_attributes", "attributes", *TEXTS, *TOKENS}
+)
+EVENT_FIELDS = frozenset({"user_id", "anon_id", "event", "properties", "timestamp", "user"})
+#: Endpoints below ``/v2``, and whether they accept a batch.
+ENDPOINTS: Mapping[str, bool] = {
+    "identify": False,
+    "identify/batch": True,
+    "track": False,
+    "track/batch": True,
+    **{f"{token}/{what}": False for token in TOKENS for what in ("register", "disable")},
+    **{f"{what}/{which}": False for what in ("subscribe", "unsubscribe") for which in ("all", "campaigns")},
+}
+SUCCESS = Answer()
+
+
+def error(status: int, message: str) -> Answer:
+    """Return an error in Connect's form."""
+    return Answer(status, json.dumps({"error": {"Message": message, "Code": status}}, ensure_ascii=False).encode())
+
+
+def read_connect(request: Request, endpoint: str, now: datetime) -> Reading:
+    """Read a request below ``/v2``. One wrong item refuses the request, as the service documents it."""
+    key, refusal, problems = _authorised(request)
+    destination = "connect"
+    if key is not None and key.environment != "development":
+        text = request.headers.get("x-outbound-key", "")
+        destination = f"connect {key.environment}" if key.environment else f"connect ({key_digest(text)})"
+
+    def reading(answer: Answer, calls: Sequence[Call] = ()) -> Reading:
+        return Reading(
+            service=Service.CONNECT,
+            destination=destination,
+            calls=tuple(calls),
+            problems=tuple(problems),
+            answer=answer,
+            request_id=request.headers.get("x-outbound-guid", ""),
+        )
+
+    try:
+        document = parsed(unpacked(request))
+    except BodyError as failure:
+        problems.append(failure.problem)
+        return reading(refusal or error(500, "the body is not JSON"))
+    is_batch = ENDPOINTS[endpoint]
+    items = document if is_batch and isinstance(document, list) else [document]
+    if is_batch and not isinstance(document, list):
+        problems.append(Problem("batch_not_list", "the body of a batch is not a JSON array"))
+    elif is_batch and not items:
+        problems.append(Problem("empty_batch", "the batch is empty"))
+    elif len(items) > MOST_ITEMS:
+        problems.append(Problem("batch_too_long", f"the batch has {len(items):,} items: 100 are accepted"))
+    calls = [_read_item(each, endpoint.partition("/batch")[0], now) for each in items]
+    if refusal:
+        return reading(refusal, calls)
+    if fatal := [each for each in problems if each.is_fatal]:
+        return reading(error(400, fatal[0].text), calls)
+    if wrong := [each for call in calls for each in call.problems if each.is_fatal]:
+        if len(calls) > 1:
+            problems.append(Problem("batch_refused", "one item is wrong, and the service refuses the whole batch"))
+        return reading(error(400, wrong[0].text), calls)
+    return reading(SUCCESS, calls)
+
+
+def _authorised(request: Request) -> tuple[ConnectKey | None, Answer | None, list[Problem]]:
+    """Return the key, the refusal if it can't be used, and its problems."""
+    text = request.headers.get("x-outbound-key", "")
+    if not text:
+        return None, error(401, "Unauthorized"), [Problem("no_key", "the header X-Outbound-Key is missing")]
+    key = connect_key(text)
+    if key is None:
+        what = "X-Outbound-Key has not the form of a key: 32 hex digits, for browsers after `pub-` or without"
+        return None, error(401, "Unauthorized"), [Problem("malformed_key", what)]
+    is_device = _is_device(request)
+    if key.is_public and not is_device:
+        what = "this is the public key, which is for browsers and phones: a server needs the private key"
+        return key, error(401, "Unauthorized"), [Problem("public_key", what)]
+    if key.is_public is False and "origin" in request.headers:
+        what = "a browser sent the private key, so every visitor can read it: use the public key there"
+        return key, None, [Problem("private_key_in_browser", what, False)]
+    return key, None, []
+
+
+def _is_device(request: Request) -> bool:
+    """Whether a browser or a phone sent the request."""
+    client = request.headers.get("x-outbound-client", "").lower()
+    return "origin" in request.headers or "referer" in request.headers or client.startswith(("ios", "android"))
+
+
+def _read_item(item: Any, endpoint: str, now: datetime) -> Call:
+    text = written(item)
+    if not isinstance(item, dict):
+        return Call("request", "", text, problems=(Problem("not_an_object", "the item is not a JSON object"),))
+    problems: list[Problem] = []
+    user = _user_of(item, problems)
+    kind, _, rest = endpoint.partition("/")
+    match kind:
+        case "identify":
+            call = _identify(item, user, text, problems)
+        case "track":
+            call = _track(item, user, text, problems, now)
+        case "subscribe" | "unsubscribe":
+            call = Call(kind, user, text, lists=_subscription(item, kind, rest, problems))
+        case _:
+            call = Call(rest, user, text, lists=tuple(_device(item, kind, rest, problems)))
+    return call._replace(problems=tuple(problems))
+
+
+def _user_of(item: Mapping[str, Any], problems: list[Problem]) -> str:
+    for field in ("user_id", "anon_id"):
+        value = item.get(field)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            problems.append(Problem("user_id_type", f"`{field}` is neither a text nor a number"))
+            return ""
+        if value == "":
+            problems.append(Problem("user_id_empty", f"`{field}` is empty"))
+            return ""
+        return storable(str(value))
+    problems.append(Problem("user_id_required", "`user_id` is required"))
+    return ""
+
+
+def _identify(item: Mapping[str, Any], user: str, text: str, problems: list[Problem]) -> Call:
+    sets: dict[str, Any] = {}
+    attributes = item.get("attributes")
+    if attributes is not None and not isinstance(attributes, dict):
+        problems.append(Problem("attributes_not_object", "`attributes` is not an object"))
+        attributes = None
+    for name in item.keys() - USER_FIELDS:
+        what = f"`{storable(name)}` is not a field of Connect's user and is ignored: it belongs into `attributes`"
+        problems.append(Problem("unknown_field", what, False))
+    for field in TEXTS:
+        if (value := item.get(field)) is None:
+            if field in item:
+                sets[field] = None
+        elif isinstance(value, str):
+            sets[field] = value
+        else:
+            problems.append(Problem("not_text", f"`{field}` is not a text"))
+    if found := address_problem(item.get("email")):
+        problems.append(found)
+    if "timezone" in item and (found := timezone_problem(item["timezone"])):
+        problems.append(found)
+    for field in TOKENS:
+        if (tokens := item.get(field)) is None:
+            continue
+        if not isinstance(tokens, list):
+            problems.append(Problem("tokens_not_list", f"`{field}` is not a list: it is one also for a single token"))
+            continue
+        problems += [found for each in tokens if (found := token_problem(field, each))]
+        sets[field] = tokens
+    for field in ("group_id", "previous_id"):
+        value = item.get(field)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, str | int | float)):
+            problems.append(Problem("id_type", f"`{field}` is neither a text nor a number"))
+    if item.get("group_id") is not None:
+        sets["group_id"] = item["group_id"]
+    if item.get("group_attributes") is not None and not isinstance(item["group_attributes"], dict):
+        problems.append(Problem("attributes_not_object", "`group_attributes` is not an object"))
+    for name, value in (attributes or {}).items():
+        if name in TEXTS or name in TOKENS:
+            what = (
+                f"an attribute called `{name}` is not the user's {name.replace('_', ' ')}: that is a field of the user"
+            )
+            problems.append(Problem("attribute_is_field", what, False))
+            sets[f"attributes.{name}"] = value
+        else:
+            sets[name] = value
+    problems += property_problems({name: value for name, value in sets.items() if name != "timezone"})
+    previous = item.get("previous_id")
+    is_alias = previous is not None and previous != ""
+    return Call(
+        "alias" if is_alias and not sets else "identify",
+        user,
+        text,
+        sets=sets,
+        previous_id=storable(str(previous)) if is_alias else "",
+    )
+
+
+def _track(item: Mapping[str, Any], user: str, text: str, problems: list[Problem], now: datetime) -> Call:
+    event = item.get("event")
+    if not isinstance(event, str) or not event:
+        problems.append(Problem("event_required", "`event` is required"))
+        event = ""
+    elif len(event) > MOST_EVENT_CHARACTERS:
+        what = f"`event` has {len(event):,} characters: 200 are accepted"
+        problems.append(Problem("event_too_long", what))
+    properties = item.get("properties")
+    if properties is not None and not isinstance(properties, dict):
+        problems.append(Problem("properties_not_object", "`properties` is not an object"))
+        properties = None
+    if (moment := item.get("timestamp")) is not None and (found := epoch_problem("timestamp", moment, now)):
+        problems.append(found)
+    for name in item.keys() - EVENT_FIELDS:
+        what = f"`{storable(name)}` is not a field of an event and is ignored: it belongs into `properties`"
+        problems.append(Problem("unknown_field", what, False))
+    return Call("track", user, text, event=storable(event), properties=properties or {})
+
+
+def _device(item: Mapping[str, Any], token: str, what: str, problems: list[Problem]) -> Iterator[ListChange]:
+    if what == "disable" and item.get("all") is True:
+        yield ListChange(token, False)
+        return
+    if found := token_problem("token", item.get("token")):
+        problems.append(found)
+        return
+    if isinstance(replaced := item.get("replace"), str):
+        yield ListChange(token, False, (replaced,))
+    yield ListChange(token, what == "register", (item["token"],))
+
+
+def _subscription(item: Mapping[str, Any], kind: str, which: str, problems: list[Problem]) -> tuple[ListChange, ...]:
+    if which == "all":
+        return (ListChange("unsubscribed", kind == "unsubscribe", ("all",)),)
+    campaigns = item.get("campaign_ids")
+    if not isinstance(campaigns, list) or not campaigns:
+        problems.append(Problem("campaigns_required", "`campaign_ids` is required: a list with at least one id"))
+        return ()
+    return (ListChange("unsubscribed", kind == "unsubscribe", tuple(campaigns)),)

@@ -1,0 +1,192 @@
+"""Receive calls over HTTP: read, record, and answer them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from random import random
+from urllib.parse import parse_qsl
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from audience_sync.sandbox.answers import How, Plan, outcome_of, planned_answer
+from audience_sync.sandbox.receive.body import MOST_BYTES
+from audience_sync.sandbox.receive.routes import is_silent, read, settings
+from audience_sync.sandbox.state.state import Arrival, State
+from audience_sync.sandbox.values import Answer, Outcome, Request
+
+log = logging.getLogger("audience_sync.sandbox")
+
+#: Addresses of forms and pages: everything else that is posted is a call.
+FORMS = frozenset({"/answers", "/clear", "/login"})
+RECEIVED_METHODS = frozenset({"POST", "PUT", "PATCH"})
+#: Headers that each browser may send, and more that it asks for.
+CORS_HEADERS = (
+    "authorization, content-type, content-encoding, anonymousid, x-outbound-key, x-outbound-client, x-outbound-guid"
+)
+
+
+class Disconnected(Exception):
+    """The client closed the connection before the request was complete."""
+
+
+class Sandbox:
+    """The application: calls are received here, and everything else goes to the pages."""
+
+    def __init__(self, state: State, pages: ASGIApp, *, clock: Callable[[], float] = time.time) -> None:
+        self._state, self._pages, self._clock = state, pages, clock
+        #: One thread: requests are recorded one after the other, and pages stay quick meanwhile.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sandbox")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._pages(scope, receive, send)
+        method, path = scope["method"], scope["path"]
+        if method == "OPTIONS" and not _is_page(path):
+            return await _send(send, _preflight(scope))
+        if method in RECEIVED_METHODS and not _is_page(path):
+            return await self._receive(scope, receive, send)
+        if method == "GET" and (found := settings(path, _host(scope))) is not None:
+            return await _send(send, _with_cors(Answer(200, json.dumps(found).encode())))
+        return await self._pages(scope, receive, send)
+
+    async def _receive(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        try:
+            body = await _body(receive)
+        except Disconnected:
+            return None
+        if body is None:
+            return await _send(send, _with_cors(Answer(413, b"the body is larger than 64 MB", "text/plain")))
+        if is_silent(scope["path"]):
+            return await _send(send, _with_cors(Answer(200, b'{"success": true}')))
+        request = _request(scope, body)
+        loop = asyncio.get_running_loop()
+        try:
+            plan, answer = await loop.run_in_executor(self._thread, self._handle, request, began)
+        except sqlite3.Error as error:
+            log.error("A request could not be recorded, and was answered with 500: %s", error)
+            return await _send(send, _with_cors(Answer(500, b"the sandbox can't write its file", "text/plain")))
+        if plan is not None and plan.how is How.CLOSE:
+            return await _close(receive, send)
+        if plan is not None and plan.how is How.SILENCE:
+            await _wait(receive, plan.seconds)
+            return await _close(receive, send)
+        if plan is not None and plan.how is How.WAIT:
+            await _wait(receive, plan.seconds)
+        return await _send(send, _with_cors(answer))
+
+    def _handle(self, request: Request, began: float) -> tuple[Plan | None, Answer]:
+        """Read a request, choose its answer and record both, before it is sent."""
+        at = self._clock()
+        reading = read(request, datetime.fromtimestamp(at, UTC))
+        plan = self._state.plan_for(reading, random)
+        answer = reading.answer if plan is None else planned_answer(plan, reading)
+        is_silent = plan is not None and plan.how in (How.SILENCE, How.CLOSE)
+        outcome = Outcome.NO_ANSWER if is_silent else outcome_of(answer.status)
+        is_kept = answer.is_success and not (plan is not None and plan.how is How.SILENCE)
+        arrival = Arrival(
+            request=request,
+            reading=reading,
+            answer=None if is_silent else answer,
+            outcome=outcome,
+            is_kept=is_kept,
+            at=at,
+            seconds=time.perf_counter() - began,
+            plan=plan.words() if plan else "",
+        )
+        self._state.record(arrival)
+        return plan, answer
+
+    def close(self) -> None:
+        """Finish the request in progress, and close the file."""
+        self._thread.shutdown(wait=True)
+        self._state.close()
+
+
+def _is_page(path: str) -> bool:
+    return path in FORMS or path.startswith("/static/")
+
+
+def _request(scope: Scope, body: bytes) -> Request:
+    pairs = reversed(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    return Request(
+        method=scope["method"],
+        path=scope["path"],
+        query=dict(pairs),
+        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+        body=body,
+    )
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the body; None for one that is too large."""
+    parts, size = list[bytes](), 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MOST_BYTES:
+            return None
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def _wait(receive: Receive, seconds: float) -> None:
+    """Wait so long, or until the client closes the connection."""
+    try:
+        async with asyncio.timeout(seconds):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        pass
+
+
+async def _close(receive: Receive, send: Send) -> None:
+    """Close the connection without an answer. ASGI has no message for that: uvicorn's transport does it."""
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is None:
+        return await _send(send, Answer(500))
+    transport.abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    return None
+
+
+async def _send(send: Send, answer: Answer) -> None:
+    headers = [(b"content-type", answer.content_type.encode()), (b"content-length", str(len(answer.body)).encode())]
+    headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _with_cors(answer: Answer, more: Iterable[tuple[str, str]] = ()) -> Answer:
+    """Let pages of every site send calls, as the services do. No cookie is needed or read."""
+    headers = {"Access-Control-Allow-Origin": "*", **answer.headers, **dict(more)}
+    return Answer(answer.status, answer.body, answer.content_type, headers)
+
+
+def _preflight(scope: Scope) -> Answer:
+    asked: Mapping[bytes, bytes] = dict(scope["headers"])
+    wanted = asked.get(b"access-control-request-headers", b"").decode("latin-1")
+    names = wanted if wanted.isascii() and wanted.isprintable() and wanted else CORS_HEADERS
+    allowed = [
+        ("Access-Control-Allow-Methods", "POST, PUT, PATCH, GET, OPTIONS"),
+        ("Access-Control-Allow-Headers", names),
+        ("Access-Control-Max-Age", "600"),
+        ("Access-Control-Allow-Private-Network", "true"),
+    ]
+    return _with_cors(Answer(204, b"", "text/plain"), allowed)
+
+
+def _host(scope: Scope) -> str:
+    found = dict(scope["headers"]).get(b"host", b"127.0.0.1:8790")
+    return str(found.decode("latin-1"))

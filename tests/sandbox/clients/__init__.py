@@ -1,0 +1,1 @@
+"""Drive the vendors' own clients against the sandbox."""

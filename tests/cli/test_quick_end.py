@@ -15,6 +15,8 @@ class Loud:
     def __del__(self):
         print("freed")
 
+if "earlier" in sys.argv:
+    atexit.register(print, "earlier handler")
 set_exit_code, kept = end_quickly(), Loud()
 atexit.register(print, "handler")
 print("answer")
@@ -39,6 +41,10 @@ def buffered() -> dict[str, str]:
 
 def test_a_process_ends_with_its_code_after_its_exit_handlers() -> None:
     assert ended("3") == (3, "answer\nhandler\n")
+
+
+def test_a_handler_that_was_there_earlier_is_called() -> None:
+    assert ended("3", "earlier") == (0, "answer\nhandler\nearlier handler\nfreed\n")
 
 
 def test_a_process_without_a_code_ends_as_any_other() -> None:

@@ -57,7 +57,7 @@ def end_quickly() -> Callable[[int], None]:
     """Return a function that sets the exit code. Then the process ends as soon as its exit handlers have run.
 
     Python would free every object before, which takes as long as a small run. The first handler is called last, so
-    call this before another one is registered.
+    call this before another one is registered. If there is one already, the process ends as usual.
     """
     codes = list[int]()
 
@@ -68,7 +68,8 @@ def end_quickly() -> Callable[[int], None]:
                 sys.stderr.flush()
                 os._exit(codes[0])
 
-    atexit.register(end)
+    if not atexit._ncallbacks():
+        atexit.register(end)
     return codes.append
 
 

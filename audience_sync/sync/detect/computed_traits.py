@@ -104,7 +104,8 @@ def detect_traits(context: RunContext, before: Sequence[ChainChange], keys: Coll
         found.append(supersede_missing(context, HoldKind.COMPUTED_TRAIT, known))
     users = users_with_traits(context, changes) if was_read else _users_before(context)
     queries = " union all ".join(f"select user_id from {table}" for table in changed)
-    count = context.workspace.one(f"select count(distinct user_id) from ({queries})")[0] if changed else 0
+    users_of = "distinct user_id" if len(changed) > 1 else "user_id"  # a table has one row a user
+    count = context.workspace.one(f"select count({users_of}) from ({queries})")[0] if changed else 0
     counts = Detection(findings=RunFindings(traits=TraitsResult(users=users, changed=count)))
     return Detection.total([*found, counts])
 
@@ -141,7 +142,7 @@ def _load_first_values(
     context: RunContext, source: SnapshotRows, rows: UncheckedRows, chain: Chain
 ) -> tuple[LoadedTraits, list[ChainDiff]]:
     """The snapshot of new traits, and its diff. Rows that have to be chosen from are read from the file again."""
-    workspace, keys = context.workspace, chain.keys
+    workspace, keys = context.workspace, list(chain.keys)
     with scanning(source):
         base, diff = write_first_values(workspace, rows, keys, context.run)
     columns = ", ".join(f"{trait_column(key)} as {quote_identifier(key)}" for key in keys)

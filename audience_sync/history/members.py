@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from audience_sync.history.runs import run_at
 from audience_sync.model import RunId
-from audience_sync.sql import Expression, Query, TableName, quote_literal
+from audience_sync.sql import Condition, Expression, Query, TableName, quote_literal
 from audience_sync.store.audiences.properties import Property, read_audience, read_chains
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots.chain import (
@@ -18,14 +18,15 @@ from audience_sync.store.snapshots.chain import (
     base_rows_query,
     download_chain,
     newest_rows_query,
-    row_group_starts,
+    row_groups,
 )
 from audience_sync.store.tables import changes, runs
 from audience_sync.text import iso_time
-from audience_sync.workspace import Workspace
+from audience_sync.workspace import Workspace, in_order
 
-#: Row groups of the base in one part of the answer: some megabytes, which DuckDB sorts in memory.
-GROUPS_A_PART = 8
+#: Row groups of the base in one part of the answer, and bytes of its ids: DuckDB sorts it in memory. Lines of more
+#: bytes, if ids are very long, become rows of Python, a few at a time.
+GROUPS_A_PART, PART_BYTES = 8, 64_000_000
 #: A line of CSV (RFC 4180). An id is quoted if it has separators, quotes, line ends, control characters, or spaces at
 #: an end. The first branch is for plain ASCII, and needs a third of the time of the second.
 CSV_LINE = Expression(
@@ -68,17 +69,53 @@ def members_of(
             chain = download_chain(connection, workspace, chain)
             changed = _changed_users(connection, workspace, audience, chain, run)
             since = _start_times(connection, workspace)
-        starts = row_group_starts(workspace, chain)[GROUPS_A_PART::GROUPS_A_PART]
-        for first, end in zip([None, *starts], [*starts, None], strict=True):
-            part = _between(first, end)
-            rows = Query(
-                f"select user_id, run_id from ({base_rows_query(chain)}) anti join {changed} using (user_id) "
-                f"where {part} union all select user_id, run_id from {changed} where present and {part}"
+            base = base_rows_query(chain)
+        (more,) = workspace.one(f"select coalesce(sum(strlen(user_id)), 0) from {changed} where present")
+
+        def read(part: _Range) -> Iterable[Part]:
+            between = part.condition
+            rows = (
+                f"select user_id, run_id from ({base}) anti join {changed} using (user_id) where {between} "
+                f"union all select user_id, run_id from {changed} where present and {between}"
             )
             # A line is written after the sort, which moves an id and a number only.
             members = f"select user_id, member_since from ({rows}) join {since} using (run_id) order by user_id"
-            for (lines,) in workspace.text_columns(f"select {line} from ({members})"):
-                yield Part(lines.data, len(lines.offsets) - 1)
+            lines = Query(f"select {line} from ({members})")
+            if max(part.size, more) > PART_BYTES:
+                return (_part_of(some) for some in workspace.stream(lines))
+            return [Part(each.data, len(each.offsets) - 1) for (each,) in workspace.text_columns(lines)]
+
+        for parts in in_order(read, _ranges(row_groups(workspace, chain))):
+            yield from parts
+
+
+def _part_of(rows: Sequence[tuple[str]]) -> Part:
+    return Part(memoryview("".join([text for (text,) in rows]).encode()), len(rows))
+
+
+class _Range(NamedTuple):
+    """The users from ``first`` up to, but without, ``end``, and the bytes of their ids in the base."""
+
+    first: str | None
+    end: str | None
+    size: int
+
+    @property
+    def condition(self) -> Condition:
+        conditions = [f"user_id >= {quote_literal(self.first)}"] if self.first is not None else []
+        conditions += [f"user_id < {quote_literal(self.end)}"] if self.end is not None else []
+        return Condition(" and ".join(conditions) or "true")
+
+
+def _ranges(groups: Iterable[tuple[str | None, int]]) -> Iterator[_Range]:
+    """All users, in ranges of neighbouring row groups."""
+    first, size, count = None, 0, 0
+    for start, group_size in groups:
+        if count and start is not None and (count >= GROUPS_A_PART or size + group_size > PART_BYTES):
+            yield _Range(first, start, size)
+            first, size, count = start, 0, 0
+        size, count = size + group_size, count + 1
+    yield _Range(first, None, size)
 
 
 def _start_times(connection: Connection, workspace: Workspace) -> TableName:
@@ -88,12 +125,6 @@ def _start_times(connection: Connection, workspace: Workspace) -> TableName:
     times, kind = workspace.load({"run_id": "integer", "started": "varchar"}, [rows]), workspace.name("times")
     workspace.run(f"create type {kind} as enum (select distinct started from {times})")
     return workspace.table("since", f"select run_id, started::{kind} as member_since from {times}")
-
-
-def _between(first: str | None, end: str | None) -> str:
-    conditions = [f"user_id >= {quote_literal(first)}"] if first is not None else []
-    conditions += [f"user_id < {quote_literal(end)}"] if end is not None else []
-    return " and ".join(conditions) or "true"
 
 
 def _changed_users(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert
 
@@ -43,11 +43,13 @@ def written(workspace: Workspace, line: Expression, user: str) -> str:
     return str(text)
 
 
+@settings(deadline=None)
 @given(user=USERS.filter(bool))
 def test_an_id_is_quoted_by_the_documented_rule(shared_workspace: Workspace, user: str) -> None:
     assert written(shared_workspace, CSV_LINE, user) == f"{csv_field(user)},{SINCE}\n"
 
 
+@settings(deadline=None)
 @given(user=USERS.filter(bool))
 def test_a_json_line_is_an_object_with_the_id(shared_workspace: Workspace, user: str) -> None:
     line = written(shared_workspace, JSON_LINE, user)
@@ -97,6 +99,11 @@ NOW = sorted(
 @pytest.mark.parametrize("groups", [1, 2, 8])
 def test_members_come_in_the_order_of_their_ids(stored: Store, groups: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "GROUPS_A_PART", groups)
+    assert listed(stored, None) == NOW
+
+
+def test_members_with_long_ids_come_in_the_order_of_their_ids(stored: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "PART_BYTES", 0)
     assert listed(stored, None) == NOW
 
 

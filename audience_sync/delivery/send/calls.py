@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha1
@@ -28,7 +27,7 @@ from audience_sync.destinations.messages.identify import split_traits
 from audience_sync.errors import ArrowError, BrokenDestinationError
 from audience_sync.model import ALIAS_KEY, AudienceEvent, IdentifyCall, RunId, UserId
 from audience_sync.sql import Query, Relation, TableName, quote_literal
-from audience_sync.workspace import THREADS, Workspace
+from audience_sync.workspace import Workspace, in_order
 
 #: The error of the program's own SQL for a run that the store does not have.
 NO_RUN_TIME = "there is no start time of run "
@@ -43,7 +42,6 @@ FIRST_ROWS, PART_ROWS, PART_BYTES = 7_680, 61_440, 16_000_000
 #: Rows whose sizes are added up to find the parts.
 BLOCK_ROWS = 256
 
-S = TypeVar("S")
 T = TypeVar("T")
 #: The message id, the body, the user id, and the fields of a call without a body.
 _Row = tuple[Any, ...]
@@ -170,7 +168,7 @@ class CallReader:
             except ArrowError:  # it is raised in this form, or it was too large for buffers
                 return encoded, None
 
-        for encoded, batches in in_order(read, self._parts(), THREADS):
+        for encoded, batches in in_order(read, self._parts()):
             if batches is not None:
                 yield from batches
                 continue
@@ -291,18 +289,6 @@ def _error_summary(error: Exception) -> str:
 def _raise_if_broken(calls: Sequence[EncodedCall]) -> None:
     if all(call.details is not None and call.details.is_fault for call in calls):
         raise BrokenDestinationError(calls[0].unsendable)
-
-
-def in_order(make: Callable[[S], T], items: Iterable[S], threads: int) -> Generator[T]:
-    """Yield what is made of each item, in order. So many are made at a time, each in a thread of its own."""
-    with ThreadPoolExecutor(threads, thread_name_prefix="ahead") as makers:
-        coming = deque[Future[T]]()
-        for item in items:
-            coming.append(makers.submit(make, item))
-            if len(coming) == threads:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
 
 
 def prefetch(items: Iterator[T]) -> Generator[T]:

@@ -121,15 +121,17 @@ def rows_of(file: SnapshotFile) -> Relation:
     return Relation(f"read_parquet({quote_literal(str(file.path))})")
 
 
-def row_group_starts(workspace: Workspace, chain: Chain) -> list[str]:
-    """The first user ids of the row groups of a chain's base, in order; groups of very long ids may have none."""
+def row_groups(workspace: Workspace, chain: Chain) -> list[tuple[str | None, int]]:
+    """The first user id of each row group of a chain's base, in order, and the bytes of its ids.
+
+    A group of very long ids may have no first one.
+    """
     if not any(file.kind == BASE for file in chain.files):
         return []
-    found = workspace.all(
-        f"select distinct stats_min_value from parquet_metadata({_paths(chain, BASE)}) "
-        "where path_in_schema = 'user_id' and stats_min_value is not null order by all"
+    return workspace.all(
+        f"select stats_min_value, total_uncompressed_size from parquet_metadata({_paths(chain, BASE)}) "
+        "where path_in_schema = 'user_id' order by row_group_id"
     )
-    return [start for (start,) in found]
 
 
 def _paths(chain: Chain, kind: str) -> str:

@@ -51,6 +51,6 @@ def test_a_process_without_a_code_ends_as_any_other() -> None:
     assert ended() == (0, "answer\nhandler\nfreed\n")
 
 
-def test_an_answer_that_cannot_be_written_is_no_success() -> None:
+def test_an_answer_that_cannot_be_written_is_a_failure() -> None:
     code, _ = ended("0", stdout="/dev/full")
     assert code == 120

@@ -137,8 +137,8 @@ def write_first_values(
 ) -> tuple[SnapshotFile, TraitsDiff | None]:
     """Write rows of new traits as their base, and diff them: no table of the snapshot is needed.
 
-    The diff is None if a row has no usable id or no value, or a user has several rows. Then it is no base, and the file
-    has the rows as they are.
+    The diff is None if a row has no usable id or no value, or a user has several rows. Then the file has the
+    rows as the source has them.
     """
     columns = ", ".join(f"{quote_identifier(key)} as {trait_column(key)}" for key in keys)
     checked = f"select {rows.valid_id} as user_id, {run} as run_id, {columns} from ({rows.select})"

@@ -75,8 +75,10 @@ class Pace:
         return wait.until - now if wait is not None and now < wait.until else None
 
     def rate(self, now: float) -> float | None:
-        """Units a second lately; None if too little has come to know."""
+        """Units a second lately; None if too little has come to know, and from a pause until the next answer."""
         first, last = self.samples[0], self.samples[-1]
+        if self._pause_since_answer is not None:
+            return None
         if len(self.samples) <= KNOWN_SAMPLES or now - first.at < KNOWN_AFTER or last.at <= first.at:
             return None
         return (last.count - first.count) / (last.at - first.at)
@@ -84,24 +86,25 @@ class Pace:
     def seconds_left(self, now: float, remaining: int) -> float | None:
         """Seconds until ``remaining`` more are counted, more than 0.
 
-        None if that can't be known: at the start, during a pause, and while an answer is overdue.
+        None if that can't be known: at the start, from a pause until the next answer, and while an answer is overdue.
         """
         rate = self.rate(now)
-        if not rate or remaining <= 0 or self.wait_left(now) is not None or self._quiet(now) > self._patience:
+        if not rate or remaining <= 0 or now - self.samples[-1].at > self._patience:
             return None
         left = remaining / rate - (now - self.samples[-1].at)
         return left if left > 0 else None
 
     def silent(self, now: float) -> float | None:
-        """Seconds without an answer, if they are many for this pace; None during a pause."""
-        quiet = self._quiet(now)
-        is_long = quiet >= SILENT and quiet > self._patience
-        return quiet if is_long and self.wait_left(now) is None else None
+        """Seconds without an answer, if they are many for this pace; None during a pause.
 
-    def _quiet(self, now: float) -> float:
-        """Seconds since the last answer, or since the pause after it."""
+        A pause that the destination asked for does not count, and one after its failure does.
+        """
         since, wait = self.samples[-1].at, self._pause_since_answer
-        return now - (since if wait is None else max(since, min(wait.until, now)))
+        if wait is not None and now < wait.until:
+            return None
+        quiet = now - (max(since, wait.until) if wait is not None and wait.for_all else since)
+        is_outage = wait is not None and not wait.for_all
+        return quiet if quiet >= SILENT and (is_outage or quiet > self._patience) else None
 
     @property
     def _pause_since_answer(self) -> Wait | None:

@@ -73,7 +73,7 @@ def test_a_pause_that_all_senders_make_is_counted_down_and_nothing_else_is_claim
     assert pace.wait_left(10.2) == pytest.approx(20.0)
     assert pace.wait_left(25.2) == pytest.approx(5.0)
     assert (pace.seconds_left(25.2, 100), pace.silent(25.2)) == (None, None)
-    assert pace.wait_left(30.2) is None
+    assert (pace.wait_left(30.2), pace.rate(30.3), pace.seconds_left(30.3, 100)) == (None, None, None)
 
 
 def test_a_pause_of_one_sender_ends_with_the_answer_of_another() -> None:
@@ -87,12 +87,18 @@ def test_after_a_pause_a_silence_counts_from_its_end() -> None:
     assert [pace.silent(now) for now in (31.0, 36.0)] == [None, 6.0]
 
 
+def test_between_the_pauses_of_an_outage_the_silence_counts_from_the_last_answer() -> None:
+    pace = steady(every=1.0, step=100, until=10.0).waiting(Wait(10.5, 12.5)).waiting(Wait(13.0, 17.0))
+    assert (pace.wait_left(16.0), pace.silent(16.0)) == (1.0, None)
+    assert [pace.silent(17.1), pace.rate(17.1), pace.seconds_left(17.1, 100)] == [pytest.approx(7.1), None, None]
+
+
 def test_regular_pauses_are_part_of_the_speed() -> None:
     """A destination that takes 100 calls in a second and then asks to wait 9 s takes 10 calls a second."""
-    pace = Pace.started(0.0)
-    for round_ in range(6):
-        at = 10.0 * round_
-        pace = pace.counted(at + 1, 100 * (round_ + 1)).waiting(Wait(at + 1, at + 10, for_all=True))
+    pace = Pace.started(0.0).counted(1.0, 100)
+    for number in range(1, 6):
+        at = 10.0 * number
+        pace = pace.waiting(Wait(at - 9, at, for_all=True)).counted(at + 1, 100 * (number + 1))
     assert pace.rate(51.0) == pytest.approx(10.0)
 
 

@@ -11,7 +11,6 @@ from audience_sync.cli.views.progress import (
     loading_text,
     next_sending,
     progress_line,
-    progress_text,
     sending_text,
 )
 from audience_sync.delivery.deliver import DeliveryStats
@@ -72,6 +71,9 @@ SECONDS = tuple((float(second), 200 * second) for second in range(1, 8))
         pytest.param(sending(*SECONDS), 10.5, "1,400 of 5,000  200/s, 0 refused", id="overdue"),
         pytest.param(sending(*SECONDS), 20.0, "1,400 of 5,000  no answer for 13 s, 0 refused", id="silent"),
         pytest.param(sending(*SECONDS, calls=1_410), 7.0, "1,400 of 1,410  200/s, < 1 s left, 0 refused", id="nearly"),
+        pytest.param(
+            sending(*SECONDS, calls=40_000), 7.0, "1,400 of 40,000  200/s, 3 min left, 0 refused", id="minutes"
+        ),
         pytest.param(sending(*SECONDS, calls=1_400), 7.0, "1,400 of 1,400  done", id="done"),
         pytest.param(sending(*SECONDS, calls=1_400, refused=1), 9.0, "1,400 of 1,400  done, 1 refused", id="done, one"),
         pytest.param(
@@ -89,13 +91,13 @@ def test_a_destination_shows_its_counts_and_the_time_left_if_it_is_known(shown: 
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("connect", "waiting for connect, 20 s, 0 refused"),
-        ("segment_production_europe", "waiting, 20 s, 0 refused"),
+        ("hub", "0 of 5,000  waiting for hub, 20 s, 0 refused"),
+        ("segment_production_europe", "0 of 5,000  waiting, 20 s, 0 refused"),
     ],
 )
 def test_a_pause_is_counted_down(name: str, text: str) -> None:
     stats = DeliveryStats(name=name, calls=5_000, pause=Wait(7.0, 27.0, for_all=True))
-    assert progress_text(next_sending(sending(name=name), [stats], 7.0), 7.0) == text
+    assert counts_text(next_sending(sending(name=name), [stats], 7.0), 7.0) == text
 
 
 def test_a_line_of_a_log_has_the_same_facts() -> None:

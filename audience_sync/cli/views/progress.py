@@ -27,8 +27,8 @@ LINE_EVERY = 10.0
 BAR = 14
 #: Width of a destination's counts, rate and refusals, in characters.
 COUNTS = 46
-#: The longest name of a destination that its text repeats while it waits.
-SHORT_NAME = 10
+#: From so many seconds on the time left is in minutes.
+MINUTES_FROM = 100
 #: Characters between the columns of a line.
 _GAPS = 2
 
@@ -164,15 +164,17 @@ def sending_text(name: str, where: Screen) -> str:
 
 
 def counts_text(sending: Sending, now: float) -> str:
-    """``1,400 of 5,000  200/s, 18 s left, 0 refused``."""
-    return f"{sending.answered:,} of {sending.calls:,}  {progress_text(sending, now)}"
+    """``1,400 of 5,000  200/s, 18 s left, 0 refused``. The name is repeated where it fits."""
+    counts = f"{sending.answered:,} of {sending.calls:,}  "
+    named = counts + progress_text(sending, now)
+    return named if len(named) <= COUNTS else counts + progress_text(sending, now, named=False)
 
 
-def progress_text(sending: Sending, now: float) -> str:
+def progress_text(sending: Sending, now: float, *, named: bool = True) -> str:
     """``200/s, 18 s left, 0 refused``; ``waiting for connect, 20 s, 0 refused``; ``done`` at the end."""
     if sending.answered >= sending.calls:
         return "done" if not sending.refused else f"done, {sending.refused:,} refused"
-    return ", ".join([*_speed(sending, now), f"{sending.refused:,} refused"])
+    return ", ".join([*_speed(sending, now, named=named), f"{sending.refused:,} refused"])
 
 
 def progress_line(sending: Sending, now: float) -> str:
@@ -182,14 +184,18 @@ def progress_line(sending: Sending, now: float) -> str:
     return f"{sending.name}: {', '.join([counts, *speed])}"
 
 
-def _speed(sending: Sending, now: float) -> list[str]:
+def _speed(sending: Sending, now: float, *, named: bool = True) -> list[str]:
     """The pause, the time without an answer, or users a second and the time left: what the answers show."""
     pace = sending.pace
     if (wait := pace.wait_left(now)) is not None:
-        whose = f" for {sending.name}" if len(sending.name) <= SHORT_NAME else ""
-        return [f"waiting{whose}", duration(wait)]
+        return [f"waiting for {sending.name}" if named else "waiting", duration(wait)]
     if (silent := pace.silent(now)) is not None:
         return [f"no answer for {duration(silent)}"]
     rate, left = pace.rate(now), pace.seconds_left(now, sending.calls - sending.answered)
     speed = [f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:,.0f}/min"] if rate else []
-    return [*speed, *([f"{duration(left)} left"] if left is not None else [])]
+    return [*speed, *([f"{_left_text(left)} left"] if left is not None else [])]
+
+
+def _left_text(seconds: float) -> str:
+    """``18 s``, ``3 min``, ``2 h 5 min``: no more exact than an estimate is."""
+    return duration(seconds) if seconds < MINUTES_FROM else duration(round(seconds / 60) * 60)

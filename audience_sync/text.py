@@ -139,6 +139,11 @@ def not_found_message(what: str, unknown: Iterable[str], names: Iterable[str]) -
     )
 
 
+def shortened(text: str, most: int) -> str:
+    """The first characters of a text, at most ``most``."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def storable(text: str) -> str:
     """The text without characters that PostgreSQL can't store: NUL and lone surrogates are written as escapes."""
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()

@@ -57,7 +57,7 @@ _VALUES = {"former_names": "null"}
 _PENDING = dict.fromkeys(("pending_calls", "pending_run", "pending_since_run", "waiting_calls"), "null")
 #: By new table: the SQL of a column that had another name or other values, or did not exist.
 COLUMNS = {
-    "runs": {"inputs": "null", "covers_all": "null"},
+    "runs": dict.fromkeys(("inputs", "covers_all", "started_by", "host", "entries", "entries_loaded"), "null"),
     "run_audiences": {"name": "null", "source": "null"},
     "snapshot_chains": {"user_count": "users"},
     "snapshot_file_chunks": {"file_id": "segment_id", "content": "body"},
@@ -70,7 +70,7 @@ COLUMNS = {
     "withheld_values": _VALUES,
     "delivery_cursors": {"seeded_property_id": "seeding_id", **_PENDING},
     "delivered_ranges": {"cursor_id": "feed_id"},
-    "delivery_requests": {"seeded_property_id": "seeding_id"},
+    "delivery_requests": {"seeded_property_id": "seeding_id", "sent_at": "null", "seconds": "null"},
     "alert_log": {
         "message": "words",
         "started_run": "began_run",

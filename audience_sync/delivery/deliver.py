@@ -38,6 +38,7 @@ from audience_sync.model import DestinationId, PropertyId, RunId, UserId
 from audience_sync.pace import Wait
 from audience_sync.sql import TableName
 from audience_sync.store.connection.lease import Lease
+from audience_sync.store.runs.stages import save_stages
 from audience_sync.workspace import Workspace
 
 #: An answer is recorded at once, unless the last transaction is less than GROUP_SECONDS old: then answers wait and
@@ -189,7 +190,7 @@ def _send_batches(
     context.begin(stall_timer)
     rate_limiter = AdaptiveRateLimiter(options.rate_limit, wait=stall_timer.stopped.wait)
     user_rate = UserRate(job.rate, wait=stall_timer.stopped.wait)
-    cursor = context.lease.transact(partial(mark_in_flight, cursor=cursor, run=context.run))
+    cursor = context.lease.transact(partial(_begin, cursor=cursor, run=context.run))
 
     def new_sender(transport: Transport) -> Callable[[Batch], BatchResult]:
         return BatchSender(
@@ -205,6 +206,7 @@ def _send_batches(
             mask=context.mask,
             own_key=mapping.own_key,
             report_wait=report_wait,
+            note_attempt=recorder.attempts.append,
         ).send
 
     def report_wait(seconds: float, *, for_all: bool) -> None:
@@ -235,12 +237,21 @@ def _send_batches(
         releases=job.pending.releases,
         retries=job.pending.retries,
     )
-    with SenderPool(job.destination, stall_timer, new_sender, user_rate) as senders:
+    waiting = partial(recorder.record_waiting, cursor=cursor)
+    with context.lease.renewing(waiting), SenderPool(job.destination, stall_timer, new_sender, user_rate) as senders:
         for results in _grouped_results(senders, limit_calls(_limited_batches(calls, job), job.max_calls), stall_timer):
             cursor = acknowledge(context.lease, cursor, results, recorder)
             _add_results(stats, results)
             context.progress(stats)
+    if recorder.attempts:
+        context.lease.transact(waiting)
     return cursor, stall_timer
+
+
+def _begin(connection: Connection, cursor: DeliveryCursor, run: RunId) -> DeliveryCursor:
+    """Record, before anything is sent, that calls are in flight, and which stage the run is at."""
+    save_stages(connection, run)
+    return mark_in_flight(connection, cursor, run)
 
 
 def _limited_batches(calls: CallReader, job: DeliveryJob) -> Iterator[Batch]:

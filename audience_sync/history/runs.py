@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,30 +12,43 @@ from audience_sync.delivery.state.cursors import SentForm
 from audience_sync.errors import HistoryPrunedError, UnknownNameError
 from audience_sync.history.view_rows import Row
 from audience_sync.history.view_rows import read_rows as _rows
-from audience_sync.model import USER_ID, HistoryKind, RunId
+from audience_sync.model import USER_ID, HistoryKind, RunId, RunStatus
+from audience_sync.store.connection.lease import is_run_in_progress
 from audience_sync.store.maintenance.pruning import pruned_through
 from audience_sync.store.runs.runs import last_run_started_by
 from audience_sync.store.tables import delivery_destinations, properties, runs, subscription_history
 
-#: The view, with the numbers of computed traits and of mappings that a held run held.
+#: The view, with the numbers of computed traits and of mappings that a held run held, and why a person asked for it.
 _LAST_RUNS = """
     select r.*, case when r.status = 'held' then (
         select count(*) from {views}holds h where h.kind = 'computed_trait' and h.run <= r.run and h.last_run >= r.run
     ) else 0 end as traits_held, case when r.status = 'held' then (
         select count(*) from {views}holds h where h.kind = 'mapping' and h.run <= r.run and h.last_run >= r.run
-    ) else 0 end as mappings_held
+    ) else 0 end as mappings_held, (
+        select d.reason from {views}decisions d where d.run = r.run and d.command <> 'reject' and d.reason is not null
+        order by d.decision limit 1
+    ) as reason
     from {views}sync_runs r order by r.run desc limit :limit
 """
 #: Holds that were open during a run, or that it ended.
 _RUN_HOLDS = """
     select * from {views}holds where (run <= :run and last_run >= :run) or ended_run = :run order by kind, key, run
 """
+#: Decisions that a run carried out, and those about what it held.
+_RUN_DECISIONS = """
+    select d.* from {views}decisions d where d.run = :run or exists (
+        select 1 from {views}holds h where h.run <= :run and h.last_run >= :run and (
+            (d.command = 'approve' and d.run = h.ended_run)
+            or (d.command = 'reject' and h.status = 'rejected' and d.run between h.run and h.last_run)
+        )
+    ) order by d.decision
+"""
 
 
 def last_runs(connection: Connection, *, key: str | None = None, limit: int = 20) -> list[Row]:
     """Read the last runs, newest first; with ``key`` their results for that audience."""
     if key is None:
-        rows = _rows(connection, _LAST_RUNS, limit=limit)
+        rows = _with_dead(connection, _rows(connection, _LAST_RUNS, limit=limit))
         return [{name: each[name] for name in each if name != "mappings_held" or each[name]} for each in rows]
     return _rows(
         connection,
@@ -48,7 +62,7 @@ def last_runs(connection: Connection, *, key: str | None = None, limit: int = 20
 
 def one_run(connection: Connection, run: RunId) -> dict[str, Any]:
     """Read one run with all its rows. Raises UnknownNameError if there is no such run."""
-    found = _rows(connection, "select * from {views}sync_runs where run = :run", run=run)
+    found = _with_dead(connection, _rows(connection, "select * from {views}sync_runs where run = :run", run=run))
     if not found:
         raise UnknownNameError(f"There is no run {run}. The last ones: audience-sync history")
     return {
@@ -60,8 +74,21 @@ def one_run(connection: Connection, run: RunId) -> dict[str, Any]:
         "refusals": _run_rows(connection, "refusals", run, "destination, user_id"),
         **({"mappings": mappings} if (mappings := _mappings(connection, run)) else {}),
         "invalid_rows": _run_rows(connection, "invalid_rows", run, 'audience_key, file, "row"'),
+        "decisions": _rows(connection, _RUN_DECISIONS, run=run),
+        "stages": _run_rows(connection, "run_stages", run, "started_at, stage, subject"),
         "no_longer_kept": [each.value for each, through in pruned_through(connection).items() if run <= through],
     }
+
+
+def _with_dead(connection: Connection, found: Sequence[Row]) -> list[Row]:
+    """The runs; one whose process on this machine has died is interrupted before its lease has expired, too."""
+    if any(each["status"] == RunStatus.RUNNING for each in found) and not is_run_in_progress(connection):
+        return [{**each, "status": _status_of_dead(each["status"])} for each in found]
+    return [*found]
+
+
+def _status_of_dead(status: str) -> str:
+    return RunStatus.INTERRUPTED.value if status == RunStatus.RUNNING else status
 
 
 def _mappings(connection: Connection, run: RunId) -> list[Row]:

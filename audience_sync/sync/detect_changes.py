@@ -22,6 +22,7 @@ from audience_sync.sync.values.findings import AudienceResult, Detection, RunFin
 from audience_sync.sync.values.request import Retire, Undo
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import not_found_message
+from audience_sync.tracing import expect_entries
 
 _PLURALS = {
     "audience": "Audiences",
@@ -42,6 +43,7 @@ def detect_changes(context: RunContext, targets: Sequence[ResolvedAudience], bef
             return Detection.total([*before, undo(context, undone_run)])
     if not any(config.names_from for config in context.settings.audiences):
         _refuse_unknown(context, {target.key for target in targets})
+    expect_entries(_count_entries(context, targets))
     thaws = RunFindings(warnings=tuple(freeze_ended_message(freeze) for freeze in context.stored.ended_freezes))
     moved = move_keys(context) if context.stored.moves else Detection()
     found = _detect_audiences(context, targets, [*before, Detection(findings=thaws), moved])
@@ -78,6 +80,16 @@ def _detect_audiences(
     if not context.stored.last_holds or not context.request.selection.is_whole:
         return found
     return found + supersede_missing(context, HoldKind.AUDIENCE, {each.key for each in results})
+
+
+def _count_entries(context: RunContext, targets: Sequence[ResolvedAudience]) -> int:
+    """The number of audiences, `names_from` entries and entries of computed traits that the run is to load."""
+    selection, settings, frozen = context.request.selection, context.settings, context.stored.frozen
+    audiences = [each for each in targets if _is_selected(context, each) and each.key not in frozen]
+    named = [each for each in settings.audiences if each.names_from is not None and selection.is_due(each)]
+    wanted = selection.traits
+    traits = [each for each in settings.computed_traits if wanted is None or not set(wanted).isdisjoint(each.columns)]
+    return len(audiences) + len(named) + (len(traits) if context.request.seeded_key is None else 0)
 
 
 def _is_selected(context: RunContext, target: ResolvedAudience) -> bool:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from audience_sync.store.connection.lease import acquire
 from audience_sync.store.integrity.quick_check import refuse_damaged
 from audience_sync.store.maintenance.retention import apply_retention
+from audience_sync.store.runs.stages import recording_stages
 from audience_sync.sync.commit.commit import commit_run
 from audience_sync.sync.commit.run_record import record_result, recording_failure, start_run
 from audience_sync.sync.deliver.dispatch import deliver_all
@@ -36,6 +37,7 @@ def sync(
     with acquire(dependencies.store) as lease:
         run = start_run(lease, request, now)
         with (
+            recording_stages(lease, run),
             recording_failure(lease, run, request, settings.secrets, started),
             span("run", run=run, command=request.command),
             planned_run(dependencies, request, progress, now, run) as (workspace, plan),  # load, diff and guard

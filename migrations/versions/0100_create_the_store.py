@@ -91,6 +91,23 @@ FROZEN = """
                 select f.property_id from audience_freezes f
                 where f.unfrozen_at is null and (f.frozen_until is null or f.frozen_until > {moment})"""
 HELD = "select g.key from held_snapshots g where g.kind = '{kind}' and g.status = 'held'"
+#: The request of an attempt; the condition on the seeded audience follows.
+REQUEST_OF_ATTEMPT = """select q.id from delivery_requests q where q.run_id = a.run_id
+            and q.destination_id = a.destination_id and q.after_user = a.after_user
+            and q.through_user = a.through_user and q.seeded_property_id"""
+#: Final answers, and the attempts before them. A request is found by its range, with the seeded audience or without.
+REQUESTS = f"""(
+        select r.id as request, r.run_id, r.destination_id, r.attempts as attempt, r.sent_at, r.seconds, r.calls,
+            r.refused, case when r.refused = 0 then 'accepted' when r.refused < r.calls then 'partly refused'
+            else 'refused' end as status, r.http_status, r.answer
+        from delivery_requests r where r.attempts > 0
+        union all
+        select case when a.seeded_property_id is null then ({REQUEST_OF_ATTEMPT} is null limit 1)
+            else ({REQUEST_OF_ATTEMPT} = a.seeded_property_id limit 1) end, a.run_id, a.destination_id, a.attempt,
+            a.sent_at, a.seconds, a.calls, 0, case when a.http_status is null then 'no answer' else 'sent again' end,
+            a.http_status, a.answer
+        from request_attempts a
+    ) q join delivery_destinations d on d.id = q.destination_id"""
 
 
 def each_of_properties(table: str) -> str:
@@ -167,8 +184,24 @@ VIEWS = (
             "refused": (of_destinations("refused"), "Identify calls that destinations refused"),
             "pending": (of_destinations("pending"), "Identify calls without an answer; after the run, as of its end"),
             "error": ("r.error", "The reason why it failed"),
+            "started_by": ("r.started_by", "The user who started it, or whose scheduler did; NULL = not recorded"),
+            "host": ("r.host", "The host that it ran on; NULL = not recorded"),
+            "entries": ("r.entries", "Audiences, and entries of computed traits, that it was to load"),
+            "entries_loaded": ("r.entries_loaded", "How many of them it has loaded"),
         },
         "runs r",
+    ),
+    View(
+        "run_stages",
+        "The stages of each run: when each began, and how long it took",
+        {
+            "run": ("s.run_id", "The run"),
+            "stage": ("s.stage", "load, compare, guard, pending, commit, deliver or record"),
+            "subject": ("s.subject", "The audience, `computed traits` or the destination; NULL = the whole run"),
+            "started_at": ("s.started_at", "When it began (UTC)"),
+            "seconds": ("s.seconds", "Its duration; NULL while it is in progress, or if its process was killed"),
+        },
+        "stage_log s",
     ),
     View(
         "audience_syncs",
@@ -540,6 +573,39 @@ VIEWS = (
         join properties p on p.id = c.property_id and p.kind = 'computed_trait' and p.key <> '$alias'
         left join runs r on r.id = c.run_id""",
     ),
+    View(
+        "requests",
+        "Requests to destinations, one row for each attempt",
+        {
+            "request": ("q.request", "The request; NULL if it has no final answer"),
+            "run": ("q.run_id", "The run that sent it"),
+            "destination": ("d.name", "The destination: its name in the config"),
+            "attempt": ("q.attempt", "The number of the attempt at this request, from 1"),
+            "sent_at": ("q.sent_at", "When it was sent (UTC); NULL = not recorded"),
+            "seconds": ("q.seconds", "How long the answer took; NULL = not recorded"),
+            "users": ("q.calls", "Users whose calls it carried"),
+            "refused": ("q.refused", "How many of them were refused"),
+            "status": ("q.status", "accepted, partly refused, refused, sent again or no answer"),
+            "http_status": ("q.http_status", "The status of the answer; NULL = there was none"),
+            "answer": ("q.answer", "What the answer means"),
+        },
+        REQUESTS,
+    ),
+    View(
+        "decisions",
+        "Commands of people that changed something: who, when and why",
+        {
+            "decision": ("c.id", "The number of the decision"),
+            "decided_at": ("c.decided_at", "When it was made (UTC)"),
+            "command": ("c.command", "approve, reject, undo, retry, resync, seed, retire, freeze, erase, ..."),
+            "subject": ("c.subject", "Keys, a run or a destination; of users only how many; NULL = everything"),
+            "run": ("c.run_id", "The run that carried it out; of reject, the run that was named"),
+            "decided_by": ("c.decided_by", "The user"),
+            "host": ("c.host", "The host on which the command was given"),
+            "reason": ("c.reason", "Why, in the person's words"),
+        },
+        "decision_log c",
+    ),
 )
 
 
@@ -738,9 +804,81 @@ def create_tables() -> None:
             nullable=True,
             comment="Whether it loaded every audience of the config; NULL = no",
         ),
+        sa.Column(
+            "started_by",
+            sa.Text(),
+            nullable=True,
+            comment="The user who started it, or whose scheduler did; NULL = not recorded",
+        ),
+        sa.Column("host", sa.Text(), nullable=True, comment="The host that it ran on; NULL = not recorded"),
+        sa.Column(
+            "entries",
+            sa.Integer(),
+            nullable=True,
+            comment="Audiences, and entries of computed traits, that it was to load",
+        ),
+        sa.Column("entries_loaded", sa.Integer(), nullable=True, comment="How many of them it has loaded"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
         comment="One row a sync run",
     )
+    op.create_table(
+        "stage_log",
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run"),
+        sa.Column("number", sa.Integer(), nullable=False, comment="Counted from 1, in the order in which they began"),
+        sa.Column(
+            "stage",
+            sa.Text(),
+            nullable=False,
+            comment="load, compare, guard, pending, commit, deliver or record",
+        ),
+        sa.Column(
+            "subject",
+            sa.Text(),
+            nullable=True,
+            comment="The audience, `computed traits` or the destination; NULL = the whole run",
+        ),
+        sa.Column("started_at", TIME, nullable=False, comment="When it began (UTC)"),
+        sa.Column("seconds", sa.Float(), nullable=True, comment="How long it took; NULL = it has not ended"),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_stage_log_run_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("run_id", "number", name=op.f("pk_stage_log")),
+        comment="The stages of each run",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "decision_log",
+        sa.Column("id", sa.Integer(), nullable=False, comment="The decision"),
+        sa.Column("decided_at", TIME, nullable=False, comment="When (UTC)"),
+        sa.Column(
+            "command",
+            sa.Text(),
+            nullable=False,
+            comment="The command: approve, reject, undo, retire, freeze, erase, ...",
+        ),
+        sa.Column(
+            "subject",
+            sa.Text(),
+            nullable=True,
+            comment="The keys, the run or the destination; of users only how many; NULL = everything",
+        ),
+        sa.Column(
+            "run_id",
+            sa.Integer(),
+            nullable=True,
+            comment="The run that carried it out; of reject, the run that was named",
+        ),
+        sa.Column("decided_by", sa.Text(), nullable=False, comment="The user"),
+        sa.Column("host", sa.Text(), nullable=False, comment="The host on which the command was given"),
+        sa.Column(
+            "reason",
+            sa.Text(),
+            nullable=True,
+            comment="Why, in the person's words, without secrets and erased users",
+        ),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_decision_log_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_decision_log")),
+        comment="Commands of people that changed something (append-only)",
+    )
+    op.create_index("ix_decision_log_run_id", "decision_log", ["run_id"], unique=False)
     op.create_table(
         "snapshot_chains",
         sa.Column("id", sa.Integer(), nullable=False, comment="The chain"),
@@ -798,6 +936,8 @@ def create_tables() -> None:
             nullable=True,
             comment="Whether it contained calls that had been refused, unchanged ones too",
         ),
+        sa.Column("sent_at", TIME, nullable=True, comment="When it was sent last (UTC); NULL = not recorded"),
+        sa.Column("seconds", sa.Float(), nullable=True, comment="How long its last answer took; NULL = not recorded"),
         sa.ForeignKeyConstraint(
             ["destination_id"], ["delivery_destinations.id"], name=op.f("fk_delivery_requests_destination_id")
         ),
@@ -808,6 +948,35 @@ def create_tables() -> None:
     op.create_index(
         "ix_delivery_requests_run_id",
         "delivery_requests",
+        ["run_id", "destination_id", "seeded_property_id", "through_user"],
+        unique=False,
+    )
+    op.create_table(
+        "request_attempts",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False, comment="The attempt"),
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="The destination"),
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that sent it"),
+        sa.Column("seeded_property_id", sa.Integer(), nullable=True, comment="As in delivery_requests"),
+        sa.Column("after_user", USER_ID, nullable=False, comment="Its request has the users greater than this one"),
+        sa.Column("through_user", USER_ID, nullable=False, comment="... up to this one"),
+        sa.Column("attempt", sa.Integer(), nullable=False, comment="Counted from 1 in its request, parts included"),
+        sa.Column("calls", sa.Integer(), nullable=False, comment="Identify calls in it"),
+        sa.Column("sent_at", TIME, nullable=False, comment="When it was sent (UTC)"),
+        sa.Column("seconds", sa.Float(), nullable=False, comment="How long its answer took, or until there was none"),
+        sa.Column(
+            "http_status", sa.Integer(), nullable=True, comment="The status of the answer; NULL = there was none"
+        ),
+        sa.Column("answer", sa.Text(), nullable=True, comment="What the answer means, without user properties"),
+        sa.ForeignKeyConstraint(
+            ["destination_id"], ["delivery_destinations.id"], name=op.f("fk_request_attempts_destination_id")
+        ),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_request_attempts_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_request_attempts")),
+        comment="Attempts at requests without a final answer: their calls are sent again (append-only)",
+    )
+    op.create_index(
+        "ix_request_attempts_run_id",
+        "request_attempts",
         ["run_id", "destination_id", "seeded_property_id", "through_user"],
         unique=False,
     )
@@ -1335,10 +1504,15 @@ def drop_tables() -> None:
     op.drop_table("open_refusals")
     op.drop_table("missed_notifications")
     op.drop_table("held_snapshots")
+    op.drop_index("ix_request_attempts_run_id", table_name="request_attempts")
+    op.drop_table("request_attempts")
     op.drop_index("ix_delivery_requests_run_id", table_name="delivery_requests")
     op.drop_table("delivery_requests")
     op.drop_table("suppressions")
     op.drop_table("snapshot_chains")
+    op.drop_index("ix_decision_log_run_id", table_name="decision_log")
+    op.drop_table("decision_log")
+    op.drop_table("stage_log")
     op.drop_table("runs")
     op.drop_table("pruned_history")
     op.drop_table("past_suppressions")

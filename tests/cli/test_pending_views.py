@@ -65,6 +65,21 @@ def test_a_killed_run_is_interrupted_when_its_lease_has_expired(shop: Project, r
     assert shop.query(RUNS) == [(1, "interrupted", 0, 3)]
 
 
+def test_show_and_history_of_a_killed_run_say_at_once_that_it_was_interrupted(
+    shop: Project, receiver: Receiver
+) -> None:
+    receiver.will_answer(ACCEPTED, SILENCE)
+    process = shop.start("sync")
+    until(lambda: len(receiver.requests) == 2)
+    assert [each["status"] for each in shop.run("history", "--json").json["runs"]] == ["running"]
+    process.kill()
+    process.wait()
+    assert [each["status"] for each in shop.run("history", "--json").json["runs"]] == ["interrupted"]
+    assert shop.run("show", "1").stdout.startswith("Run 1 was interrupted. Its changes are stored; 3 entered")
+    shop.sync()
+    assert "Interrupted: the run\n  Reason  The process ended before the run did." in shop.run("show", "1").stdout
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_an_interrupted_run_is_interrupted_and_says_what_is_pending(
     shop: Project, receiver: Receiver, stop: signal.Signals

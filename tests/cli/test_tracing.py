@@ -47,9 +47,12 @@ def test_a_run_and_its_parts_are_traced(vip: Project, receiver: Receiver) -> Non
         "audience_sync.command": "sync",
         "audience_sync.status": "succeeded",
     }
-    assert {name: each["parent"] for name, each in found.items() if name != "run"} == dict.fromkeys(
-        ("load and compare", "commit", "deliver"), "run"
-    )
+    within_load = dict.fromkeys(("load", "compare", "guard"), "load and compare")
+    assert {name: each["parent"] for name, each in found.items() if name != "run"} == {
+        **dict.fromkeys(("load and compare", "pending", "commit", "deliver", "record"), "run"),
+        **within_load,
+    }
+    assert found["load"]["audience_sync.subject"] == "vip"
     assert found["deliver"]["audience_sync.destination"] == "log"
     assert found["deliver"]["audience_sync.delivered"] == 3
     assert not any(b"ada" in request.body for request in receiver.requests)

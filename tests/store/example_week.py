@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, update
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import (
     changes,
+    decision_log,
     delivery_cursors,
     delivery_destinations,
     delivery_requests,
@@ -20,10 +21,12 @@ from audience_sync.store.tables import (
     members,
     open_refusals,
     properties,
+    request_attempts,
     run_audiences,
     run_destinations,
     run_invalid_rows,
     runs,
+    stage_log,
     subscriptions,
 )
 from audience_sync.store.tables import (
@@ -98,6 +101,21 @@ DELIVERIES = [
     (43, LOG, 3, 3, 0, 0, 1, 0.25),
 ]
 REFUSALS = [("ben", "the e-mail address is not valid", 2), ("fay", "the timezone is not known", 1)]
+#: stage, subject, second of the run at which it began, seconds: of run 42
+STAGES = [
+    ("load", "big_spenders", 0, 0.02),
+    ("compare", "big_spenders", 1, 0.08),
+    ("commit", None, 2, 0.04),
+    ("deliver", "connect", 3, 1.0),
+    ("deliver", "log", 3, 0.25),
+]
+#: By request of run 42: how long its answer took.
+SECONDS = {7: 0.3, 8: 0.01}
+#: day of March 2026, command, subject, user, reason
+DECISIONS = [
+    (4, "freeze", "big_spenders", "ana", "the export was empty"),
+    (5, "unfreeze", "big_spenders", "ben", "it is complete again"),
+]
 INVALID_ROWS = [(41, 1, 88, None, "no user id"), (42, 1, 17, None, "no user id"), (42, 2, 23, " ", "empty user id")]
 
 
@@ -108,6 +126,8 @@ def fill(store: Store) -> None:
         _add_audiences(connection)
         _add_holds(connection)
         _add_deliveries(connection)
+        _add_requests(connection)
+        _add_decisions(connection)
 
 
 def morning(day: int) -> datetime:
@@ -192,6 +212,11 @@ def _add_deliveries(connection: Connection) -> None:
     ]
     names = "run_id destination_id after_user through_user calls refused attempts http_status answered_at"
     _add(connection, delivery_requests, names, answers)
+    stages = [
+        (42, number, stage, subject, morning(5) + timedelta(seconds=second), seconds)
+        for number, (stage, subject, second, seconds) in enumerate(STAGES, 1)
+    ]
+    _add(connection, stage_log, "run_id number stage subject started_at seconds", stages)
     refused = [(CONNECT, 43, 400, morning(6), *row) for row in REFUSALS]
     _add(connection, open_refusals, "destination_id run_id http_status refused_at user_id reason attempts", refused)
 
@@ -199,3 +224,18 @@ def _add_deliveries(connection: Connection) -> None:
 def _status(destination: int, refused: int) -> int | None:
     """The HTTP status of a request; the log is a file."""
     return None if destination == LOG else 400 if refused else 200
+
+
+def _add_requests(connection: Connection) -> None:
+    """The attempts and durations of run 42: its first request to `connect` failed once."""
+    for request, seconds in SECONDS.items():
+        timed = update(delivery_requests).where(delivery_requests.c.id == request)
+        connection.execute(timed.values(sent_at=morning(5), seconds=seconds))
+    failed = (CONNECT, 42, "", "zoe", 1, 2, morning(5), 0.2, 503, "HTTP 503")
+    names = "destination_id run_id after_user through_user attempt calls sent_at seconds http_status answer"
+    _add(connection, request_attempts, names, [failed])
+
+
+def _add_decisions(connection: Connection) -> None:
+    rows = [(morning(day), "shop", *rest) for day, *rest in DECISIONS]
+    _add(connection, decision_log, "decided_at host command subject decided_by reason", rows)

@@ -47,7 +47,12 @@ def test_a_run_sums_up_its_audiences_and_destinations(week: Store) -> None:
             "refused": 2,
             "pending": 1,
             "error": NO_FILE,
+            "started_by": None,
+            "host": None,
+            "entries": None,
+            "entries_loaded": None,
             "traits_held": 0,
+            "reason": None,
         }
     ]
 
@@ -135,3 +140,25 @@ def test_one_run_brings_everything_about_it(week: Store) -> None:
     assert [each["destination"] for each in run["deliveries"]] == ["connect", "log"]
     assert [each["user_id"] for each in run["refused_calls"]] == ["ben", "fay"]
     assert run["invalid_rows"] == []
+
+
+def plan(store: Store, query: str) -> str:
+    explain = "explain query plan" if store.is_sqlite else "explain"
+    with store.reading() as connection:
+        if not store.is_sqlite:
+            connection.execute(text("set local search_path = audience_sync"))
+            connection.execute(text("set local enable_seqscan = off"))
+        return "\n".join(str(row[-1]) for row in connection.execute(text(f"{explain} {query}")))
+
+
+@pytest.mark.parametrize(
+    ("query", "indexes"),
+    [
+        ("select * from requests where run = 42", ["ix_delivery_requests_run_id", "ix_request_attempts_run_id"]),
+        ("select * from decisions where run = 42", ["ix_decision_log_run_id"]),
+    ],
+    ids=["requests", "decisions"],
+)
+def test_the_rows_of_one_run_are_found_by_an_index(week: Store, query: str, indexes: list[str]) -> None:
+    found = plan(week, query)
+    assert [index for index in indexes if index not in found] == []

@@ -15,6 +15,8 @@ from audience_sync.cli.base.completion import complete_held_keys, complete_held_
 T = TypeVar("T")
 #: The largest run number, and the largest number of runs or calls in an option.
 LARGEST_NUMBER = 2**31 - 1
+#: The most characters of a reason.
+LONGEST_REASON = 10_000
 #: A time of day to the minute, with or without a zone.
 _TO_THE_MINUTE = re.compile(r".+[Tt ]\d{2}:?\d{2}(Z|z|[+-].+)?")
 
@@ -85,13 +87,27 @@ def validate_user_id(context: click.Context, parameter: click.Parameter, value: 
     return value
 
 
-def decode_utf8(argument: str) -> str:
+def _parse_reason(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Parse a reason: text of several lines, without other control characters. A callback of click."""
+    if value is None:
+        return None
+    lines = decode_utf8(value, "the reason").splitlines()
+    text = "\n".join("".join(sign for sign in line if sign.isprintable() or sign == "\t") for line in lines).strip()
+    if not text:
+        raise click.BadParameter("the reason is empty. Nothing was changed. Write why, or leave the option out")
+    if len(text) > LONGEST_REASON:
+        message = f"the reason has {len(text):,} characters, and at most {LONGEST_REASON:,} are stored"
+        raise click.BadParameter(f"{message}. Nothing was changed. Shorten it, or write where to read more")
+    return text
+
+
+def decode_utf8(argument: str, what: str = "the id") -> str:
     """Decode an argument as UTF-8 under every locale. Raises click.BadParameter if it is not UTF-8."""
     has_bytes = any("\udc80" <= sign <= "\udcff" for sign in argument)  # which Python could not decode
     try:
         return os.fsencode(argument).decode() if has_bytes else argument
     except (UnicodeDecodeError, UnicodeEncodeError):
-        raise click.BadParameter("the id is not text in UTF-8") from None
+        raise click.BadParameter(f"{what} is not text in UTF-8") from None
 
 
 keys_argument = click.argument("keys", nargs=-1, metavar="[KEY]...", shell_complete=complete_keys)
@@ -101,6 +117,7 @@ held_run_argument = click.argument("run", type=_RunNumber(), shell_complete=comp
 users_argument = click.argument("users", nargs=-1, required=True, metavar="ID...")
 at_option = time_option("--at", parse_past_time, "As of this time (UTC), such as 2026-05-01 or 2026-05-01T12:00.")
 yes_option = click.option("--yes", is_flag=True, help="Don't ask.")
+reason_option = click.option("--reason", metavar="TEXT", callback=_parse_reason, help="Why; recorded with who did it.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be sent, and end.")
 upgrade_option = click.option("--upgrade", is_flag=True, help="Upgrade the schema of a PostgreSQL store first.")
 move_key_option = click.option(

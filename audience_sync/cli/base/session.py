@@ -94,7 +94,7 @@ class Session:
         return found
 
     def settings_to_write(self, outputs: Sequence[FileUse] = ()) -> StoreSettings:
-        """The settings for a command that writes the store, or the files of ``outputs``.
+        """The settings for a command that writes the store, or the files of ``outputs``, with all the config's secrets.
 
         Raises ConfigError or click.BadParameter if the project uses one of these files otherwise. If the rest of the
         config can't be loaded, this is not checked.
@@ -110,7 +110,7 @@ class Session:
         refuse_store_file(settings, self.config)
         if problem := output_problem(settings, self.config, outputs):
             raise click.BadParameter(problem.message, param_hint=problem.path)
-        return found
+        return found.model_copy(update={"secrets": settings.secrets})
 
     def reading(self) -> AbstractContextManager[Store]:
         """The store for a command that changes nothing."""

@@ -7,16 +7,17 @@ from functools import partial
 import click
 
 from audience_sync.cli.base.layout import prose
-from audience_sync.cli.base.options import held_keys_argument, held_run_argument
+from audience_sync.cli.base.options import held_keys_argument, held_run_argument, reason_option
 from audience_sync.cli.base.session import Session, quiet_option, with_session
 
 
 @click.command()
 @held_run_argument
 @held_keys_argument
+@reason_option
 @quiet_option
 @with_session
-def approve(session: Session, run: int, keys: tuple[str, ...]) -> int:
+def approve(session: Session, run: int, keys: tuple[str, ...], reason: str | None) -> int:
     """Let a held snapshot pass: all that RUN held, or only these keys. Makes a run over them, with its own calls.
 
     If the source has changed since, the change is shown, and held for another decision.
@@ -36,6 +37,7 @@ def approve(session: Session, run: int, keys: tuple[str, ...]) -> int:
         command="approve",
         selection=Selection(audiences=audiences, traits=traits),
         exceptions=GuardExceptions(approved_holds=frozenset(hold.id for hold in holds)),
+        reason=reason,
     )
     return execute_run(session, request, describe=partial(approve_wording, run=run, holds=holds)).exit_code
 
@@ -43,8 +45,9 @@ def approve(session: Session, run: int, keys: tuple[str, ...]) -> int:
 @click.command()
 @held_run_argument
 @held_keys_argument
+@reason_option
 @with_session
-def reject(session: Session, run: int, keys: tuple[str, ...]) -> None:
+def reject(session: Session, run: int, keys: tuple[str, ...], reason: str | None) -> None:
     """Drop a held snapshot: all that RUN held, or only these keys. Reads no source and sends nothing.
 
     If the source is still the same, the next run holds it again.
@@ -55,13 +58,16 @@ def reject(session: Session, run: int, keys: tuple[str, ...]) -> None:
     from audience_sync.store.audiences.holds import reject_holds
     from audience_sync.store.connection.lease import acquire
     from audience_sync.store.maintenance.open_to_read import open_store_to_read
+    from audience_sync.store.runs.decisions import Decision, record_decision
     from audience_sync.sync.guard.messages import changes
     from audience_sync.sync.guard.select_holds import select_holds
 
-    url = session.settings_to_write().store
-    with open_store_to_read(url) as store, acquire(store) as lease, lease.transaction() as connection:
+    settings = session.settings_to_write()
+    with open_store_to_read(settings.store) as store, acquire(store) as lease, lease.transaction() as connection:
         holds = select_holds(connection, RunId(run), keys)
         reject_holds(connection, holds, datetime.now(UTC))
+        subject = ", ".join(hold.key for hold in holds)
+        record_decision(connection, Decision("reject", subject, reason, run), settings.secrets)
     names = {HoldKind.SUPPRESSED: "the lists of suppressed users", HoldKind.MAPPING: "the mapping of {}"}
     rejected = [
         f"Rejected for {names.get(each.kind, '{}').format(each.key)}: {changes(each.kind, each.counts)}."

@@ -9,6 +9,7 @@ import click
 
 from audience_sync.cli.base.errors import FAILED, OK, add_secrets
 from audience_sync.cli.base.layout import Screen, advice, labelled, prose
+from audience_sync.cli.base.options import reason_option
 from audience_sync.cli.base.output import path_text
 from audience_sync.cli.base.session import Session, with_session
 
@@ -19,15 +20,18 @@ def db() -> None:
 
 
 @db.command(short_help="Bring the store's schema up to date.")
+@reason_option
 @with_session
-def upgrade(session: Session) -> None:
+def upgrade(session: Session, reason: str | None) -> None:
     """Bring the store's schema up to date; a SQLite store is backed up first."""
     from audience_sync.store.connection.engine import Store
     from audience_sync.store.maintenance import migrate
+    from audience_sync.store.runs.decisions import stored_reason
 
-    store = Store(session.settings_to_write().store)
+    settings = session.settings_to_write()
+    store = Store(settings.store)
     before = migrate.current(store)
-    backup = migrate.upgrade(store)
+    backup = migrate.upgrade(store, by_person=True, reason=stored_reason(reason, settings.secrets))
     text = f"{path_text(store.label)} was upgraded to schema {migrate.HEAD}{f' (before: {before})' if before else ''}."
     if before == migrate.HEAD:
         text = f"{path_text(store.label)} is up to date: schema {migrate.HEAD}."
@@ -101,8 +105,9 @@ def backup(session: Session, file: Path) -> None:
 
 @db.command("copy", short_help="Move everything to another store.")
 @click.argument("url")
+@reason_option
 @with_session
-def copy_to(session: Session, url: str) -> None:
+def copy_to(session: Session, url: str, reason: str | None) -> None:
     """Move everything to another, empty store: sqlite:///new.db or postgresql://user@host/database.
 
     Anyone on this machine can read a command line: give an address with a password as '${NEW_STORE}', in quotes, which
@@ -114,6 +119,7 @@ def copy_to(session: Session, url: str) -> None:
     from audience_sync.redaction.secrets import collect_secrets, passwords_in_url
     from audience_sync.store.connection.engine import Store
     from audience_sync.store.maintenance.copy import copy_store
+    from audience_sync.store.runs.decisions import Decision, stored_reason
     from audience_sync.text import pluralize
 
     add_secrets(passwords_in_url(url))
@@ -123,8 +129,9 @@ def copy_to(session: Session, url: str) -> None:
         raise click.BadParameter("; ".join(each.message for each in error.problems), param_hint="URL") from None
     add_secrets(passwords_in_url(address) if address == url else collect_secrets([address]))
     settings = session.settings_to_write(list(database_uses("URL", address, is_written=True)))
-    target = Store(address)
-    counts = copy_store(Store(settings.store), target)
+    source, target = Store(settings.store), Store(address)
+    decision = Decision("db copy", f"from {source.label}", stored_reason(reason, settings.secrets))
+    counts = copy_store(source, target, decision)
     rows = pluralize(sum(counts.values()), "row")
     copied = f"Copied {rows} of {len(counts)} tables to {path_text(target.label)}. Counts and checksums match."
     switch = "Set `store:` in the config to the new store. Then:"

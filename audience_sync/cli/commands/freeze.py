@@ -9,7 +9,7 @@ import click
 
 from audience_sync.cli.base.completion import complete_frozen_keys, complete_stored_keys
 from audience_sync.cli.base.layout import advice, labelled, prose
-from audience_sync.cli.base.options import parse_time, time_option
+from audience_sync.cli.base.options import parse_time, reason_option, time_option
 from audience_sync.cli.base.session import Session, with_session
 from audience_sync.text import utc_time
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("key", shell_complete=complete_stored_keys)
 @time_option("--until", parse_time, "End the freeze at this time (UTC), such as 2026-05-01T12:00.")
-@click.option("--reason", metavar="TEXT", help="The reason, shown with the freeze.")
+@reason_option
 @with_session
 def freeze(session: Session, key: str, until: datetime | None, reason: str | None) -> None:
     """Skip an audience until it is unfrozen: no run loads it, and nothing new of it is sent.
@@ -30,13 +30,16 @@ def freeze(session: Session, key: str, until: datetime | None, reason: str | Non
     from audience_sync.store.audiences.freezes import Freeze
     from audience_sync.store.audiences.freezes import freeze as begin
     from audience_sync.store.connection.lease import is_run_in_progress
+    from audience_sync.store.runs.decisions import Decision, record_decision, stored_reason
 
     now = datetime.now(UTC)
     if until is not None and until <= now:
         message = f"{utc_time(until)} is in the past (now: {utc_time(now)})"
         raise click.BadParameter(message, param_hint="--until")
-    with session.writing() as (store, _), store.writing() as connection:
+    with session.writing() as (store, settings), store.writing() as connection:
+        reason = stored_reason(reason, settings.secrets)
         begin(connection, {key: _audience_id(connection, key)}, Freeze(key, now, until, reason), _user_and_host())
+        record_decision(connection, Decision("freeze", key, reason), settings.secrets)
         is_running = is_run_in_progress(connection)
     ends = utc_time(until) if until else "when it is unfrozen"
     facts = [("Since", utc_time(now)), ("Ends", ends), ("Reason", reason or "")]
@@ -55,13 +58,17 @@ def freeze(session: Session, key: str, until: datetime | None, reason: str | Non
 
 @click.command()
 @click.argument("key", shell_complete=complete_frozen_keys)
+@reason_option
 @with_session
-def unfreeze(session: Session, key: str) -> None:
+def unfreeze(session: Session, key: str, reason: str | None) -> None:
     """Sync a frozen audience again: the next run loads it, and its guard checks what has changed meanwhile."""
     from audience_sync.store.audiences.freezes import unfreeze as end
+    from audience_sync.store.runs.decisions import Decision, record_decision
 
-    with session.writing() as (store, _), store.writing() as connection:
+    with session.writing() as (store, settings), store.writing() as connection:
         was_frozen = end(connection, _audience_id(connection, key), datetime.now(UTC), _user_and_host())
+        if was_frozen:
+            record_decision(connection, Decision("unfreeze", key, reason), settings.secrets)
     text = f"{key} was not frozen. Nothing was changed."
     if was_frozen:
         text = f"{key} is no longer frozen. The next run loads it and sends what has changed."
@@ -89,10 +96,6 @@ def _audience_id(connection: Connection, key: str) -> int:
 
 def _user_and_host() -> str:
     """Who froze the audience: user and host."""
-    import getpass
-    import socket
+    from audience_sync.store.connection.process_identity import current_host, current_user
 
-    try:
-        return f"{getpass.getuser()} on {socket.gethostname()}"
-    except (OSError, KeyError):  # a user without a name
-        return socket.gethostname()
+    return f"{current_user()} on {current_host()}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from audience_sync.cli.base.completion import complete_destinations
-from audience_sync.cli.base.options import keys_argument
+from audience_sync.cli.base.options import keys_argument, reason_option
 from audience_sync.cli.base.session import Session, quiet_option, with_session
 
 
@@ -14,9 +14,10 @@ from audience_sync.cli.base.session import Session, quiet_option, with_session
 @click.option(
     "--destination", metavar="NAME", help="Only this destination; default: all.", shell_complete=complete_destinations
 )
+@reason_option
 @quiet_option
 @with_session
-def resync(session: Session, keys: tuple[str, ...], destination: str | None) -> int:
+def resync(session: Session, keys: tuple[str, ...], destination: str | None, reason: str | None) -> int:
     """Send everything again: `true` to the members, and `false` to former members.
 
     For a destination that lost its data, and for a damaged store.
@@ -24,5 +25,5 @@ def resync(session: Session, keys: tuple[str, ...], destination: str | None) -> 
     from audience_sync.cli.wiring.run_command import execute_run
     from audience_sync.sync.values.request import Resync, Selection
 
-    request = Resync(selection=Selection(audiences=keys or None), destination=destination)
+    request = Resync(selection=Selection(audiences=keys or None), destination=destination, reason=reason)
     return execute_run(session, request).exit_code

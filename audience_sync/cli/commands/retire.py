@@ -7,7 +7,7 @@ from functools import partial
 import click
 
 from audience_sync.cli.base.completion import complete_all_keys
-from audience_sync.cli.base.options import dry_run_option, yes_option
+from audience_sync.cli.base.options import dry_run_option, reason_option, yes_option
 from audience_sync.cli.base.session import Session, quiet_option, with_session
 
 
@@ -15,9 +15,10 @@ from audience_sync.cli.base.session import Session, quiet_option, with_session
 @click.argument("key", shell_complete=complete_all_keys)
 @yes_option
 @dry_run_option
+@reason_option
 @quiet_option
 @with_session
-def retire(session: Session, key: str, yes: bool, dry_run: bool) -> int:
+def retire(session: Session, key: str, yes: bool, dry_run: bool, reason: str | None) -> int:
     """Send `false` to every user who may have been sent `true` (`null` for a computed trait), and close KEY for good.
 
     Shows how many users would be sent what, and asks. Safe to interrupt and to repeat: it continues where it stopped.
@@ -29,7 +30,7 @@ def retire(session: Session, key: str, yes: bool, dry_run: bool) -> int:
 
     return confirm_and_run(
         session,
-        Retire(key=key),
+        Retire(key=key, reason=reason),
         f"Retire {key}?",
         partial(retire_preview, key=key),
         yes=yes,

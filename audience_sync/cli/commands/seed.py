@@ -7,7 +7,7 @@ from functools import partial
 import click
 
 from audience_sync.cli.base.completion import complete_keys
-from audience_sync.cli.base.options import LARGEST_NUMBER, parse_option, upgrade_option
+from audience_sync.cli.base.options import LARGEST_NUMBER, parse_option, reason_option, upgrade_option
 from audience_sync.cli.base.session import Session, quiet_option, with_session
 
 
@@ -21,6 +21,7 @@ from audience_sync.cli.base.session import Session, quiet_option, with_session
 @click.option("--max-refused", metavar="SHARE", help="With --ramp: the limit of refused calls; default 5%.")
 @click.option("--no-send", is_flag=True, help="Record the members and send nothing.")
 @click.option("--yes", is_flag=True, help="Don't ask before more than 10,000 users are sent to.")
+@reason_option
 @upgrade_option
 @quiet_option
 @with_session
@@ -34,6 +35,7 @@ def seed(
     max_refused: str | None,
     no_send: bool,
     yes: bool,
+    reason: str | None,
     upgrade: bool,
 ) -> int:
     """Send a new audience to all destinations, by hand: `true` to every member, with progress and time left.
@@ -49,7 +51,7 @@ def seed(
     from audience_sync.sync.values.request import Seed, SendLimits
 
     limits = SendLimits(calls=limit, users_per_second=parse_option("--rate", rate, parse_rate))
-    request = Seed(key=key, baseline=no_send, limits=limits)
+    request = Seed(key=key, baseline=no_send, limits=limits, reason=reason)
     if ramp is not None and (limit or no_send):
         raise click.UsageError("--ramp sets how many users are sent to: give it without --limit and --no-send")
     if ramp is None and max_refused is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from audience_sync.cli.base.layout import Screen, prose
-from audience_sync.cli.base.options import decode_utf8, users_argument
+from audience_sync.cli.base.options import decode_utf8, reason_option, users_argument
 from audience_sync.cli.base.process import read_utf8
 from audience_sync.cli.base.session import Session, with_session
 from audience_sync.text import form, pluralize
@@ -23,19 +23,25 @@ MOST_CHARACTERS = 100_000_000
 
 @click.command()
 @users_argument
+@reason_option
 @with_session
-def suppress(session: Session, users: tuple[str, ...]) -> None:
+def suppress(session: Session, users: tuple[str, ...], reason: str | None) -> None:
     """Never send anything to these users, not even `false`; `-` reads ids from stdin, one a line.
 
     They stay members in the store. A run in progress leaves them out, too.
     """
     from audience_sync.store.audiences import suppressions
+    from audience_sync.store.runs.decisions import Decision, forget_users, record_decision
 
     ids = _ids(users)
-    with session.writing() as (store, _):
+    with session.writing() as (store, settings):
         with store.writing() as connection:
             erased = suppressions.erased_among(connection, ids)
             added = suppressions.suppress(connection, [user for user in ids if user not in erased], "command")
+            if added:
+                forget_users(connection, ids)
+                decision = Decision("suppress", pluralize(added, "user"), reason)
+                record_decision(connection, decision, settings.secrets, ids)
         _wait_for_a_run(store)
     already = len(ids) - added
     also = f", {already:,} already {form(already, 'was')}" if already else ""
@@ -45,17 +51,22 @@ def suppress(session: Session, users: tuple[str, ...]) -> None:
 
 @click.command()
 @users_argument
+@reason_option
 @with_session
-def unsuppress(session: Session, users: tuple[str, ...]) -> None:
+def unsuppress(session: Session, users: tuple[str, ...], reason: str | None) -> None:
     """Send to these users again; the next run sends what they missed, with the newest values.
 
     Users who were erased can come back, too. Users on a list of the config stay suppressed.
     """
     from audience_sync.store.audiences import suppressions
+    from audience_sync.store.runs.decisions import Decision, record_decision
 
     ids = _ids(users)
-    with session.writing() as (store, _), store.writing() as connection:
+    with session.writing() as (store, settings), store.writing() as connection:
         lifted = suppressions.unsuppress(connection, ids, "command") + suppressions.remove_tombstones(connection, ids)
+        if lifted:
+            decision = Decision("unsuppress", pluralize(lifted, "user"), reason)
+            record_decision(connection, decision, settings.secrets, ids)
         still = sum(suppressions.is_suppressed(connection, user) for user in ids)
     done = f"{pluralize(lifted, 'user')} no longer suppressed. The next run sends what they missed."
     if not lifted:
@@ -70,8 +81,9 @@ def unsuppress(session: Session, users: tuple[str, ...]) -> None:
 
 @click.command()
 @users_argument
+@reason_option
 @with_session
-def erase(session: Session, users: tuple[str, ...]) -> None:
+def erase(session: Session, users: tuple[str, ...], reason: str | None) -> None:
     """Remove users from the store, history included; `-` reads ids from stdin, one a line.
 
     Only a hash of each id is kept, so that they are neither loaded nor sent again. Destinations keep what they have:
@@ -79,10 +91,11 @@ def erase(session: Session, users: tuple[str, ...]) -> None:
     """
     from audience_sync.cli.views.erasure import destinations_with_data, erased_lines
     from audience_sync.store.maintenance.erase import erase as erase_users
+    from audience_sync.store.runs.decisions import stored_reason
 
     ids = _ids(users)
     with session.writing() as (store, settings):
-        stored = erase_users(store, ids, settings.memory_limit)
+        stored = erase_users(store, ids, settings.memory_limit, reason=stored_reason(reason, settings.secrets))
         with store.reading() as connection:
             left = destinations_with_data(connection)
     session.answer(

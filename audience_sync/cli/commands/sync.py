@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from audience_sync.cli.base.options import accept_clock_option, keys_argument, move_key_option, upgrade_option
+from audience_sync.cli.base.options import (
+    accept_clock_option,
+    keys_argument,
+    move_key_option,
+    reason_option,
+    upgrade_option,
+)
 from audience_sync.cli.base.session import Session, quiet_option, with_session
 
 
@@ -27,6 +34,7 @@ from audience_sync.cli.base.session import Session, quiet_option, with_session
 )
 @move_key_option
 @accept_clock_option
+@reason_option
 @upgrade_option
 @quiet_option
 @with_session
@@ -38,6 +46,7 @@ def sync(
     plan_file: Path | None,
     moves: dict[str, str],
     accept_clock: bool,
+    reason: str | None,
     upgrade: bool,
 ) -> int:
     """Load, diff and deliver once: all (or the named) audiences and all computed traits.
@@ -45,7 +54,7 @@ def sync(
     Also sends what earlier runs left pending.
     """
     config = None
-    if not (keys or accept or plan_file or moves or accept_clock or upgrade):
+    if not (keys or accept or plan_file or moves or accept_clock or reason or upgrade):
         from audience_sync.cli.wiring.repeat_command import repeat_last_run
 
         config = session.config_inputs()
@@ -59,6 +68,7 @@ def sync(
             selection=Selection(audiences=keys or None),
             exceptions=GuardExceptions(accepted=accept, accept_clock=accept_clock),
             moves=moves,
+            reason=reason,
         )
         return execute_run(session, request, upgrade=upgrade, config=config).exit_code
     if keys or accept or moves or accept_clock:
@@ -68,4 +78,5 @@ def sync(
     from audience_sync.cli.wiring.plan_file import read_plan
 
     plan = read_plan(plan_file)
-    return execute_run(session, plan.request, upgrade=upgrade, review=plan.refuse_other).exit_code
+    planned = replace(plan.request, reason=reason)
+    return execute_run(session, planned, upgrade=upgrade, review=plan.refuse_other).exit_code

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.base.options import dry_run_option, run_argument, yes_option
+from audience_sync.cli.base.options import dry_run_option, reason_option, run_argument, yes_option
 from audience_sync.cli.base.session import Session, quiet_option, with_session
 
 if TYPE_CHECKING:
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 @run_argument
 @yes_option
 @dry_run_option
+@reason_option
 @quiet_option
 @with_session
-def undo(session: Session, run: int, yes: bool, dry_run: bool) -> int:
+def undo(session: Session, run: int, yes: bool, dry_run: bool, reason: str | None) -> int:
     """Reverse what RUN changed, where there is no newer change, and send that. Shows it first, and asks.
 
     If the sources still have the undone changes, the next run holds them for a person to decide.
@@ -41,7 +42,7 @@ def undo(session: Session, run: int, yes: bool, dry_run: bool) -> int:
 
     return confirm_and_run(
         session,
-        Undo(command=f"undo {run}", undone_run=RunId(run)),
+        Undo(command=f"undo {run}", undone_run=RunId(run), reason=reason),
         f"Undo run {run}?",
         preview,
         yes=yes,

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from audience_sync.cli.base.layout import PIPE, Column, Screen, table, width_of
+from audience_sync.cli.base.layout import PIPE, Column, Screen, one_line, table, width_of
 from audience_sync.cli.base.output import short_duration
 from audience_sync.cli.views.audience_chart import chart_lines
-from audience_sync.text import pluralize
+from audience_sync.text import pluralize, shortened
 
 Row = Mapping[str, Any]
 
@@ -37,6 +37,8 @@ _HEADINGS = {
 }
 #: The kind before the name in a line of a run's error, which is left out.
 _SUBJECT = re.compile(r"\Adestination |\Aaudience '([^']+)'(?=: )")
+#: Characters of a reason in the list.
+_REASON = 200
 _ONE_RUN = ("", "One run in full: audience-sync show RUN")
 
 
@@ -102,6 +104,8 @@ def _run_notes(run: Row, names: Sequence[str]) -> Iterator[str]:
             yield f"{pluralize(run[name], 'call')} {name}"
     if run["trait_users_changed"]:
         yield f"{pluralize(run['trait_users_changed'], 'user')} with changed traits"
+    if run.get("reason"):
+        yield f"{run['started_by']}: {shortened(one_line(run['reason']), _REASON)}"
     # Audiences and destinations are named without their kind.
     yield from (_SUBJECT.sub(r"\1", line).rstrip(".") for line in (run["error"] or "").splitlines() if line.strip())
 

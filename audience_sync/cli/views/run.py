@@ -79,11 +79,24 @@ def run_lines(run: Row, screen: Screen, *, ask: Callable[[str], str]) -> list[st
         [
             [
                 *prose(screen.coloured(_outcome(run), run["status"]), screen),
-                *labelled([("Command", run["command"]), ("Started", started)], screen),
+                *labelled([("Command", run["command"]), ("Started", started), *_why(run)], screen),
             ],
             *_blocks(run, screen, ask),
         ]
     )
+
+
+def _why(run: Row) -> Iterator[tuple[str, str]]:
+    """Who asked for the run and why, if it carries out decisions; of a run in progress, the stages it is at."""
+    own = [each for each in run.get("decisions", ()) if each["run"] == run["run"] and each["command"] != "reject"]
+    if own:
+        yield "By", f"{own[0]['decided_by']} on {own[0]['host']}"
+        yield "Reason", one_line(own[0]["reason"] or "")
+    if run["status"] == "running":
+        at = [each for each in run.get("stages", ()) if each["seconds"] is None]
+        yield "Stage", "; ".join(f"{each['stage']} {each['subject'] or ''}".strip() for each in at)
+        if run.get("entries"):
+            yield "Loaded", f"{run['entries_loaded']:,} of {run['entries']:,}"
 
 
 def _blocks(run: Row, screen: Screen, ask: Callable[[str], str]) -> Iterator[list[str]]:
@@ -95,7 +108,8 @@ def _blocks(run: Row, screen: Screen, ask: Callable[[str], str]) -> Iterator[lis
     yield _mappings(run.get("mappings", ()), screen)
     yield from (_failed(each, screen) for each in audiences if each["status"] == "failed")
     if error := _run_error(run):
-        yield ["Failed: the run", *labelled([("Reason", one_line(error))], screen)]
+        title = "Interrupted" if run["status"] == "interrupted" else "Failed"
+        yield [f"{title}: the run", *labelled([("Reason", one_line(error))], screen)]
     yield from (_stopped(each, screen) for each in deliveries if each["error"])
     yield from (_held(list(found), run, screen) for _, found in groupby(run["holds"], _hold_group))
     for name, calls in groupby(run["refusals"] or run["refused_calls"], itemgetter("destination")):
@@ -246,7 +260,7 @@ def _held(holds: Sequence[Row], run: Row, screen: Screen) -> list[str]:
         ("Since", f"run {hold['run']}" if hold["run"] != run["run"] else ""),
         ("Traits", listed([each["key"] for each in holds]) if several else ""),
         *([] if several else _sample_pairs(hold)),
-        ("Decision", _decision(hold)),
+        ("Decision", _decision(hold, run.get("decisions", ()))),
     ]
     lines = [f"Held: {title}", *labelled(pairs, screen)]
     if hold["status"] == "held":
@@ -276,7 +290,7 @@ def _sample_pairs(hold: Row) -> Iterator[tuple[str, str]]:
             yield label, listed(users, most=MAX_LISTED, count=hold[name])
 
 
-def _decision(hold: Row) -> str:
+def _decision(hold: Row, decisions: Sequence[Row]) -> str:
     ended = f", run {hold['ended_run']}" if hold["ended_run"] else ""
     match hold["status"]:
         case "held":
@@ -284,7 +298,15 @@ def _decision(hold: Row) -> str:
         case "superseded":
             return f"ended: another snapshot replaced it{ended}"
         case status:
-            return f"{status}{ended}"
+            command = {"approved": "approve", "rejected": "reject"}[status]
+            mine = [each for each in decisions if each["command"] == command and _is_about(each, hold["key"])]
+            by = f" by {mine[-1]['decided_by']} on {mine[-1]['host']}" if mine else ""
+            why = f": {one_line(mine[-1]['reason'])}" if mine and mine[-1]["reason"] else ""
+            return f"{status}{by}{ended}{why}"
+
+
+def _is_about(decision: Row, key: str) -> bool:
+    return key in (decision["subject"] or "").split(", ")
 
 
 def _refused(name: str, calls: Sequence[Row], screen: Screen, ask: Callable[[str], str]) -> list[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,8 +24,9 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
-from audience_sync.delivery.send.batches import BatchResult, RefusedCall, partial_refusal_reason
+from audience_sync.delivery.send.batches import Attempt, BatchResult, RefusedCall, partial_refusal_reason
 from audience_sync.delivery.state.cursors import DeliveryCursor, save_ranges
 from audience_sync.delivery.state.ranges import Range, intersect, merge_range
 from audience_sync.model import DestinationId, IdentifyCall, PropertyId, RunId, UserId
@@ -33,6 +36,7 @@ from audience_sync.store.tables import (
     delivery_requests,
     open_refusals,
     refused_values,
+    request_attempts,
     unaccepted_calls,
     withheld_values,
 )
@@ -41,10 +45,14 @@ from audience_sync.store.tables import (
 def acknowledge(
     lease: Lease, cursor: DeliveryCursor, results: Sequence[BatchResult], recorder: AnswerRecorder
 ) -> DeliveryCursor:
-    """Write the answers in one transaction and return the new cursor. A batch without a full answer moves nothing."""
+    """Write the answers in one transaction and return the new cursor. A batch without a full answer moves nothing.
+
+    The attempts before them are written too; without an answer they wait for the next transaction.
+    """
     answered = [result for result in results if result.answered]
     if not answered:
         return cursor
+    attempts = recorder.pop_attempts()
     ranges = cursor.ranges
     for result in answered:
         sent = Range(result.batch.after, result.batch.through, recorder.run)
@@ -53,6 +61,7 @@ def acknowledge(
 
     def write(connection: Connection) -> DeliveryCursor:
         recorder.record(connection, cursor, answered)
+        recorder.record_attempts(connection, cursor, attempts)
         return save_ranges(connection, cursor, ranges)
 
     def done(connection: Connection) -> DeliveryCursor | None:
@@ -67,7 +76,8 @@ class AnswerRecorder:
 
     ``find_calls`` reads the calls of a few users. ``includes_everyone`` is false if the batches hold only users inside
     the cursor's ranges: users between them do not move. ``releases``: some calls carry values that were withheld
-    earlier. ``retries``: some calls were refused before.
+    earlier. ``retries``: some calls were refused before. ``attempts``: requests without a final answer that are not
+    recorded yet; threads add some.
     """
 
     destination: DestinationId
@@ -77,6 +87,44 @@ class AnswerRecorder:
     includes_everyone: bool = True
     releases: bool = False
     retries: bool = False
+    attempts: deque[Attempt] = field(default_factory=deque)
+
+    def pop_attempts(self) -> list[Attempt]:
+        """Return the attempts that are not recorded yet, and forget them. Two threads may call it at once."""
+        found = list[Attempt]()
+        with suppress(IndexError):
+            while True:
+                found.append(self.attempts.popleft())
+        return found
+
+    def record_attempts(self, connection: Connection, cursor: DeliveryCursor, found: Sequence[Attempt]) -> None:
+        """Insert a row for each request without a final answer."""
+        if found:
+            connection.execute(insert(request_attempts), [self._attempt_row(each, cursor) for each in found])
+
+    def record_waiting(self, connection: Connection, cursor: DeliveryCursor) -> None:
+        """Record the attempts so far, in a transaction that is not repeated: if it fails, they wait for the next."""
+        found = self.pop_attempts()
+        try:
+            self.record_attempts(connection, cursor, found)
+        except SQLAlchemyError:
+            self.attempts.extendleft(reversed(found))
+            raise
+
+    def _attempt_row(self, each: Attempt, cursor: DeliveryCursor) -> dict[str, Any]:
+        return {
+            "destination_id": self.destination,
+            "run_id": self.run,
+            "seeded_property_id": self._seeding_id(cursor),
+            "after_user": each.batch.after,
+            "through_user": each.batch.through,
+            "attempt": each.number,
+            "calls": each.calls,
+            "sent_at": each.sent_at,
+            "seconds": round(each.seconds, 3),
+            "http_status": each.http_status,
+            "answer": each.answer or None,
+        }
 
     def has_recorded(self, connection: Connection, cursor: DeliveryCursor, result: BatchResult) -> bool:
         """Return whether the store has this request already."""
@@ -119,6 +167,8 @@ class AnswerRecorder:
             "http_status": result.http_status,
             "answer": result.reason or None,
             "answered_at": datetime.now(UTC),
+            "sent_at": result.sent_at,
+            "seconds": None if result.sent_at is None else round(result.seconds, 3),
         }
 
     def _has_refusals(self, connection: Connection, answered: Sequence[BatchResult]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import accumulate
 from typing import cast
 
@@ -66,12 +67,29 @@ class RefusedCall:
     properties: frozenset[str] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A request without a final answer: its calls are sent again, in this run or a later one.
+
+    ``number``: counted from 1 among the requests of the batch. ``seconds``: until the answer, or until there was none.
+    """
+
+    batch: Batch
+    number: int
+    calls: int
+    sent_at: datetime
+    seconds: float
+    http_status: int | None
+    answer: str
+
+
 @dataclass(slots=True, kw_only=True)
 class BatchResult:
     """The outcome of a batch: each call is delivered, refused or withheld (its user was suppressed meanwhile).
 
     ``answered`` is false if a call has no final answer. ``final_responses`` counts requests with a final answer.
-    ``suspects`` are calls that failed repeatedly before the server accepted any other call of the batch.
+    ``suspects`` are calls that failed repeatedly before the server accepted any other call of the batch. ``sent_at``,
+    ``seconds``, ``http_status`` and ``reason`` are of its last request.
     """
 
     batch: Batch
@@ -85,6 +103,8 @@ class BatchResult:
     http_status: int | None = None
     reason: str = ""
     started: float = 0.0
+    sent_at: datetime | None = None
+    seconds: float = 0.0
 
     @property
     def delivered(self) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Protocol
 
-from audience_sync.delivery.send.batches import Batch, BatchResult, Parts, RefusedCall, request_messages
+from audience_sync.delivery.send.batches import Attempt, Batch, BatchResult, Parts, RefusedCall, request_messages
 from audience_sync.delivery.send.body_limit import BodyLimit
 from audience_sync.delivery.send.encode import EncodedCall, with_details
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter, backoff
@@ -70,6 +71,7 @@ class BatchSender:
     each. All senders of a destination share ``body_limit``. ``split_call`` divides a call in two, or returns nothing.
     ``mask`` removes secrets from an answer before it is stored. ``own_key`` returns the property of a name at the
     destination, if it has one. ``report_wait`` gets each longer wait before another attempt.
+    ``note_attempt`` receives each request without a final answer.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class BatchSender:
         mask: Callable[[str], str] = str,
         own_key: Callable[[str], str | None] = str,
         report_wait: ReportWait = _report_nothing,
+        note_attempt: Callable[[Attempt], None] = lambda attempt: None,
     ) -> None:
         self._parts = parts
         self._limits = limits
@@ -102,6 +105,7 @@ class BatchSender:
         self._mask = mask
         self._own_key = own_key
         self._report_wait = report_wait
+        self._note_attempt = note_attempt
 
     def send(self, batch: Batch) -> BatchResult:
         """Send the calls of a batch until each has a final answer, or the delivery stops."""
@@ -164,11 +168,31 @@ class BatchSender:
 
     def _send_once(self, share: _Share, result: BatchResult) -> list[_Share]:
         """Send the calls in one request. Return the shares that have to be sent by themselves."""
-        calls, failure = share.calls, share.failure
-        judgement = self._send_requests(calls, result, self._max_attempts(calls, failure))
+        judgement = self._send_requests(share.calls, result, self._max_attempts(share.calls, share.failure))
         if judgement is None:
             result.answered = False
             return []
+        shares = self._shares_left(share, judgement, result)
+        if shares and judgement.meaning is Meaning.REFUSED:
+            self._note(share.calls, result)
+        return shares
+
+    def _note(self, calls: Sequence[EncodedCall], result: BatchResult) -> None:
+        """Note the last request, after which these calls are sent again."""
+        assert result.sent_at is not None
+        attempt = Attempt(
+            batch=result.batch,
+            number=result.requests,
+            calls=len(calls),
+            sent_at=result.sent_at,
+            seconds=result.seconds,
+            http_status=result.http_status,
+            answer=result.reason,
+        )
+        self._note_attempt(attempt)
+
+    def _shares_left(self, share: _Share, judgement: Judgement, result: BatchResult) -> list[_Share]:
+        calls, failure = share.calls, share.failure
         if judgement.meaning is Meaning.DELIVERED:
             self._record_delivered(calls, failure)
             return []
@@ -288,7 +312,9 @@ class BatchSender:
             self._confirm()
             if len(self._without_suppressed(calls)) < len(calls):
                 raise _SuppressedMeanwhileError
+            result.sent_at, sent = datetime.now(UTC), self._stall_timer.clock()
             judgement = self._masked(self._transport.send(messages))
+            result.seconds = self._stall_timer.clock() - sent
             result.requests += 1
             result.http_status, result.reason = judgement.status, judgement.reason
             if judgement.meaning in (Meaning.DELIVERED, Meaning.REFUSED):
@@ -297,6 +323,7 @@ class BatchSender:
                 self._rate_limiter.on_success()
                 return judgement
             result.retries += 1
+            self._note(calls, result)
             attempt += judgement.meaning is Meaning.RETRY
             if judgement.meaning is Meaning.RETRY and judgement.status is not None and attempt >= most_attempts:
                 is_rest = calls[0].only is not None and result.final_responses > 0  # another part was accepted

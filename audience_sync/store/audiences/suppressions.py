@@ -163,13 +163,14 @@ def erased_at(connection: Connection, user: str) -> datetime | None:
     return connection.execute(query).scalar()
 
 
-def add_tombstones(connection: Connection, users: Collection[str]) -> None:
-    """Add a tombstone for each user who has none."""
+def add_tombstones(connection: Connection, users: Collection[str]) -> int:
+    """Add a tombstone for each user who has none; returns how many are new."""
     new, now = set(users) - erased_among(connection, users), datetime.now(UTC)
     if new:
         rows = [{"user_hash": each, "erased_at": now} for each in _hashes(connection, sorted(new))]
         connection.execute(insert(erasures), rows)
         clear_fingerprints(connection)
+    return len(new)
 
 
 def remove_tombstones(connection: Connection, users: Collection[str]) -> int:

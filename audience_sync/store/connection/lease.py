@@ -71,6 +71,7 @@ class Lease:
         self._time_to_live = time_to_live
         self._clock = clock
         self._renewed = renewed
+        self._writes: list[Callable[[Connection], None]] = []
         self._stopped = threading.Event()
         self._renewal_thread = threading.Thread(target=self._renew_periodically, name="lease", daemon=True)
         self._renewal_thread.start()
@@ -100,6 +101,15 @@ class Lease:
         """A transaction that writes nothing."""
         return self._store.reading()
 
+    @contextmanager
+    def renewing(self, write: Callable[[Connection], None]) -> Iterator[None]:
+        """A context in which each renewal in the background calls ``write``, too, in its transaction."""
+        self._writes.append(write)
+        try:
+            yield
+        finally:
+            self._writes.remove(write)
+
     def confirm(self) -> None:
         """Raise LeaseLostError if another run may own the lease. Called before every request."""
         if self._clock() - self._renewed > self._time_to_live / 2:
@@ -125,8 +135,9 @@ class Lease:
     def _renew_periodically(self) -> None:
         while not self._stopped.wait(self._time_to_live / 4):
             try:
-                with self.transaction():
-                    pass
+                with self.transaction() as connection:
+                    for write in tuple(self._writes):
+                        write(connection)
             except StoreError:  # the next transaction or request raises it
                 continue
 

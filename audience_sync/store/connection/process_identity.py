@@ -1,4 +1,4 @@
-"""Identify the process that owns the lease, and find out whether it still runs."""
+"""Identify the process that owns the lease and the person who started it, and find out whether it still runs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,34 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
-from audience_sync.text import utc_time
+from audience_sync.text import storable, utc_time
+
+#: Characters of a user's or host's name. The environment may hold anything.
+MAX_NAME = 200
 
 
 def current_process() -> str:
     """This process, for people and for ``is_dead``: host and process id, with the ids that make them unique."""
     return f"process {os.getpid()} on {socket.gethostname()} ({_machine_id()}/{_start_time(os.getpid())})"
+
+
+def current_user() -> str:
+    """The name of the person who gives the command: with sudo, of the one who used it."""
+    import getpass
+
+    try:
+        name = os.environ.get("SUDO_USER") or getpass.getuser()
+    except (OSError, KeyError):  # a container may have a number without a name
+        name = f"uid {os.getuid()}"
+    return _name(name)
+
+
+def current_host() -> str:
+    return _name(socket.gethostname())
+
+
+def _name(text: str) -> str:
+    return storable("".join(sign for sign in text if sign.isprintable() or "\ud800" <= sign <= "\udfff"))[:MAX_NAME]
 
 
 def busy_message(name: str, since: float) -> str:

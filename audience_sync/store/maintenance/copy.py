@@ -10,6 +10,7 @@ from audience_sync.errors import StoreError
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import Lease, acquire, acquire_row, release_row
 from audience_sync.store.maintenance import migrate
+from audience_sync.store.runs.decisions import Decision, record_decision
 from audience_sync.store.tables import installation, lease, metadata
 
 #: Rows in memory at once; rows of snapshot_file_chunks are megabytes each.
@@ -17,8 +18,8 @@ BATCH = 1_000
 LARGE_BATCH = 1
 
 
-def copy_store(source: Store, target: Store) -> dict[str, int]:
-    """Copy every row into an empty store; returns the rows of each table.
+def copy_store(source: Store, target: Store, decision: Decision | None = None) -> dict[str, int]:
+    """Copy every row into an empty store; returns the rows of each table. ``decision`` is recorded in the target.
 
     One transaction in the target: it gets everything or nothing. Runs can't start meanwhile, on either store.
     Raises StoreError if the target isn't empty or a count or checksum differs, and RunInProgressError during a run.
@@ -26,16 +27,18 @@ def copy_store(source: Store, target: Store) -> dict[str, int]:
     migrate.require_current_schema(source)
     with acquire(source) as held, source.reading() as reading:
         migrate.upgrade(target)
-        return _copy_all(held, target, reading)
+        return _copy_all(held, target, reading, decision)
 
 
-def _copy_all(held: Lease, target: Store, reading: Connection) -> dict[str, int]:
+def _copy_all(held: Lease, target: Store, reading: Connection, decision: Decision | None) -> dict[str, int]:
     with target.writing() as writing:
         _refuse_same_store(target, reading, writing)
         token = acquire_row(writing)
         _refuse_used(target, writing)
         counts = {table.name: _copy_table(reading, writing, table) for table in _tables()}
         _continue_sequences(writing)
+        if decision is not None:
+            record_decision(writing, decision, ())
         release_row(writing, token)
         held.check(reading)  # else a run may have written to the source while this slept
     return counts

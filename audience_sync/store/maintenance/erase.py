@@ -15,6 +15,7 @@ from audience_sync.store.audiences.suppressions import add_tombstones
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import acquire
 from audience_sync.store.maintenance.grants import is_owner
+from audience_sync.store.runs.decisions import Decision, forget_users, record_decision
 from audience_sync.store.snapshots.chain import (
     Chain,
     current_rows_query,
@@ -34,6 +35,7 @@ from audience_sync.store.tables import (
     open_refusals,
     past_suppressions,
     refused_values,
+    request_attempts,
     run_invalid_rows,
     snapshot_chains,
     suppressions,
@@ -50,10 +52,11 @@ USER_TABLES = (
 )
 
 
-def erase(store: Store, users: Sequence[str], memory_limit: int) -> int:
+def erase(store: Store, users: Sequence[str], memory_limit: int, *, reason: str | None = None) -> int:
     """Remove users everywhere and add a tombstone for each; returns how many the store contained.
 
-    Raises RunInProgressError and StoreError, also for a PostgreSQL role that may not vacuum the tables.
+    ``reason``: why, in a person's words; recorded without the users. Raises RunInProgressError and StoreError, also for
+    a PostgreSQL role that may not vacuum the tables.
     """
     with store.reading() as connection:
         if not is_owner(connection):
@@ -62,6 +65,7 @@ def erase(store: Store, users: Sequence[str], memory_limit: int) -> int:
                 "PostgreSQL's files. Nothing was erased. Run it as the owner."
             )
     with acquire(store) as lease, Workspace(memory_limit) as workspace, lease.transaction() as connection:
+        given = len(users)
         chains = read_chains(connection, read_properties(connection).values()).values()
         stored = [download_chain(connection, workspace, chain) for chain in chains]
         users = _with_aliases(workspace, stored, users)
@@ -73,7 +77,10 @@ def erase(store: Store, users: Sequence[str], memory_limit: int) -> int:
         for table in USER_TABLES:
             for user in users:
                 connection.execute(delete(table).where(table.c.user_id == user))
-        add_tombstones(connection, users)
+        new = add_tombstones(connection, users)
+        forget_users(connection, users)
+        if new or known:
+            record_decision(connection, Decision("erase", pluralize(given, "user"), reason), (), users)
     try:
         store.compact()
     except StoreError as error:
@@ -134,7 +141,7 @@ def _rename_range_bounds(connection: Connection, workspace: Workspace, stored: S
     before = _previous_user(workspace, stored, user)
     ends_here = (delivered_ranges.c.through_user == user) & (delivered_ranges.c.after_user >= before)
     connection.execute(delete(delivered_ranges).where(ends_here))
-    for table in (delivered_ranges, delivery_requests):
+    for table in (delivered_ranges, delivery_requests, request_attempts):
         for column in ("after_user", "through_user"):
             connection.execute(update(table).where(table.c[column] == user).values({column: before}))
 

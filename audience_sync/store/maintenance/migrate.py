@@ -17,6 +17,8 @@ from audience_sync.store.maintenance.grants import read_grants, restore_grants
 if TYPE_CHECKING:
     from alembic.config import Config
 
+    from audience_sync.store.runs.decisions import Decision
+
 #: The newest revision in migrations/. A constant, so that a current store does not load Alembic.
 HEAD = "0100"
 #: The last revision from before the first release. A store of an older one can't be upgraded.
@@ -85,10 +87,11 @@ def _refuse_older(store: Store, revision: str) -> None:
         )
 
 
-def upgrade(store: Store) -> Path | None:
+def upgrade(store: Store, *, by_person: bool = False, reason: str | None = None) -> Path | None:
     """Bring the schema up to date, in one transaction. Returns the backup made of a SQLite store, if any.
 
-    Raises RunInProgressError during a run. If two processes upgrade at once, the second waits and finds it done.
+    ``by_person``: it is recorded as a person's decision, with their ``reason``. Raises RunInProgressError during a
+    run. If two processes upgrade at once, the second waits and finds it done.
     """
     revision = current(store)
     refuse_newer(store, revision)
@@ -96,7 +99,13 @@ def upgrade(store: Store) -> Path | None:
         return None
     if store.file:
         create_private_file(store.file)
-    return _run_alembic(store, "upgrade", "head")
+    return _run_alembic(store, "upgrade", "head", _decision(revision, reason) if by_person and revision else None)
+
+
+def _decision(before: str, reason: str | None) -> Decision:
+    from audience_sync.store.runs.decisions import Decision
+
+    return Decision("db upgrade", f"schema {before} to {HEAD}", reason)
 
 
 def downgrade(store: Store, revision: str) -> None:
@@ -104,7 +113,7 @@ def downgrade(store: Store, revision: str) -> None:
     _run_alembic(store, "downgrade", revision)
 
 
-def _run_alembic(store: Store, direction: str, target: str) -> Path | None:
+def _run_alembic(store: Store, direction: str, target: str, decision: Decision | None = None) -> Path | None:
     from alembic import command
 
     from audience_sync.store.connection.lease import acquire_row, release_row
@@ -126,6 +135,10 @@ def _run_alembic(store: Store, direction: str, target: str) -> Path | None:
         restore_grants(connection, granted)
         _refuse_orphans(store, connection)
         _insert_required_rows(connection)
+        if decision is not None:
+            from audience_sync.store.runs.decisions import record_decision
+
+            record_decision(connection, decision, ())
         if token is not None and inspect(connection).has_table("lease"):
             release_row(connection, token)
     return backup

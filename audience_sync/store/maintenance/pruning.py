@@ -23,19 +23,21 @@ from audience_sync.store.tables import (
     missed_notifications,
     open_refusals,
     pruned_history,
+    request_attempts,
     run_audiences,
     run_destinations,
     run_invalid_rows,
     schedule_slots,
+    stage_log,
     unaccepted_calls,
     withheld_values,
 )
 
 #: Tables whose rows are deleted by run.
 _TABLES_BY_RUN: Mapping[HistoryKind, tuple[Table, ...]] = {
-    HistoryKind.REQUESTS: (delivery_requests,),
+    HistoryKind.REQUESTS: (delivery_requests, request_attempts),
     HistoryKind.INVALID_ROWS: (run_invalid_rows,),
-    HistoryKind.RUNS: (run_audiences, run_destinations),
+    HistoryKind.RUNS: (run_audiences, run_destinations, stage_log),
 }
 
 

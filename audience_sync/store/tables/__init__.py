@@ -6,6 +6,7 @@ The views are the public interface (``docs/database.md``); the tables may change
 # ruff: noqa: F401 - other modules import the tables from here
 
 from audience_sync.store.tables.alerts import alert_log, missed_notifications
+from audience_sync.store.tables.decisions import decision_log
 from audience_sync.store.tables.deliveries import (
     delivered_ranges,
     delivery_cursors,
@@ -13,6 +14,7 @@ from audience_sync.store.tables.deliveries import (
     delivery_requests,
     open_refusals,
     refused_values,
+    request_attempts,
     subscription_history,
     subscriptions,
     unaccepted_calls,
@@ -27,6 +29,7 @@ from audience_sync.store.tables.runs import (
     run_invalid_rows,
     runs,
     schedule_slots,
+    stage_log,
 )
 from audience_sync.store.tables.snapshots import (
     absences,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text
 
 from audience_sync.store.tables.types import UserIdText, UtcDateTime, metadata
 
@@ -93,8 +93,30 @@ delivery_requests = Table(
     Column("position", Integer, comment="All users had been sent everything up to this run before it"),
     Column("attempted_run", Integer, comment="Since this run calls may have been sent without an answer"),
     Column("retried", Boolean, comment="Whether it contained calls that had been refused, unchanged ones too"),
+    Column("sent_at", UtcDateTime, comment="When it was sent last (UTC); NULL = not recorded"),
+    Column("seconds", Float, comment="How long its last answer took; NULL = not recorded"),
     Index("ix_delivery_requests_run_id", "run_id", "destination_id", "seeded_property_id", "through_user"),
     comment="Requests with a final answer",
+)
+
+#: The request is found by its run, destination and range: an attempt is stored before its request is, or without it.
+request_attempts = Table(
+    "request_attempts",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, comment="The attempt"),
+    Column("destination_id", ForeignKey("delivery_destinations.id"), nullable=False, comment="The destination"),
+    Column("run_id", ForeignKey("runs.id"), nullable=False, comment="The run that sent it"),
+    Column("seeded_property_id", Integer, comment="As in delivery_requests"),
+    Column("after_user", UserIdText, nullable=False, comment="Its request has the users greater than this one"),
+    Column("through_user", UserIdText, nullable=False, comment="... up to this one"),
+    Column("attempt", Integer, nullable=False, comment="Counted from 1 in its request, parts included"),
+    Column("calls", Integer, nullable=False, comment="Identify calls in it"),
+    Column("sent_at", UtcDateTime, nullable=False, comment="When it was sent (UTC)"),
+    Column("seconds", Float, nullable=False, comment="How long its answer took, or until there was none"),
+    Column("http_status", Integer, comment="The status of the answer; NULL = there was none"),
+    Column("answer", Text, comment="What the answer means, without user properties"),
+    Index("ix_request_attempts_run_id", "run_id", "destination_id", "seeded_property_id", "through_user"),
+    comment="Attempts at requests without a final answer: their calls are sent again (append-only)",
 )
 
 unaccepted_calls = Table(

@@ -1,4 +1,4 @@
-"""Define the tables of runs, their results, invalid rows and schedule slots, of pruned history and the lease."""
+"""Define the tables of runs, their stages and results, of schedule slots, pruned history and the lease."""
 
 from __future__ import annotations
 
@@ -36,7 +36,24 @@ runs = Table(
     Column("counted_at", UtcDateTime, comment="The time that ages are measured by (UTC); NULL = started_at"),
     Column("inputs", Text, comment="What it depended on, with its result; unchanged, the next run repeats that (JSON)"),
     Column("covers_all", Boolean, comment="Whether it loaded every audience of the config; NULL = no"),
+    Column("started_by", Text, comment="The user who started it, or whose scheduler did; NULL = not recorded"),
+    Column("host", Text, comment="The host that it ran on; NULL = not recorded"),
+    Column("entries", Integer, comment="Audiences, and entries of computed traits, that it was to load"),
+    Column("entries_loaded", Integer, comment="How many of them it has loaded"),
     comment="One row a sync run",
+)
+
+stage_log = Table(
+    "stage_log",
+    metadata,
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, comment="The run"),
+    Column("number", Integer, primary_key=True, comment="Counted from 1, in the order in which they began"),
+    Column("stage", Text, nullable=False, comment="load, compare, guard, pending, commit, deliver or record"),
+    Column("subject", Text, comment="The audience, `computed traits` or the destination; NULL = the whole run"),
+    Column("started_at", UtcDateTime, nullable=False, comment="When it began (UTC)"),
+    Column("seconds", Float, comment="How long it took; NULL = it has not ended"),
+    comment="The stages of each run",
+    sqlite_with_rowid=False,
 )
 
 run_audiences = Table(

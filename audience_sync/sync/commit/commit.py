@@ -33,6 +33,7 @@ from audience_sync.store.audiences.suppressions import CONFIG, suppress, unsuppr
 from audience_sync.store.connection.bulk import Rows, delete_rows, delete_users, insert_rows, insert_users
 from audience_sync.store.connection.lease import Lease
 from audience_sync.store.runs.deliveries import CursorCalls, plan_deliveries, plan_pending
+from audience_sync.store.runs.stages import save_stages
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, download_chain, save_files
 from audience_sync.store.tables import (
     absences,
@@ -48,12 +49,13 @@ from audience_sync.store.tables import (
     runs,
     withheld_values,
 )
+from audience_sync.sync.commit.decisions import record_decisions
 from audience_sync.sync.commit.run_record import is_committed
 from audience_sync.sync.values.change_set import Absences, ChangeSet, HeldOut, SuppressionUpdate
-from audience_sync.sync.values.request import Resync, Retry, RunRequest, Selection, Sync
+from audience_sync.sync.values.request import GuardExceptions, Resync, Retry, RunRequest, Selection, Sync
 from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.text import storable
-from audience_sync.tracing import span
+from audience_sync.tracing import current_stages, stage
 from audience_sync.workspace import Workspace
 
 
@@ -68,6 +70,7 @@ def commit_run(
     def write(connection: Connection) -> Mapping[str, DestinationState]:
         states = commit(connection, workspace, settings, plan)
         _plan_calls(connection, plan.run, states, planned)
+        save_stages(connection, plan.run)
         return states
 
     def done(connection: Connection) -> Mapping[str, DestinationState] | None:
@@ -75,7 +78,7 @@ def commit_run(
             return None
         return read_destination_states(connection, settings.destinations)
 
-    with span("commit"):
+    with stage("commit"):
         return lease.transact(write, done)
 
 
@@ -125,7 +128,15 @@ def commit(
         joining = [state.id for name, state in saved.items() if name in changes.merged_users.destinations]
         _forget_unsent(connection, workspace, changes.merged_users.users, joining)
     _update_suppressions(connection, workspace, plan.suppressed)
+    if _is_decision(plan.request):
+        record_decisions(connection, plan, settings.secrets)
     return saved
+
+
+def _is_decision(request: RunRequest) -> bool:
+    """Whether a person asks for something that is recorded with its reason."""
+    is_plain = isinstance(request, Sync) and request.exceptions == GuardExceptions()
+    return bool(not is_plain or request.reason or request.moves)
 
 
 def _save_chains(connection: Connection, changes: ChangeSet, run: RunId) -> None:
@@ -310,6 +321,8 @@ def _write_run_details(connection: Connection, plan: RunPlan) -> None:
     if rows:
         connection.execute(insert(run_invalid_rows), rows)
     counts = {"trait_users": found.traits.users, "trait_users_changed": found.traits.changed}
+    if (log := current_stages()) is not None:
+        counts |= {"entries": log.loaded, "entries_loaded": log.loaded}
     connection.execute(update(runs).where(runs.c.id == run).values(**counts, covers_all=_covers_all(plan.request)))
 
 

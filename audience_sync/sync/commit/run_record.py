@@ -25,11 +25,13 @@ from audience_sync.errors import (
 from audience_sync.model import RunId, RunStatus
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.store.connection.lease import Lease
-from audience_sync.store.connection.process_identity import current_process
+from audience_sync.store.connection.process_identity import current_host, current_process, current_user
 from audience_sync.store.runs import schedule_slots
 from audience_sync.store.runs.clock import count_from, read_run_clock
 from audience_sync.store.runs.deliveries import count_answers, replace_deliveries, settle_pending
+from audience_sync.store.runs.stages import save_progress, save_stages
 from audience_sync.store.tables import delivery_requests, runs
+from audience_sync.tracing import stage
 from audience_sync.version import __version__
 
 if TYPE_CHECKING:
@@ -88,9 +90,11 @@ def record_result(lease: Lease, report: Report, states: Mapping[str, Destination
     def write(connection: Connection) -> bool:
         _end_run(connection, report, states)
         schedule_slots.end_slots(connection, report.run)
+        save_stages(connection, report.run, at_end=True)
         return True
 
-    lease.transact(write, partial(_has_ended, run=report.run))
+    with stage("record"):
+        lease.transact(write, partial(_has_ended, run=report.run))
 
 
 def record_failure(lease: Lease, run: RunId, seconds: float, error: BaseException, secrets: Sequence[str]) -> None:
@@ -103,6 +107,7 @@ def record_failure(lease: Lease, run: RunId, seconds: float, error: BaseExceptio
         if not _has_ended(connection, run):
             _write_end(connection, run, status, seconds, message)
             count_answers(connection, run)
+            save_progress(connection, run)
             if not is_interrupted:  # the scheduled times of an interrupted run stay due
                 schedule_slots.end_slots(connection, run)
         return True
@@ -140,6 +145,8 @@ def begin_run(
         "nonce": nonce or new_nonce(),
         "clock_doubted": clock.counted_at is None,
         "counted_at": None if clock.counted_at == started else clock.counted_at,
+        "started_by": current_user(),
+        "host": current_host(),
     }
     key = connection.execute(
         insert(runs).values(**row, holder=current_process(), version=__version__)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -27,7 +26,7 @@ from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.sync.values.report import DestinationReport, destination_report
 from audience_sync.sync.values.request import ProgressListener, RunDependencies
 from audience_sync.sync.values.run_plan import RunPlan
-from audience_sync.tracing import current_span_context, set_span_attributes, span
+from audience_sync.tracing import TraceContext, current_context, set_span_attributes, stage
 from audience_sync.workspace import Workspace
 
 
@@ -49,7 +48,7 @@ def deliver_all(
     context = _delivery_context(dependencies, progress, workspace, lease, plan=plan, pending=pending)
     with ThreadPoolExecutor(len(by_name), thread_name_prefix="destination") as pool:
         futures = {
-            name: pool.submit(_deliver_one, workspace, context, plan, parts, current_span_context())
+            name: pool.submit(_deliver_one, workspace, context, plan, parts, current_context())
             for name, parts in by_name.items()
         }
         _wait(context, list(futures.values()))
@@ -119,11 +118,12 @@ def _deliver_one(
     context: DeliveryContext,
     plan: RunPlan,
     parts: Sequence[PendingDelivery],
-    within: Any,
+    within: TraceContext,
 ) -> list[DeliveryStats]:
     if plan.suppressed.error:
         return [DeliveryStats(name=each.state.name, calls=each.calls, error=plan.suppressed.error) for each in parts]
-    with span("deliver", parent=within, run=plan.run, destination=parts[0].state.name):
+    name = parts[0].state.name
+    with stage("deliver", name, parent=within, run=plan.run, destination=name):
         stats = [deliver(workspace, context, _delivery(each, plan)) for each in parts]
         set_span_attributes(calls=sum(each.calls for each in stats), delivered=sum(each.delivered for each in stats))
         return stats

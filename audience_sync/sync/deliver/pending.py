@@ -27,6 +27,7 @@ from audience_sync.store.tables import changes, delivery_destinations, propertie
 from audience_sync.sync.values.request import RunRequest
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.sync.values.run_plan import RunPlan
+from audience_sync.tracing import stage
 from audience_sync.workspace import Workspace
 
 _COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "run_id": "integer"}
@@ -54,6 +55,7 @@ class PendingDelivery(PendingCalls):
         return {each.key: each.since_run for each in known if each.key in destination.about.audience_keys}
 
 
+@stage("pending")
 def pending_deliveries(workspace: Workspace, plan: RunPlan) -> list[PendingDelivery]:
     """The pending calls of each destination: those of the seed if the run is one, or else all others."""
     return [

@@ -27,10 +27,18 @@ from audience_sync.sync.guard.limits import audience_reason, reasons_together, r
 from audience_sync.sync.guard.messages import freeze_text
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.load.resolve_ids import ignore_renamed_users
-from audience_sync.sync.load.snapshot import failure_message, load_snapshot, loaded_from, read_invalid_rows, scanning
+from audience_sync.sync.load.snapshot import (
+    LoadedSnapshot,
+    failure_message,
+    load_snapshot,
+    loaded_from,
+    read_invalid_rows,
+    scanning,
+)
 from audience_sync.sync.values.change_set import Absences, ChangeSet, HeldOut, NewProperty, PropertyChange, SourceState
 from audience_sync.sync.values.findings import AudienceResult, Detection, HeldDifference, RunFindings
 from audience_sync.sync.values.run_context import RunContext
+from audience_sync.tracing import stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,13 +126,25 @@ def result_of(result: AudienceResult) -> Detection:
 def _load_and_diff(
     context: RunContext, target: ResolvedAudience, changes: ChangeSet, earlier: Sequence[ResolvedAudience]
 ) -> list[Outcome]:
-    workspace, versions = context.workspace, claims_version(context, changes, earlier) if earlier else ""
+    versions = claims_version(context, changes, earlier) if earlier else ""
     loaded = load_snapshot(
         context, target.config, [target.key], [target.stored], may_skip=not target.is_renamed, versions=versions
     )
     if loaded is None:
         return [unchanged_audience(context, target)]
-    rows, chain, claimed = loaded.rows, stored_chain(context, target), None
+    with stage("compare", target.key):
+        return _compare(context, target, loaded, changes, earlier)
+
+
+def _compare(
+    context: RunContext,
+    target: ResolvedAudience,
+    loaded: LoadedSnapshot,
+    changes: ChangeSet,
+    earlier: Sequence[ResolvedAudience],
+) -> list[Outcome]:
+    """The diff of a snapshot, whose rows are read now, and its invalid rows."""
+    workspace, rows, chain, claimed = context.workspace, loaded.rows, stored_chain(context, target), None
     if earlier and (query := claimed_users(context, changes, earlier)):
         claimed = workspace.view("claimed", f"{query}")
     ids = rows.to_diff
@@ -216,6 +236,7 @@ def _delay_exits(
     )
 
 
+@stage("guard")
 def guard_audiences(context: RunContext, outcomes: Sequence[Outcome], accepted: Sequence[AudienceDiff]) -> Detection:
     """Accept or hold each diff of a wave. ``accepted``: the diffs accepted in earlier waves, for limits together.
 

@@ -33,6 +33,7 @@ from audience_sync.sync.guard.holds import (
 from audience_sync.sync.guard.limits import trait_reason, traits_reason
 from audience_sync.sync.load.resolve_ids import MOVED
 from audience_sync.sync.load.snapshot import (
+    TRAITS,
     LoadedSnapshot,
     failure_message,
     load_snapshot,
@@ -44,6 +45,7 @@ from audience_sync.sync.values.change_set import ChainChange, ChangeSet, NewProp
 from audience_sync.sync.values.findings import Detection, HeldDifference, RunFindings, TraitsResult
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import form, pluralize
+from audience_sync.tracing import stage
 from audience_sync.workspace import Workspace
 
 
@@ -208,9 +210,11 @@ def _detect_entry(
 
     ``is_part``: only some traits of the entry are diffed.
     """
-    snapshot, diffs = _load_and_diff(context, loaded, keys, changes)
-    read = _findings(context.workspace, config, snapshot)
-    held, guarded = _guard(context, config, diffs, is_empty=snapshot.is_empty, is_part=is_part)
+    with stage("compare", TRAITS):
+        snapshot, diffs = _load_and_diff(context, loaded, keys, changes)
+        read = _findings(context.workspace, config, snapshot)
+    with stage("guard", TRAITS):
+        held, guarded = _guard(context, config, diffs, is_empty=snapshot.is_empty, is_part=is_part)
     accepted = list[tuple[Detection, str]]()
     for each in diffs:
         mine = [key for key in each.keys if key not in held]

@@ -25,10 +25,11 @@ from audience_sync.sync.detect.audiences import (
 from audience_sync.sync.diff.members import diff_several
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, refusal
 from audience_sync.sync.load.resolve_audiences import origin as origin_of
-from audience_sync.sync.load.snapshot import failure_message, load_snapshot, read_invalid_rows, scanning
+from audience_sync.sync.load.snapshot import entry_name, failure_message, load_snapshot, read_invalid_rows, scanning
 from audience_sync.sync.values.findings import AudienceResult, Detection, RunFindings
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import form, pluralize
+from audience_sync.tracing import stage
 from audience_sync.workspace import Workspace
 
 
@@ -50,7 +51,7 @@ def detect_names_from(context: RunContext, config: AudienceConfig, used: Collect
                 each if isinstance(each, Detection) else unchanged_audience(context, each, 0)
                 for each in _stored_targets(context, config, live)
             ]
-        with scanning(loaded.rows):
+        with stage("compare", entry_name(config, keys)), scanning(loaded.rows):
             rows, found = _read_names(context.workspace, loaded.rows, origin)
             targets, skipped, warnings = _targets(context, config, known, rows.names, used)
             found += Detection(findings=RunFindings(warnings=warnings))

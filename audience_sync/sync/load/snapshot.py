@@ -19,10 +19,13 @@ from audience_sync.sync.values.change_set import Location, SourceState
 from audience_sync.sync.values.findings import InvalidRow
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import pluralize
+from audience_sync.tracing import LOAD, stage
 from audience_sync.workspace import Workspace
 
 #: Invalid rows stored of one snapshot in one run; all are counted.
 MAX_INVALID_ROWS = 10_000
+#: The subject of a stage of computed traits.
+TRAITS = "computed traits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,33 @@ def load_snapshot(
     """
     if context.aliases.error is not None:  # without the pairs users would leave and enter again
         raise SourceError(context.aliases.error)
+    with stage(LOAD, entry_name(config, keys)) as loading:
+        found = _load(context, config, keys, known, may_skip=may_skip, versions=versions)
+        if found is None:
+            loading.mark_idle()
+    return found
+
+
+def entry_name(config: SnapshotConfig, keys: Collection[str]) -> str:
+    """The subject of an entry's stages: the key of its audience, its `names_from`, or `computed traits`."""
+    if isinstance(config, ComputedTraitsConfig):
+        return TRAITS
+    return (
+        f"names_from {config.names_from}"
+        if isinstance(config, AudienceConfig) and config.names_from
+        else next(iter(keys))
+    )
+
+
+def _load(
+    context: RunContext,
+    config: SnapshotConfig,
+    keys: Collection[str],
+    known: Sequence[Property | None],
+    *,
+    may_skip: bool,
+    versions: str,
+) -> LoadedSnapshot | None:
     is_accepted, source = not set(keys).isdisjoint(context.request.exceptions.accepted), context.sources[config.source]
     wanted = snapshot_request(config, is_accepted=is_accepted)
     fingerprint = source.fingerprint(wanted)

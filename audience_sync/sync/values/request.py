@@ -80,7 +80,8 @@ class Request:
     """What every run is asked, by a person or by a schedule.
 
     ``moves``: from retired keys to the new keys of the same audiences. ``slots``: the scheduled times that the run
-    serves. The properties below answer for one kind of request what others have not.
+    serves. ``reason``: why a person asks for it. The properties below answer for one kind of request what others have
+    not.
     """
 
     command: str
@@ -88,6 +89,7 @@ class Request:
     limits: SendLimits = field(default_factory=SendLimits)
     moves: Mapping[str, str] = field(default_factory=dict)
     slots: Sequence[Slot] = ()
+    reason: str | None = None
 
     @property
     def selection(self) -> Selection:

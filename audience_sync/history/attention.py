@@ -45,6 +45,7 @@ _WAITING = """
     where a.audience_key = :key and a.status = 'waiting' order by a.run limit 1
 """
 _PENDING = "select destination, calls, waiting, since_run, since_at from {views}pending_calls order by destination"
+_STAGES = "select stage, subject from {views}run_stages where run = :run and seconds is null order by started_at"
 _LAST_RUN = """
     select run, command, status, started_at, finished_at, seconds, delivered, refused, pending, error
     from {views}sync_runs order by run desc limit 1
@@ -83,9 +84,11 @@ def read_attention(
         *late_concerns(late, [row for row in alerts if row["kind"] == "late"]),
         *size_concerns(unusual, audiences),
     ]
+    is_running = last is not None and last["status"] == State.RUNNING
+    stages = read_rows(connection, _STAGES, run=last["run"]) if last is not None and is_running else []
     stopped = {each.subjects[0] for each in failed if each.kind is SubjectKind.DESTINATION}
     continuing = [
-        *unfinished_concerns(last),
+        *unfinished_concerns(last, stages),
         *pending_concerns([row for row in pending if row["destination"] not in stopped], last),
     ]
     needs_person = tuple(each for each in found if _is_configured(each, keys, destinations))

@@ -11,13 +11,23 @@ from enum import StrEnum
 from itertools import groupby
 
 from audience_sync.history.view_rows import Row
-from audience_sync.text import by_reason, form, pluralize
+from audience_sync.text import by_reason, form, join_names, pluralize
 
 #: The most reasons of refused calls that the text of a concern names; ``reasons`` has all.
 MAX_REASONS = 3
 #: Subjects of alerts that are neither an audience nor a destination, and their names in a sentence.
 WHOLE = {"run": "the whole run", "computed traits": "computed traits", "config": "the config of the scheduler"}
 
+#: What a run is doing in each stage, before the subject.
+STAGES = {
+    "load": "opening",
+    "compare": "reading",
+    "guard": "checking the limits of",
+    "pending": "computing the calls",
+    "commit": "committing",
+    "deliver": "sending to",
+    "record": "recording",
+}
 #: How the reason of a hold begins, and the error of a failed audience.
 _HELD_SUBJECT = re.compile(r"\A[^:]*? (?:is|are) held: ")
 _FAILED_SUBJECT = re.compile(r"\Aaudience '[^']*': ")
@@ -308,8 +318,8 @@ def size_concerns(alerts: Sequence[Row], audiences: Mapping[str, Row]) -> Iterat
         )
 
 
-def unfinished_concerns(last: Row | None) -> Iterator[Concern]:
-    """The newest run, if it is running or was interrupted."""
+def unfinished_concerns(last: Row | None, stages: Sequence[Row]) -> Iterator[Concern]:
+    """The newest run, if it is running or was interrupted. ``stages``: those in progress."""
     if last is None or last["status"] not in (State.RUNNING, State.INTERRUPTED):
         return
     run, is_running = last["run"], last["status"] == State.RUNNING
@@ -320,12 +330,19 @@ def unfinished_concerns(last: Row | None) -> Iterator[Concern]:
         kind=SubjectKind.RUN,
         subjects=(str(run),),
         name=f"run {run} ({last['command']})",
-        text=(f"calls: {', '.join(counts)}" if counts else "nothing is sent yet") if is_running else what,
+        text="; ".join([*_stage_texts(stages), ", ".join(counts) or "nothing is sent yet"]) if is_running else what,
         commands=(f"audience-sync show {run}",) if is_running else ("audience-sync sync",),
         count=last["pending"] or 0,
         since_run=run,
         since_at=last["started_at"],
     )
+
+
+def _stage_texts(stages: Sequence[Row]) -> Iterator[str]:
+    """What a run is doing: ``sending to connect and log``."""
+    for stage in dict.fromkeys(row["stage"] for row in stages):
+        subjects = [row["subject"] for row in stages if row["stage"] == stage and row["subject"]]
+        yield f"{STAGES.get(stage, stage)} {join_names(subjects)}".strip()
 
 
 def pending_concerns(rows: Sequence[Row], last: Row | None) -> Iterator[Concern]:

@@ -13,7 +13,15 @@ from store.example_week import CONNECT, NO_FILE, fill, morning
 from audience_sync.history.attention import Attention, LateSchedule, State, SubjectKind, read_attention
 from audience_sync.history.attention_text import headline
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.tables import alert_log, delivery_cursors, held_snapshots, open_refusals, properties, runs
+from audience_sync.store.tables import (
+    alert_log,
+    delivery_cursors,
+    held_snapshots,
+    open_refusals,
+    properties,
+    runs,
+    stage_log,
+)
 
 
 @pytest.fixture
@@ -203,6 +211,19 @@ def test_a_retired_audience_is_not_counted(week: Store) -> None:
     with week.writing() as connection:
         connection.execute(update(properties).where(properties.c.key == "big_spenders").values(retired_at=morning(7)))
     assert found(week).audiences == 2
+
+
+def test_a_run_in_progress_shows_what_it_is_doing(week: Store) -> None:
+    add_run(week, status="running")
+    running, pending = found(week).continuing
+    assert (running.state, running.name, running.text) == (State.RUNNING, "run 44 (sync)", "nothing is sent yet")
+    assert running.commands == ("audience-sync show 44",)
+    assert (pending.text, pending.commands) == ("1 call is pending; run 44 sends it", ())
+    with week.writing() as connection:
+        for number, (stage, subject) in enumerate([("deliver", "connect"), ("deliver", "log")], 1):
+            row = {"run_id": 44, "number": number, "stage": stage, "subject": subject, "started_at": morning(7)}
+            connection.execute(insert(stage_log).values(**row))
+    assert found(week).continuing[0].text == "sending to connect and log; nothing is sent yet"
 
 
 def test_an_interrupted_run_continues_by_itself(week: Store) -> None:

@@ -54,7 +54,7 @@ GROUPS = {
             "destination_test:test_destination",
             "Send one real call and show request and answer.",
         ),
-        "sandbox": ("sandbox:sandbox", "Receive calls and show them: a stand-in for the real services."),
+        "sandbox": ("sandbox:sandbox", "Receive calls and show them in the browser."),
         "db": ("db:db", "Upgrade, check, back up or copy the store."),
         "completion": ("completion:completion", "Complete keys, runs and destinations in the shell."),
     },

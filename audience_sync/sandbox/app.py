@@ -54,6 +54,8 @@ TOKEN_VARIABLE = "AUDIENCE_SYNC_SANDBOX_TOKEN"
 LIVE_PAUSE, LIVE_SILENCE = 0.4, 15.0
 #: The most calls in a JSON document.
 MOST_CALLS = 1_000
+#: Browsers name the origin of a form only if its page may be named as the referrer.
+REFERRER = "same-origin"
 #: Forms that change something.
 POSTS = frozenset({"/answers", "/clear"})
 
@@ -106,7 +108,7 @@ def sandbox_environment(site: Site, *, zone: ZoneInfo, clock: Callable[[], float
         zone=zone,
         static=static_address,
         clock=lambda: datetime.fromtimestamp(clock(), UTC),
-        more={"app_name": "Sandbox", "sandbox": True, "site": site, "with_query": with_query},
+        more={"app_name": "Sandbox", "sandbox": True, "site": site, "with_query": with_query, "referrer": REFERRER},
     )
     environment.filters |= {
         "clock": lambda at: f"{(local := at.astimezone(zone)):%H:%M:%S}.{local.microsecond // 1000:03}",
@@ -220,7 +222,8 @@ class _Pages:
         context = dict(page.context)
         if "hours" in context:
             context["chart"] = hours_chart(context["hours"], self._zone)
-        return render(self._templates, page.template, context, status=page.status)
+        headers = {"referrer-policy": REFERRER}
+        return render(self._templates, page.template, context, status=page.status, headers=headers)
 
     @contextmanager
     def _visit(self, query: Mapping[str, str]) -> Iterator[Visit]:

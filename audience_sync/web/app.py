@@ -129,7 +129,14 @@ class _Pages:
         return answer
 
     def _login_page(self, target: str, *, wrong: bool, status: int, headers: Mapping[str, str]) -> Response:
-        context = {"title": "Token", "next": target, "wrong": wrong, "variable": self._variable, "public": True}
+        context = {
+            "title": "Token",
+            "next": target,
+            "wrong": wrong,
+            "variable": self._variable,
+            "public": True,
+            "referrer": headers["referrer-policy"],  # of the page itself, which counts more than the header
+        }
         return render(self._templates, "login.html", context, status=status, headers=headers)
 
     def refuse(self, scope: Scope, status: int, message: str, remedy: str) -> ASGIApp:

@@ -195,10 +195,13 @@ Users
   erase             Delete users from the store for good.
 
 History and store
+  status            Show what needs a person, and the commands.
   history           List the last runs.
   show              Show one run in full.
   test-destination  Send one real call and show request and answer.
+  sandbox           Receive calls and show them in the browser.
   db                Upgrade, check, back up or copy the store.
+  completion        Complete keys, runs and destinations in the shell.
 
 Examples:
   audience-sync plan churn_risk

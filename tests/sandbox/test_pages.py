@@ -196,3 +196,9 @@ def test_every_page_has_the_policy_and_no_script_within_it(app: Sandbox) -> None
         assert "script-src 'self'" in page.headers["content-security-policy"]
         assert "<script>" not in page.text
         assert " style=" not in page.text
+
+
+def test_a_form_names_its_origin_also_where_the_address_is_not_trusted_by_browsers(app: Sandbox) -> None:
+    page = get(app, "/")
+    assert page.headers["referrer-policy"] == "same-origin"
+    assert '<meta name="referrer" content="same-origin">' in page.text

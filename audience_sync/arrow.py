@@ -9,8 +9,9 @@ from __future__ import annotations
 import ctypes
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from audience_sync.errors import ArrowError
 
@@ -53,8 +54,7 @@ class _Stream(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class TextColumn:
+class TextColumn(Struct, frozen=True):
     """The texts of one column in UTF-8, one after another. Text ``i`` begins at ``offsets[i]``; NULL has no bytes."""
 
     offsets: memoryview

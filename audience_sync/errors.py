@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from os import sep
 from pathlib import Path
+
+from msgspec import Struct
 
 #: From the first quote to the last of its kind: quoted text may contain the quote itself.
 _QUOTED = re.compile(r"""(?P<quote>['"`]).*(?P=quote)""")
@@ -24,8 +25,7 @@ class AudienceSyncError(Exception):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One problem in ``config.yaml``: its config path, and what to do about it."""
 
     path: str

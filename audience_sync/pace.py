@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 #: Seconds over which the speed is measured, waits included; at slow rates over so many samples.
 WINDOW, MIN_SAMPLES = 30.0, 4
@@ -17,16 +19,14 @@ OVERDUE, OVERDUE_TIMES = 2.0, 3.0
 SILENT = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """A count at a time (seconds of a monotonic clock)."""
 
     at: float
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """A pause that a destination asked for, or that follows its failure: from when until when.
 
     ``for_all``: no request goes meanwhile; otherwise other senders may get answers.
@@ -37,8 +37,7 @@ class Wait:
     for_all: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """How a count has grown since the sending started. ``wait``: the last pause."""
 
     samples: tuple[Sample, ...]

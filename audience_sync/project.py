@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+from msgspec import Struct
 
 from audience_sync.config.loader import load
 from audience_sync.config.models import Settings
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from audience_sync.sync.values.request import ProgressListener, RunDependencies, RunRequest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
+class Project(Struct, frozen=True, kw_only=True):
     """A project whose config is checked. Each method opens the store, and closes it at its end."""
 
     settings: Settings

@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 log = logging.getLogger("audience_sync")
 
@@ -23,8 +24,7 @@ LOAD = "load"
 VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
-@dataclass(slots=True)
-class Stage:
+class Stage(Struct):
     """A stage of a run. ``seconds``: how long it took; None while it is in progress.
 
     ``is_idle``: it found nothing to do, such as a source that has not changed.
@@ -40,8 +40,7 @@ class Stage:
         self.is_idle = True
 
 
-@dataclass(slots=True)
-class StageLog:
+class StageLog(Struct):
     """The stages of one run, in the order in which they began; threads may add some at the same time.
 
     ``entries``: the audiences and entries of computed traits to load; ``loaded``: those whose stage `load` has ended.

@@ -6,9 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
 from functools import partial
 
+from msgspec import Struct, field
 from sqlalchemy import Connection
 
 from audience_sync.delivery.fields import require_fields
@@ -53,8 +53,7 @@ ID_IS_HELD = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryJob:
+class DeliveryJob(Struct, frozen=True, kw_only=True):
     """The delivery of pending calls to one destination in a run.
 
     ``max_calls``: the rest stays pending. ``rate``: users a second. ``event_start_runs``: see ``CallReader``.
@@ -71,8 +70,7 @@ class DeliveryJob:
     subscriptions: Sequence[Subscription] = ()
 
 
-@dataclass(slots=True, kw_only=True)
-class DeliveryStats:
+class DeliveryStats(Struct, kw_only=True):
     """The outcomes of a destination's calls: ``delivered + refused + pending = calls``.
 
     ``withheld`` counts suppressed users with pending values. ``seconds``: duration. ``rate_limited``: the delivery
@@ -99,8 +97,7 @@ class DeliveryStats:
         return self.calls - self.delivered - self.refused
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryContext:
+class DeliveryContext(Struct, frozen=True, kw_only=True):
     """The values that all deliveries of a run share.
 
     ``times``: the start of each run (ISO 8601). ``nonces``: see ``CallReader``. ``recently_suppressed`` returns the

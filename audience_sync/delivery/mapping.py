@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.delivery.hashing import hash_value
@@ -18,8 +19,7 @@ from audience_sync.model import USER_ID, AudienceEvent, IdentifyCall, RunId, Use
 _MISSING = ("null", '""')
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DestinationMapping:
+class DestinationMapping(Struct, frozen=True, kw_only=True):
     """What one destination is sent of a call.
 
     ``user_id``: the trait by which it knows users; None is the user id. ``hashes_id``: its hash is the id. ``id_kind``:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
+from msgspec.structs import replace
 from pydantic import Field
 
 from audience_sync.destinations.base import Answer, Audiencing, Event, HttpRequest, Judgement, Meaning, Merge, Message

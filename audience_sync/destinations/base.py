@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, NamedTuple, Protocol
+
+from msgspec import Struct, field
 
 from audience_sync.config.sections.base import MAX_ANSWER_BYTES, DestinationOptions, Events
 from audience_sync.errors import UnsendableError
@@ -17,16 +18,14 @@ from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 LONGEST_WAIT = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """The limits of one request: messages, and bytes of body before compression."""
 
     messages: int
     request_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Audiencing:
+class Audiencing(Struct, frozen=True):
     """The facts about this installation that a destination receives: a stable id, and the keys of audiences and traits.
 
     ``secrets``: all secrets of the config. No reason may repeat one; they are masked together, because one may be a
@@ -36,7 +35,10 @@ class Audiencing:
     installation: str
     audience_keys: frozenset[str] = frozenset()
     trait_keys: frozenset[str] = frozenset()
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Audiencing({self.installation!r})"  # without the secrets
 
 
 class Message(NamedTuple):
@@ -85,8 +87,7 @@ class Meaning(StrEnum):
     STOP = "stop"  # nothing succeeds until a person acts: a wrong key
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """An HTTP answer, or (``status`` None) the reason why there was none. ``is_cut``: ``body`` is only its beginning.
 
     ``is_of_proxy``: a proxy on the way refuses, and will refuse every other request too.
@@ -95,14 +96,12 @@ class Answer:
     status: int | None
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
-    _: KW_ONLY
     error: str = ""
     is_cut: bool = False
     is_of_proxy: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """The meaning of an answer.
 
     ``reason`` is for people and carries no secret and no user property. ``retry_after`` is in seconds.
@@ -115,15 +114,13 @@ class Judgement:
     meaning: Meaning
     reason: str = ""
     status: int | None = None
-    _: KW_ONLY
     retry_after: float | None = None
     has_own_wait: bool = False
     refused: Mapping[int, str] = field(default_factory=dict)
     refused_fields: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(Struct, frozen=True):
     method: str
     url: str
     headers: Mapping[str, str]

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from traceback import extract_tb
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.destinations.base import (

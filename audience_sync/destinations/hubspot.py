@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
 import orjson
+from msgspec.structs import replace
 from pydantic import Field, model_validator
 
 from audience_sync.config.sections.base import Rate

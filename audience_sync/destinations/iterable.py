@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
 import orjson
+from msgspec.structs import replace
 from pydantic import Field, model_validator
 
 from audience_sync.config.sections.base import Rate

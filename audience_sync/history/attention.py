@@ -98,7 +98,7 @@ def read_attention(
     return Attention(
         needs_person=needs_person,
         continuing=tuple(each for each in continuing if _is_configured(each, keys, destinations)),
-        last_run=None if last is None else LastRun(**{name: last[name] for name in LastRun.__slots__}),
+        last_run=None if last is None else LastRun(**{name: last[name] for name in LastRun.__struct_fields__}),
         audiences=len(audiences),
         well=len(audiences.keys() - troubled - set(frozen)),
         frozen=len(frozen),

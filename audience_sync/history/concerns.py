@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
+
+from msgspec import Struct
 
 from audience_sync.history.view_rows import Row
 from audience_sync.text import by_reason, form, join_names, pluralize
@@ -56,16 +57,14 @@ class SubjectKind(StrEnum):
     RUN = "run"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """A reason for refusals, and how many calls were refused for it."""
 
     text: str
     calls: int
 
 
-@dataclass(frozen=True, slots=True)
-class LateSchedule:
+class LateSchedule(Struct, frozen=True):
     """A schedule whose time has come without a run. ``missed``: how many times there were, the first at ``due_at``."""
 
     schedule: str
@@ -73,8 +72,7 @@ class LateSchedule:
     missed: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Concern:
+class Concern(Struct, frozen=True, kw_only=True):
     """One thing that needs a person, or that continues by itself.
 
     ``subjects``: keys of audiences or traits, or the name of a destination or schedule. ``name``: the subject for
@@ -94,8 +92,7 @@ class Concern:
     since_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastRun:
+class LastRun(Struct, frozen=True, kw_only=True):
     """The newest run. ``delivered``, ``refused``, ``pending``: identify calls of all destinations together."""
 
     run: int
@@ -109,8 +106,7 @@ class LastRun:
     pending: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attention:
+class Attention(Struct, frozen=True, kw_only=True):
     """What needs a person, the worst first, what continues by itself, and how much is well.
 
     ``audiences``: those that are not retired; ``well`` of them have no concern and are not ``frozen``.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from audience_sync.config.models import AudienceConfig, Settings
 from audience_sync.config.sections.guard import Schedule
@@ -14,8 +15,7 @@ from audience_sync.store.runs.schedule_slots import LastSlot, Slot
 from audience_sync.sync.values.request import Selection, Sync
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleEntry:
+class ScheduleEntry(Struct, frozen=True):
     """A schedule and its audiences. Every run syncs the computed traits too."""
 
     schedule: Schedule

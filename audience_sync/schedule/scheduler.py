@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from audience_sync.config.models import Settings
 from audience_sync.errors import (
@@ -33,8 +34,7 @@ BUSY_PAUSE = 2.0
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduledConfig:
+class ScheduledConfig(Struct, frozen=True, kw_only=True):
     """The parts of a project that a scheduler needs, for one config.
 
     ``open_project`` opens the project, ``run`` executes a request. ``report_failure`` reports a run without a report,

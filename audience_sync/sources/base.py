@@ -5,16 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from audience_sync.errors import SourceError
 from audience_sync.sql import Expression
 from audience_sync.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class TraitColumn:
+class TraitColumn(Struct, frozen=True):
     """A column of a computed trait. ``is_id``: the column has further user ids instead.
 
     ``type`` (``text``, ``number``, ``boolean``, ``date`` or ``json``) overrides the type that the source reports.
@@ -25,8 +25,7 @@ class TraitColumn:
     is_id: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expectations:
+class Expectations(Struct, frozen=True, kw_only=True):
     """What a source must meet before its rows are used.
 
     ``since``: the newest file, or the time that a database's query ``modified`` returns, may not be older. ``marker``
@@ -40,8 +39,7 @@ class Expectations:
     columns: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotRequest:
+class SnapshotRequest(Struct, frozen=True, kw_only=True):
     """A request for a snapshot: one of ``file`` or ``query``, and the names of the columns.
 
     ``traits`` maps a trait's key to its column. ``name`` is the column of ``names_from``. ``probe`` is a query whose
@@ -62,15 +60,13 @@ class SnapshotRequest:
     sample_rows: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unsendable:
+class Unsendable(Struct, frozen=True):
     """Replaces a value that has no form in JSON or in Python; ``reason`` is one of ``values.json_sql``."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UncheckedRows:
+class UncheckedRows(Struct, frozen=True, kw_only=True):
     """The rows of a snapshot with ids as written, of a source where an id's text decides whether it is valid.
 
     An id that a valid one equals is valid, so a diff checks only the others. ``valid_id``: SQL for the column
@@ -86,8 +82,7 @@ class UncheckedRows:
 HAS_INVALID_VALUE = "has an invalid value"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotRows:
+class SnapshotRows(Struct, frozen=True, kw_only=True):
     """Rows that DuckDB can scan, not yet read.
 
     ``select`` is a query with these columns: ``user_id`` (text as written, NULL for an invalid id); ``name`` (text, if

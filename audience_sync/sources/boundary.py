@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from audience_sync.config.read.units import duration_text
 from audience_sync.config.sections.snapshot import DEFAULT_TIMEOUT
@@ -27,8 +29,7 @@ from audience_sync.workspace import Workspace
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class ExcludedEntry:
+class ExcludedEntry(Struct, frozen=True):
     """An entry that is not read, because it broke a workspace of this run."""
 
     source: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from audience_sync.errors import UnknownKeyError
 from audience_sync.model import ALIAS_KEY, AudienceStatus, HoldKind

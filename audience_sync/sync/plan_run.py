@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from audience_sync.delivery.state.cursors import DestinationState, SentForm, read_destination_states
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, first_subscriptions

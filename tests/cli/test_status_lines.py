@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from audience_sync.cli.base.layout import PIPE, Screen
 from audience_sync.cli.views.status import status_json, status_lines

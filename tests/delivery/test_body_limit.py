@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from audience_sync.delivery.send.batches import Batch, BatchResult
 from audience_sync.delivery.send.body_limit import FORGET_AFTER, GROW_AFTER, BodyLimit

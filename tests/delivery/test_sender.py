@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from audience_sync.delivery.send.batches import Batch, BatchResult
 from audience_sync.delivery.send.encode import CallDetails, EncodedCall

@@ -6,10 +6,10 @@ Usable by packages that bring destinations of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
+from msgspec.structs import replace
 
 from audience_sync.destinations.base import Answer, Destination, HttpDestination, Meaning, Message
 from audience_sync.destinations.boundary import ContainedDestination

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from audience_sync.delivery.state.cursors import Subscription
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion

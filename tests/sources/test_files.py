@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import SnapshotRequest, SnapshotRows, TraitColumn

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from audience_sync.delivery.deliver import DeliveryStats
 from audience_sync.model import AudienceStatus, ChangeCounts, RunId, RunStatus

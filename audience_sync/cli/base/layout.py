@@ -9,7 +9,8 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 #: Spaces between two columns, and between a label and its text.
 GAP = "  "
@@ -36,8 +37,7 @@ COLOURS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Screen:
+class Screen(Struct, frozen=True):
     """Where lines are shown. ``width``: columns of the terminal; None without a terminal.
 
     ``blocks``: the terminal and its locale have block characters.
@@ -66,8 +66,7 @@ class Screen:
 PIPE = Screen()
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column of a table.
 
     ``right``: aligned right, for numbers. ``keep``: shown on a terminal even if it is empty or zero in all rows.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from audience_sync.cli.base.layout import (
     INDENT,
@@ -32,8 +33,7 @@ DEEPER = INDENT + INDENT
 _SAMPLES = {HoldKind.AUDIENCE: "Leaving", HoldKind.MAPPING: "Users"}
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """A block of lines. ``urgent``: without a terminal it also goes to stderr, so that cron mails it."""
 
     lines: Sequence[str]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from audience_sync.cli.base.errors import FAILED, OK, UNDELIVERED
 from audience_sync.cli.base.layout import INDENT, Screen, display_id, joined, prose
@@ -32,8 +34,7 @@ VERDICTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ShownRequest:
+class ShownRequest(Struct, frozen=True):
     """A request without secrets. ``body``: uncompressed text. The other fields are None without HTTP."""
 
     body: str
@@ -42,8 +43,7 @@ class ShownRequest:
     headers: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ShownResponse:
+class ShownResponse(Struct, frozen=True):
     """An answer without secrets. ``status`` is None if there was none; ``body`` is an excerpt."""
 
     status: int | None
@@ -92,8 +92,7 @@ def _header(name: str, value: str) -> str:
     return f"{scheme} {MASK}" if key and scheme in SCHEMES else MASK
 
 
-@dataclass(frozen=True, slots=True)
-class LiveCall:
+class LiveCall(Struct, frozen=True):
     """The result of one real call. ``request`` and ``response`` are None if there was none."""
 
     judgement: Judgement

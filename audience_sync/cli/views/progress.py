@@ -6,8 +6,9 @@ import logging
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
+
+from msgspec import Struct
 
 from audience_sync.cli.base.layout import NORMAL, Screen
 from audience_sync.cli.base.output import console, screen
@@ -33,8 +34,7 @@ MINUTES_FROM = 100
 _GAPS = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sending:
+class Sending(Struct, frozen=True, kw_only=True):
     """The progress of one destination. ``answered`` of ``calls`` have an answer, ``refused`` of them a refusal."""
 
     name: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from sqlalchemy import Connection, func, select
 
 from audience_sync.delivery.state.cursors import Subscription, read_destination_states
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 MAX_REASONS, MAX_USERS = 5, 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Held(Struct, frozen=True, kw_only=True):
     """A held change, of one key or of several with the same reason.
 
     ``limit``: the limit of the guard, if it is the only reason. ``since``: the run that held it first, if that is an
@@ -50,8 +50,7 @@ class Held:
     before: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedFor:
+class RefusedFor(Struct, frozen=True):
     """Calls that a destination refused in a run for one reason, with some of the users."""
 
     reason: str
@@ -59,8 +58,7 @@ class RefusedFor:
     users: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Details:
+class Details(Struct, frozen=True, kw_only=True):
     """What a summary shows in addition to the report.
 
     ``refused``: by destination, the most frequent reason first. ``sources``: by key, file or query and its source.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from audience_sync.cli.base.layout import Column, Screen, advice, labelled, prose, table
 from audience_sync.schedule.entries import ScheduleEntry
@@ -20,8 +21,7 @@ UPCOMING_TIMES = 3
 COLUMNS = ("schedule", "next", "last", "run", "syncs")
 
 
-@dataclass(frozen=True, slots=True)
-class ShownSchedule:
+class ShownSchedule(Struct, frozen=True):
     """A schedule at a moment. ``slot``: its last time that had a run, if there is one."""
 
     entry: ScheduleEntry

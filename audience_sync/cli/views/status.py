@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from audience_sync.cli.base.layout import COLOURS, INDENT, Screen, command, display_id, printable_lines, prose
 from audience_sync.cli.base.output import short_duration
@@ -157,7 +158,7 @@ def status_json(found: Attention, *, now: datetime, notes: Sequence[str] = ()) -
         "headline": headline(found),
         "needs_person": [_concern_json(each) for each in found.needs_person],
         "continuing": [_concern_json(each) for each in found.continuing],
-        "last_run": None if last is None else {name: getattr(last, name) for name in LastRun.__slots__},
+        "last_run": None if last is None else {name: getattr(last, name) for name in LastRun.__struct_fields__},
         "in_order": {
             "audiences": found.well,
             "of_audiences": found.audiences,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from audience_sync.cli.base.layout import (
     INDENT,
@@ -51,8 +52,7 @@ _ABOUT_ONE = re.compile(r"(audience|computed trait) '|(audiences|computed traits
 _OF_A_HOLD = re.compile(r"(?P<kind>audience|computed trait) '(?P<key>.+?)': (?P<rest>the hold of run .+)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Wording:
+class Wording(Struct, frozen=True):
     """The parts of an answer that a command words itself. None: the usual ones.
 
     ``under``: lines below the headline. ``after``: the last part. ``addresses``: show the destinations' addresses.

@@ -6,12 +6,12 @@ import json
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import click
+from msgspec.structs import replace
 from sqlalchemy import select
 
 from audience_sync.cli.views.http_exchange import LiveCall, ShownRequest, redact_request, shown_response

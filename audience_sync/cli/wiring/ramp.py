@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from audience_sync.cli.base.layout import INDENT, PIPE, Column, Screen, advice, command, prose, table
 from audience_sync.cli.base.output import print_json, screen, write

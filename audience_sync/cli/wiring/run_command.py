@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import inf
 
 import click
+from msgspec.structs import replace
 
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.views.progress import RunProgress

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from audience_sync.delivery.state.pending_rule import RUN_ID, PendingRule
 from audience_sync.model import PropertyKind
@@ -11,8 +13,7 @@ from audience_sync.sql import Condition, Expression, Query, TableName, quote_lit
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 
 
-@dataclass(frozen=True, slots=True)
-class Backfill:
+class Backfill(Struct, frozen=True):
     """The pending values of one snapshot: ``rows`` is a query with ``user_id``, ``values`` has SQL for value and run.
 
     The run is NULL for a key without a pending value.

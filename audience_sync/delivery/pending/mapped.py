@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from audience_sync.delivery.mapping_sql import carries_sql
 from audience_sync.delivery.pending.merge import JOIN_WIDTH
@@ -17,8 +18,7 @@ from audience_sync.workspace import Workspace
 _HAS_EXIT = "contains(c.traits, '\":false')"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MappedValues:
+class MappedValues(Struct, frozen=True, kw_only=True):
     """The stored values that the mapping of one destination needs.
 
     ``identifiers``: the traits whose current values a call needs. ``user_id``: the trait by which the destination knows
@@ -38,8 +38,7 @@ class MappedValues:
     names: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FormerNames:
+class FormerNames(Struct, frozen=True):
     """The names that end in pending calls: those of each subscription, and those of single users."""
 
     of_rules: Relation | None

@@ -7,7 +7,8 @@ so that a call sent again after a failure carries the newest values.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from audience_sync.delivery.pending.backfill import Backfill, backfill_queries
 from audience_sync.delivery.pending.mapped import (
@@ -36,8 +37,7 @@ from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait
 from audience_sync.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryInputs:
+class DeliveryInputs(Struct, frozen=True, kw_only=True):
     """The inputs of a delivery: tables in the workspace, and the stored snapshots by key.
 
     Three tables have the columns ``user_id``, ``key``, ``value`` (JSON; NULL: removed) and ``run_id``. ``log`` holds
@@ -57,8 +57,7 @@ class DeliveryInputs:
     lost: TableName | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PendingCalls:
+class PendingCalls(Struct, frozen=True, kw_only=True):
     """The pending calls of one cursor: a table in the workspace, and their number.
 
     ``includes_everyone``: not only users whom the cursor has reached. ``withheld_table``: the values that
@@ -77,8 +76,7 @@ class PendingCalls:
     is_mapped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CallTable:
+class CallTable(Struct, frozen=True):
     """A table with one row for each user: ``user_id``, ``traits`` (a JSON object), ``versions`` and ``run_id``.
 
     The rows are in the order of user ids.

@@ -6,10 +6,11 @@ import json
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -70,8 +71,7 @@ def acknowledge(
     return lease.transact(write, done)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerRecorder:
+class AnswerRecorder(Struct, frozen=True, kw_only=True):
     """Record the answers of one destination in a run: `explain` derives all calls from them.
 
     ``find_calls`` reads the calls of a few users. ``includes_everyone`` is false if the batches hold only users inside

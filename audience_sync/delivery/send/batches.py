@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import accumulate
 from typing import cast
+
+from msgspec import Struct, field
 
 from audience_sync.delivery.send.encode import CallColumns, EncodedCall, with_details
 from audience_sync.destinations.base import Destination, Limits, Message
@@ -45,8 +46,7 @@ def _split_by_limits(messages: Sequence[Message], limits: Limits) -> Iterator[Se
     yield messages[start:]
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Calls for one request, ordered by user id: those of all users after ``after``, up to the last one."""
 
     after: UserId
@@ -57,8 +57,7 @@ class Batch:
         return self.calls[-1].user_id
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedCall:
+class RefusedCall(Struct, frozen=True):
     """A call that the destination refuses for good. ``properties``: the refused ones, if the rest was sent."""
 
     call: EncodedCall
@@ -67,8 +66,7 @@ class RefusedCall:
     properties: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Struct, frozen=True, kw_only=True):
     """A request without a final answer: its calls are sent again, in this run or a later one.
 
     ``number``: counted from 1 among the requests of the batch. ``seconds``: until the answer, or until there was none.
@@ -83,8 +81,7 @@ class Attempt:
     answer: str
 
 
-@dataclass(slots=True, kw_only=True)
-class BatchResult:
+class BatchResult(Struct, kw_only=True):
     """The outcome of a batch: each call is delivered, refused or withheld (its user was suppressed meanwhile).
 
     ``answered`` is false if a call has no final answer. ``final_responses`` counts requests with a final answer.

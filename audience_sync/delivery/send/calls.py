@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha1
 from itertools import pairwise
 from typing import Any, TypeVar, cast
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from audience_sync.delivery.mapping import DestinationMapping
 from audience_sync.delivery.mapping_sql import MOST_FORMER, mapped_calls
@@ -54,8 +56,7 @@ CALL_COLUMNS = ("user_id", "traits", "message_id", "timestamp", "versions", "ide
 _encoded_call: Callable[[Iterable[Any]], EncodedCall] = partial(tuple.__new__, EncodedCall)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallReader:
+class CallReader(Struct, frozen=True, kw_only=True):
     """Read the calls of a table of pending calls.
 
     ``times``: the start of each run (ISO 8601). ``event_start_runs``: by audience with events, the run of its

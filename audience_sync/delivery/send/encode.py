@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import orjson
+from msgspec import Struct, field
 
 from audience_sync.delivery.mapping import DestinationMapping, mapping_of
 from audience_sync.destinations.base import Destination, JoinedMessages, Message
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from audience_sync.arrow import TextColumn
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallDetails:
+class CallDetails(Struct, frozen=True, kw_only=True):
     """The details of a call that is not a single message.
 
     ``unsendable``: why no part of it can ever be sent. ``left_out``: the properties that can never be sent, with the

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from audience_sync.delivery.send.batches import Attempt, Batch, BatchResult, Parts, RefusedCall, request_messages
 from audience_sync.delivery.send.body_limit import BodyLimit
@@ -27,8 +29,7 @@ STATUS_TOO_LARGE = 413
 SHOWN_WAIT = 1.0
 
 
-@dataclass(slots=True)
-class _Failure:
+class _Failure(Struct):
     """A request that failed repeatedly and was divided. If all ``outstanding`` parts are accepted, it was too large."""
 
     size: int
@@ -36,8 +37,7 @@ class _Failure:
     is_size: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Share:
+class _Share(Struct, frozen=True):
     """Calls of a batch that are still to be sent.
 
     ``failure``: the failed request that they were a part of. ``is_rest``: the answer named others of their request as

@@ -6,8 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from queue import SimpleQueue
+
+from msgspec import Struct, field
 
 from audience_sync.delivery.send.batches import Batch, BatchResult
 from audience_sync.delivery.send.rate_limiter import UserRate
@@ -20,8 +21,7 @@ INTERRUPTED = "the run was interrupted"
 Send = Callable[[Batch], BatchResult]
 
 
-@dataclass(slots=True, kw_only=True)
-class StallTimer:
+class StallTimer(Struct, kw_only=True):
     """The time since the last final answer, and whether to stop. All senders of a destination share it.
 
     ``give_up_after``: seconds without progress. ``rate_limited``: the destination stopped because it accepts no further

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from audience_sync.delivery.state.ranges import Range
@@ -31,8 +32,7 @@ class SentId(NamedTuple):
     kind: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentForm:
+class SentForm(Struct, frozen=True, kw_only=True):
     """How a destination is sent a property: its name and its hash there, and the trait that is the id of a user.
 
     None is the key, no hash, and the user id. ``hashed_id``: the id is a hash, too. ``id_kind``: see ``SentId``.
@@ -81,8 +81,7 @@ class SentForm:
         return (self.name, self.hashed, self.sent_id) == (other.name, other.hashed, other.sent_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
+class Subscription(Struct, frozen=True, kw_only=True):
     """A destination receives a property, from ``since_run`` on.
 
     ``backfill``: current members (values) are sent first; if false, only later changes are.
@@ -109,8 +108,7 @@ class Subscription:
         return self.ended_run is None and (self.key == seeding if is_seeded else seeding is None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryCursor:
+class DeliveryCursor(Struct, frozen=True, kw_only=True):
     """How far a delivery has come. An audience that a person seeds has a cursor of its own (``seeding``: its key).
 
     ``position``: every user has been sent everything up to this run. ``ranges``: users who are further.
@@ -131,8 +129,7 @@ class DeliveryCursor:
         return min([self.position, *(each.run for each in self.ranges)])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DestinationState:
+class DestinationState(Struct, frozen=True, kw_only=True):
     """The stored rows on one destination. ``id`` is None before the first commit."""
 
     name: str

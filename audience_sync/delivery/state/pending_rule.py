@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription
 from audience_sync.model import MAX_RUN, RunId
@@ -13,8 +14,7 @@ from audience_sync.sql import Condition, Expression, Relation, quote_literal
 RUN_ID = Expression("run_id")
 
 
-@dataclass(frozen=True, slots=True)
-class PendingRule:
+class PendingRule(Struct, frozen=True):
     """The rule of one subscription at one cursor, of which it needs the ``attempted_run``.
 
     ``reached`` is the run up to which a user has been sent everything. For a cursor's lowest one (``low_watermark``) an

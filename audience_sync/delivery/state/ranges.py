@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from audience_sync.model import RunId, UserId
 from audience_sync.sql import Expression, quote_literal
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Struct, frozen=True):
     """The users greater than ``after``, up to ``through``, have been sent everything up to ``run``."""
 
     after: UserId

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
 from audience_sync.delivery.state.cursors import Subscription, subscription_columns, subscription_of
@@ -12,8 +13,7 @@ from audience_sync.model import DestinationId, PropertyId, RunId
 from audience_sync.store.tables import delivery_destinations, properties, subscription_history
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriptionVersion:
+class SubscriptionVersion(Struct, frozen=True):
     """A subscription in force from a run on. ``seeding``: a person was seeding its audience, with its own cursor."""
 
     from_run: RunId

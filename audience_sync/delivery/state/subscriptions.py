@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, SentForm, Subscription
 from audience_sync.delivery.state.pending_rule import PendingRule

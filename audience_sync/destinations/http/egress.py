@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Self
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
 
 from audience_sync.config.sections.egress import ENVIRONMENT, NO_PROXY, ca_variable
 
 
-@dataclass(frozen=True, slots=True)
-class Egress:
+class Egress(Struct, frozen=True):
     """The proxy (an address, `environment`, `none` or None) and ``ca_file``, trusted in addition to the public CAs."""
 
     ca_file: str | None = None

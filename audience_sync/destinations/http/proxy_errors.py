@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from audience_sync.destinations.base import Judgement, Meaning
 from audience_sync.destinations.http.egress import proxy_credentials, shown_proxy

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from audience_sync.destinations.base import Judgement, Meaning, Message
 from audience_sync.redaction.finder import Redactor

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 from audience_sync.config.sections.base import MAX_ANSWER_BYTES
 from audience_sync.destinations.base import LONGEST_WAIT, Answer, Judgement, Meaning
@@ -76,8 +77,7 @@ def name_destination(reason: str, name: str) -> str:
     return reason.replace(_NAME, f"`destinations.{name}")
 
 
-@dataclass(frozen=True, slots=True)
-class StatusTable:
+class StatusTable(Struct, frozen=True):
     """A service's own meanings of statuses, over STATUSES and FAMILIES (by hundred), and own hints, over HINTS."""
 
     exact: Mapping[int, Meaning] = field(default_factory=dict)

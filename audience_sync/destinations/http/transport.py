@@ -6,7 +6,6 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
@@ -15,6 +14,7 @@ from typing import Self
 
 import requests
 import urllib3.exceptions as urllib3_errors
+from msgspec import Struct
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
 from audience_sync.destinations.base import Answer, HttpDestination, HttpRequest, Judgement, Meaning, Message
@@ -60,8 +60,7 @@ PROXY_LOGIN_STATUS = 407
 UNKNOWN_CA = (18, 19, 20, 21)
 
 
-@dataclass(frozen=True, slots=True)
-class HttpExchange:
+class HttpExchange(Struct, frozen=True):
     """A request, its answer, and the meaning of the answer."""
 
     request: HttpRequest
@@ -69,8 +68,7 @@ class HttpExchange:
     judgement: Judgement
 
 
-@dataclass(frozen=True, slots=True)
-class _Route:
+class _Route(Struct, frozen=True):
     """Where requests of the same method, address, headers and proxy (``key``) go."""
 
     key: tuple[object, ...]

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from audience_sync.destinations.base import Answer, Judgement, Meaning, Message
 from audience_sync.destinations.http.statuses import HINTS, status_reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BodyRule:
+class BodyRule(Struct, frozen=True, kw_only=True):
     """A row of a table: the meaning of a body that its status alone does not have.
 
     ``status``: statuses, or hundreds (2 is 2xx). ``pointer``: a JSON pointer to a value; the rule holds if the value

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import orjson
+from msgspec.structs import replace
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from audience_sync.config.sections.base import DestinationOptions

@@ -6,7 +6,6 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from audience_sync.destinations.json_api.values import plain_object_sql
 from audience_sync.destinations.messages.split import MessageLimits
@@ -16,8 +15,7 @@ from audience_sync.sql import quote_literal
 Pair = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemLimits(MessageLimits):
+class ItemLimits(MessageLimits, frozen=True, kw_only=True):
     """A service's limits of one item, which is a message: the user id, names, and values, too.
 
     ``no_users``: user ids (in lower case) that mean no user there. ``name_pattern``: the form of a name, if it has

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Literal
+
+from msgspec import Struct
 
 from audience_sync.destinations.messages.identify import json_text
 from audience_sync.sql import quote_literal
@@ -16,8 +18,13 @@ DATE = r'"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)
 _DATE = re.compile(DATE, re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueTypes:
+@cache
+def _literals(as_text: bool, null: str) -> Mapping[str, str]:
+    quoted = {each: f'"{each}"' if as_text else each for each in ("true", "false")}
+    return {**quoted, "null": '""' if null == "empty" else "null"}
+
+
+class ValueTypes(Struct, frozen=True, kw_only=True):
     """The types that a service stores.
 
     ``as_text``: booleans, numbers and objects are texts. ``null``: it stays, it is an empty text, or the names of the
@@ -28,11 +35,11 @@ class ValueTypes:
     as_text: bool = False
     null: Literal["keep", "empty", "unset"] = "keep"
     dates: str = "iso"  # or "seconds", "milliseconds", a format
-    literals: Mapping[str, str] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        quoted = {each: f'"{each}"' if self.as_text else each for each in ("true", "false")}
-        object.__setattr__(self, "literals", {**quoted, "null": '""' if self.null == "empty" else "null"})
+    @property
+    def literals(self) -> Mapping[str, str]:
+        """The texts of true, false and null."""
+        return _literals(self.as_text, self.null)
 
     def write(self, value: str) -> str:
         """Return the JSON text of a value in the service's type."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from audience_sync.destinations.base import Message
 from audience_sync.destinations.messages.identify import (
@@ -18,8 +19,7 @@ from audience_sync.errors import UnsendableError
 from audience_sync.model import IdentifyCall
 
 
-@dataclass(frozen=True, slots=True)
-class MessageLimits:
+class MessageLimits(Struct, frozen=True):
     """The limits of one message of a service: bytes of plain text, and traits."""
 
     service: str

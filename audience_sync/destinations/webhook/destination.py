@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from hashlib import blake2b
 from urllib.parse import parse_qsl, urlsplit
+
+from msgspec.structs import replace
 
 from audience_sync.destinations.base import (
     Answer,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
 from typing import Any
+
+from msgspec.structs import asdict
 
 from audience_sync.history.explain.explain import DestinationView, Explanation
 from audience_sync.history.explain.replay import Call, CallOutcome

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from sqlalchemy import Connection, Row, Table, null, select, text
 
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, SentForm, read_destination_states
@@ -49,8 +50,7 @@ from audience_sync.workspace import Workspace
 Companions = Sequence[Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class LastDelivery:
+class LastDelivery(Struct, frozen=True):
     """The last run that delivered to a destination, to any user."""
 
     run: RunId
@@ -58,8 +58,7 @@ class LastDelivery:
     error: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DestinationView:
+class DestinationView(Struct, frozen=True, kw_only=True):
     """One destination and the user. ``unanswered_since``: the run from which calls may have no recorded answer.
 
     ``subscriptions``: by key, all versions, which have the names and the id there.
@@ -110,8 +109,7 @@ def _has_exit(call: Call) -> bool:
     return any(each.value == FALSE for each in call.values.values())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
+class Explanation(Struct, frozen=True, kw_only=True):
     """The stored data on a user at a time. An erased user has only ``erased_at``.
 
     ``times``: the start of each run. ``forgotten``: the run up to which requests were deleted, 0 if none. ``absences``:

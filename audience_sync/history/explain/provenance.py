@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, select, true, tuple_
 
 from audience_sync.history.explain.value_history import ValueHistory
@@ -21,8 +21,7 @@ _NOT_USED = (AudienceStatus.HELD.value, AudienceStatus.FAILED.value)
 _FROZEN = AudienceStatus.FROZEN.value
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(Struct, frozen=True):
     """The snapshot that a value comes from: its counts by name, and the last run that confirmed the value.
 
     ``problem``: why a later snapshot was not used, if one was not.

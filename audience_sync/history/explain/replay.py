@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from audience_sync.delivery.state.pending_rule import PendingRule
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
@@ -20,8 +21,7 @@ from audience_sync.model import ALIAS_KEY, MAX_RUN, NO_RUN, RunId
 SEED, RETRY = "seed", "retry"
 
 
-@dataclass(frozen=True, slots=True)
-class UnacceptedCall:
+class UnacceptedCall(Struct, frozen=True):
     """A call that was not accepted. ``reason`` None: it was not sent, because the user had just been suppressed.
 
     ``properties``: the refused ones, if the rest was sent; empty for the whole call.
@@ -32,8 +32,7 @@ class UnacceptedCall:
     properties: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """A request with the user in its range, and the state of its cursor at that time.
 
     ``id`` None: the run sent nothing, because the user was suppressed. ``seeding``: the key of the audience that it
@@ -64,8 +63,7 @@ class CallOutcome(StrEnum):
     WITHHELD = "withheld"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A call about the user that was answered or withheld."""
 
     request: Request
@@ -73,8 +71,7 @@ class Call:
     outcome: CallOutcome
 
 
-@dataclass(slots=True, kw_only=True)
-class ReplayState:
+class ReplayState(Struct, kw_only=True):
     """The state of one user at one destination.
 
     ``last_accepted``: by key, the last accepted call. ``refused`` and ``withheld``: values that were not accepted.
@@ -90,8 +87,7 @@ class ReplayState:
     reached: dict[str | None, RunId] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Suppression:
+class Suppression(Struct, frozen=True):
     """A time in which the user was suppressed. ``until`` None: still is."""
 
     origin: str
@@ -102,8 +98,7 @@ class Suppression:
         return self.since <= moment and (self.until is None or moment < self.until)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayInput:
+class ReplayInput(Struct, frozen=True, kw_only=True):
     """The values and subscriptions from which the calls of one destination about one user follow.
 
     ``versions``: properties of which the user ever had a value. ``companions``: traits that the destination receives

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, func, literal, select
 
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
@@ -32,8 +32,7 @@ _ENDED = (RunStatus.SUCCEEDED.value, RunStatus.PARTIAL.value, RunStatus.HELD.val
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestQuery:
+class RequestQuery(Struct, frozen=True, kw_only=True):
     """A query for the requests of a destination with a user in their range, until a moment.
 
     ``forgotten``: the run up to which requests were deleted. ``seeded``: by key, the ids of audiences that were ever
@@ -49,8 +48,7 @@ class RequestQuery:
     seeded: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class _CursorRequests:
+class _CursorRequests(Struct, frozen=True):
     """The requests of the main cursor (``seeding`` None) or of a seeded audience."""
 
     seeding: str | None

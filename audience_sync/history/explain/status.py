@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from audience_sync.delivery.state.cursors import DeliveryCursor
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
@@ -28,8 +29,7 @@ class DeliveryState(StrEnum):
     NOTHING = "nothing"  # the user never had a value to send
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PropertyStatus:
+class PropertyStatus(Struct, frozen=True, kw_only=True):
     """``sent``: the last accepted call with the property. ``pending``: a pending, refused or withheld value."""
 
     key: str

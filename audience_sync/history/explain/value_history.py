@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Row, select
 
 from audience_sync.model import ALIAS_KEY, NO_RUN, PropertyKind, RunId, UserId
@@ -22,16 +22,14 @@ UNKNOWN = "?"
 TRUE, FALSE, EMPTY = "true", "false", '""'
 
 
-@dataclass(frozen=True, slots=True)
-class ValueChange:
+class ValueChange(Struct, frozen=True):
     """A value since a run: JSON text, None for no value, or UNKNOWN."""
 
     run: RunId
     value: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ValueHistory:
+class ValueHistory(Struct, frozen=True):
     """The values of one user: the first one, from the run that created the property, and every change since."""
 
     definition: Property
@@ -137,8 +135,7 @@ def _from_base(definition: Property, row: Mapping[str, Any] | None) -> str | Non
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class CurrentId:
+class CurrentId(Struct, frozen=True):
     """The id that replaced another one. From ``run`` on nothing is sent under the previous id."""
 
     new_id: UserId

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import reduce
 from itertools import zip_longest
+
+from msgspec import Struct, field
 
 #: Table and column, both in lower case, as SQL compares them.
 Origin = tuple[str, str]
@@ -13,8 +14,7 @@ Origins = frozenset[Origin]
 NO_ORIGINS: Origins = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnOrigins:
+class ColumnOrigins(Struct, frozen=True):
     """The origins of each column of a table or answer; ``rest`` has the origins of any other name."""
 
     columns: tuple[tuple[str, Origins], ...] = ()
@@ -53,8 +53,7 @@ class ColumnOrigins:
         return ColumnOrigins(tuple(columns), self.rest | other.rest)
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """The names at one level of a query: tables by alias, CTEs, column aliases, and the outer scope."""
 
     tables: tuple[tuple[str, ColumnOrigins], ...] = ()

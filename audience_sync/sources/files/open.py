@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import SnapshotRequest
@@ -26,8 +27,7 @@ from audience_sync.workspace import Workspace
 MAX_COLUMNS = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class OpenFiles:
+class OpenFiles(Struct, frozen=True):
     """Files of one format, with the paths that DuckDB reads: originals, links, or decoded copies."""
 
     found: Sequence[FoundFile]

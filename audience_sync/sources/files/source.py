@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import duckdb
+from msgspec.structs import replace
 
 from audience_sync.errors import IncompleteError, SourceError
 from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source

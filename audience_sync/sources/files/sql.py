@@ -10,11 +10,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
 import duckdb
+from msgspec import Struct
+from msgspec.structs import replace
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import SnapshotRequest
@@ -60,8 +61,7 @@ _NOT_REPEATABLE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class QueryResult:
+class QueryResult(Struct, frozen=True):
     """The answer of a query. ``columns``: the answer's columns with their generic types."""
 
     part: SnapshotPart
@@ -144,8 +144,7 @@ def _closing_parenthesis(text: bytes, start: int) -> int:
     return len(text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _OpenedWord:
+class _OpenedWord(Struct, frozen=True, kw_only=True):
     """The files that one quoted word of a query means, as tables without inferred types.
 
     ``names``: the SQL name of each column.

@@ -6,10 +6,12 @@ import csv
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from io import StringIO
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.rows.scan import Column, Scan, refuse_duplicates
@@ -30,8 +32,7 @@ _LINE_END_BYTES = re.compile(rb"\r\n|\n|\r")
 _SEPARATOR_LINE = re.compile(r'(?:sep=(.)|"sep=(.)")[,;\t|]*(\r\n|\n|\r|\Z)', re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
+class Header(Struct, frozen=True, kw_only=True):
     """The first record: the columns' names, the delimiter, and the header's text in the file.
 
     ``before`` is the size in bytes of a line ``sep=;``; ``end`` is the line end.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any
+
+from msgspec import Struct
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.rows.scan import did_you_mean, join_names, refuse_duplicates
@@ -18,8 +19,7 @@ from audience_sync.sources.values.user_ids import LARGEST_WHOLE_DOUBLE
 MAX_BYTES = 300_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
+class Sheet(Struct, frozen=True):
     """The header in the first row, and the rows below without blank ones."""
 
     header: list[str]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import SnapshotRequest, TraitColumn
@@ -26,8 +28,7 @@ _PLAIN = re.compile(r"[\w./-]+")
 _VALUE = re.compile(r"@|\d{6}|\d{4}-\d\d-\d\d")
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """An SQL expression over a table's scan, and its DuckDB type."""
 
     sql: Expression
@@ -37,8 +38,7 @@ class Column:
         return Column(Expression(f"cast({self.sql} as {duckdb_type})"), duckdb_type)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
+class Scan(Struct, frozen=True, kw_only=True):
     """A table: a relation with its columns; ``name`` is the displayed name of the file.
 
     ``is_text``: a CSV file, in which NULL is an empty cell. ``repeated_header``: whether a row repeats the header.
@@ -64,8 +64,7 @@ class Scan:
         return f"select {values} from {self.scan}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotPart:
+class SnapshotPart(Struct, frozen=True, kw_only=True):
     """One scan in canonical SQL expressions: the user id, the reason if it is invalid, the name, JSON text per trait.
 
     ``raw`` is the user id as a person would search for it. ``may_be_invalid``: the traits that may have invalid values,

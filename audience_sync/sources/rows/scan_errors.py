@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from audience_sync.encodings import encoding_advice
 from audience_sync.errors import SourceError, mask_values
@@ -70,8 +71,7 @@ _MESSAGES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ScanErrors:
+class ScanErrors(Struct, frozen=True):
     """Translates the errors of one read. ``files`` maps the paths that DuckDB reads to the displayed names."""
 
     files: Mapping[str, str]

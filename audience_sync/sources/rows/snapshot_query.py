@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import HAS_INVALID_VALUE, SnapshotRequest, SnapshotRows, UncheckedRows
@@ -23,8 +25,7 @@ NO_NAME = "no audience name"
 _NOT_CONVERTED = "not converted to its type: "
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotQuery:
+class SnapshotQuery(Struct, frozen=True):
     """A request, and the parts that its rows come from."""
 
     request: SnapshotRequest

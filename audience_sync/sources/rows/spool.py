@@ -9,10 +9,11 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import SnapshotRequest, Unsendable
@@ -38,8 +39,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 BATCH_ROWS = 10_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnPositions:
+class ColumnPositions(Struct, frozen=True, kw_only=True):
     """The positions of the requested columns in a row."""
 
     user_id: int

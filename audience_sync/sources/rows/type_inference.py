@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from enum import Enum
+
+from msgspec.structs import replace
 
 from audience_sync.sources.rows.scan import Column, Scan, batched
 from audience_sync.sources.values.casts import ISO_DATE, ISO_TIME, JSON_NUMBER

@@ -7,8 +7,9 @@ import gzip
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from audience_sync.encodings import codec_of
 from audience_sync.sources.storage.locate import FoundFile

@@ -8,9 +8,10 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
+
+from msgspec import Struct, field
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.fingerprint import file_version, remote_version
@@ -25,8 +26,7 @@ from audience_sync.sources.storage.resolve_names import (
 from audience_sync.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
+class FoundFile(Struct, frozen=True):
     """A file: its displayed name, its readable path, and for a local file its size and time when it was found.
 
     ``partitions``: the columns that its folders add, if they are requested.

@@ -10,9 +10,10 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
+
+from msgspec import Struct
 
 from audience_sync.errors import IncompleteError
 from audience_sync.sources.storage.locate import FileLocation, FoundFile
@@ -22,8 +23,7 @@ _CHECKSUM = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
 _FORMS = 'JSON with a list "files", or what `sha256sum` writes'
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestEntry:
+class ManifestEntry(Struct, frozen=True):
     """A file in a manifest; None for what the manifest does not state."""
 
     name: str

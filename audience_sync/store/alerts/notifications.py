@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from msgspec import Struct
 from sqlalchemy import Connection, Row, delete, insert, select, tuple_, update
 
 from audience_sync.model import AlertKind
@@ -31,8 +31,7 @@ class NotificationResult(NamedTuple):
     is_accepted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PendingNotifications:
+class PendingNotifications(Struct, frozen=True):
     """``new``: notifications that no address accepted yet. ``missed``: by address number, those that only other
     addresses accepted. ``start_missed_by``: pairs of address number and alert whose start the address missed."""
 

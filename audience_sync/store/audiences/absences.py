@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
 from audience_sync.model import AudienceStatus, RunId
@@ -20,8 +20,7 @@ LOADED_STATUSES = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Absence:
+class Absence(Struct, frozen=True):
     """One missing member of an audience: missing since ``run``; stays for ``min_stay``, a duration as in the config."""
 
     run: int

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from sqlalchemy import Connection, func, insert, select, update
 
 from audience_sync.store.runs.clock import counted_at
@@ -14,8 +14,7 @@ from audience_sync.store.tables import audience_freezes, properties, runs
 from audience_sync.store.tables.types import UtcDateTime
 
 
-@dataclass(frozen=True, slots=True)
-class Freeze:
+class Freeze(Struct, frozen=True):
     """A freeze of one audience. ``until``: when it ends by itself; None = only a person ends it."""
 
     key: str

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
 from audience_sync.sql import TableName
@@ -12,8 +12,7 @@ from audience_sync.store.tables import held_out_users, properties, runs
 from audience_sync.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Holdout:
+class Holdout(Struct, frozen=True):
     """One held-out user of an audience: held out since ``run``. ``share`` (0 to 1) is the audience's holdout."""
 
     run: int

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from sqlalchemy import Connection, Select, func, insert, select, update
 
 from audience_sync.model import ChangeCounts, HoldKind, HoldStatus, RunId
@@ -14,16 +14,14 @@ from audience_sync.store.tables import held_snapshots, hold_samples
 HoldKey = tuple[HoldKind, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """Examples of the users who would enter and of those who would leave."""
 
     entered: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewHold:
+class NewHold(Struct, frozen=True, kw_only=True):
     """A snapshot to hold. ``undone_run``: the undone run whose changes it would repeat."""
 
     kind: HoldKind
@@ -35,8 +33,7 @@ class NewHold:
     undone_run: RunId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class Hold(Struct, frozen=True, kw_only=True):
     """A stored hold. ``first_run`` held the snapshot first; ``last_run`` is the last run that got the same snapshot.
 
     ``together``: a limit for several audiences together stopped it. ``ended_run`` approved it, or replaced it by

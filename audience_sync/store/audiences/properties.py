@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from audience_sync.errors import UnknownKeyError
@@ -16,8 +16,7 @@ from audience_sync.store.tables import absences, held_out_users, members, proper
 from audience_sync.text import not_found_message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Property:
+class Property(Struct, frozen=True, kw_only=True):
     """A stored audience or computed trait.
 
     ``moved_from``: the key it still has in the store, if the current run moves it; the commit changes it.

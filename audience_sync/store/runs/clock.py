@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, FromClause, func, select, update
 
 from audience_sync.store.tables import runs
@@ -14,8 +14,7 @@ from audience_sync.store.tables.types import UtcDateTime
 MAX_CLOCK_DISTANCE = timedelta(days=7, hours=12)
 
 
-@dataclass(frozen=True, slots=True)
-class RunClock:
+class RunClock(Struct, frozen=True):
     """The clock at a run's start.
 
     ``newest``: the time of the newest run with an accepted clock, if there is one. ``counted_at``: the time that ages

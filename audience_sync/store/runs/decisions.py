@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from msgspec import Struct
 from sqlalchemy import Connection, insert, select, update
 
 from audience_sync.redaction.secrets import mask_secrets
@@ -17,8 +17,7 @@ from audience_sync.text import storable
 A_USER = "[user]"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """A command that changes something.
 
     ``subject``: keys, a run or a destination; of users only how many; None is everything. ``run``: the run that carries

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from audience_sync.model import RunId
@@ -31,8 +31,7 @@ def plan_deliveries(connection: Connection, run: RunId, planned: Mapping[int, in
         connection.execute(insert(run_destinations), rows)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CursorCalls:
+class CursorCalls(Struct, frozen=True, kw_only=True):
     """The calls that a run is to send from one cursor of a destination.
 
     ``since``: the run since which some are pending. ``seeding``: the key of the audience that a person seeds from it.

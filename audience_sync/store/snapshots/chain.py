@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
 
 from audience_sync.errors import StoreDamagedError
@@ -29,8 +30,7 @@ _MOVE_CHAIN = update(snapshot_chains).where(snapshot_chains.c.id == bindparam("c
 _INSERT_FILE, _INSERT_CHUNK = insert(snapshot_files), insert(snapshot_file_chunks)
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotFile:
+class SnapshotFile(Struct, frozen=True):
     """A Parquet file in the workspace: ``user_id``, ``run_id`` and ``present`` or one column per trait."""
 
     kind: str
@@ -38,8 +38,7 @@ class SnapshotFile:
     rows: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chain:
+class Chain(Struct, frozen=True, kw_only=True):
     """A stored snapshot: one audience's members, or the values of the traits created together.
 
     ``id`` is None until the first commit. ``keys`` are the audience or the traits in it. ``rebuilt``: its stored

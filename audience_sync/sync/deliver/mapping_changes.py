@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from audience_sync.config.sections.guard import Guard
 from audience_sync.delivery.state.cursors import DestinationState, SentId, Subscription
@@ -27,8 +29,7 @@ from audience_sync.text import listed
 MAX_NAMED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class MappingGuard:
+class MappingGuard(Struct, frozen=True):
     """Compare the destinations before and after a run. ``guards``: by key, the limits of each property."""
 
     context: RunContext

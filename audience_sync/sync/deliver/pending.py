@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, Table, or_, select
 
 from audience_sync.delivery.mapping import known_by, mapping_of
@@ -35,8 +35,7 @@ _COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "run_id"
 _CHUNK = 5_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PendingDelivery(PendingCalls):
+class PendingDelivery(PendingCalls, frozen=True, kw_only=True):
     """The pending calls of one cursor of a destination. ``waiting``: see ``CursorCalls``."""
 
     state: DestinationState

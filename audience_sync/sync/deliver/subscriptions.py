@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from audience_sync.config.models import AudienceConfig, Settings
 from audience_sync.config.sections.base import DestinationOptions

@@ -6,7 +6,7 @@ repeats therefore work like those of any other value.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from audience_sync.config.models import AliasConfig
 from audience_sync.errors import SourceError

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from audience_sync.errors import SourceError
 from audience_sync.model import AudienceStatus, ChangeCounts, HoldKind, InitialSync, PropertyKind
@@ -41,8 +43,7 @@ from audience_sync.sync.values.run_context import RunContext
 from audience_sync.tracing import stage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudienceDiff:
+class AudienceDiff(Struct, frozen=True, kw_only=True):
     """The diff of one audience, which a guard accepts or holds.
 
     ``diff``: the users to send. ``guarded`` (a query) and ``counts``: the users who are new in the diff, for the

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from audience_sync.config.models import ComputedTraitsConfig
 from audience_sync.errors import SourceError
@@ -49,8 +51,7 @@ from audience_sync.tracing import stage
 from audience_sync.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class ChainDiff:
+class ChainDiff(Struct, frozen=True):
     """The diff of an entry's traits that are stored in one chain."""
 
     chain: Chain
@@ -58,8 +59,7 @@ class ChainDiff:
     diff: TraitsDiff
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedTraits:
+class LoadedTraits(Struct, frozen=True, kw_only=True):
     """A snapshot of the traits ``keys``: a table with one row a user, or counted rows with unchecked ids.
 
     ``invalid`` counts rows without a usable user id and invalid values; ``differing`` the users who have several rows

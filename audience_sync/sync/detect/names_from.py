@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from audience_sync.config.models import AudienceConfig
 from audience_sync.errors import SourceError
@@ -104,8 +106,7 @@ def _failed(context: RunContext, config: AudienceConfig, known: Sequence[Propert
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _AudienceRows:
+class _AudienceRows(Struct, frozen=True):
     """``rows``: a query with ``name`` and ``user_id`` that may be run again; ``names``: each once, sorted."""
 
     rows: str

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from audience_sync.sql import NEVER, Condition, Query, quote_literal
 from audience_sync.store.snapshots.chain import Chain, current_rows_query
@@ -17,8 +19,7 @@ from audience_sync.workspace import Workspace
 DIGITS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class HoldoutSplit:
+class HoldoutSplit(Struct, frozen=True):
     """A diff in two parts.
 
     ``diff``: the changes of members who are not held out. ``held_out``: the changes of the holdout, None if there are

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from audience_sync.model import RunId
 from audience_sync.sql import NEVER, Condition, Expression, Query, TableName
@@ -28,8 +29,7 @@ MANY_USERS = 3_000_000
 _CHECKED_ID = Expression("user_id")
 
 
-@dataclass(frozen=True, slots=True)
-class MembersDiff:
+class MembersDiff(Struct, frozen=True):
     """Who entered and left: a table with ``user_id`` and ``present`` (one row a user), and the counts.
 
     ``invalid`` counts the rows without a usable user id. ``base``: the base of a new audience, if these are all its

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from audience_sync.config.sections.guard import MinStay
 from audience_sync.sql import NEVER, Condition, Query, TableName
@@ -13,8 +13,7 @@ from audience_sync.sync.values.change_set import Absences
 from audience_sync.sync.values.run_context import RunContext
 
 
-@dataclass(frozen=True, slots=True)
-class DelayedExits:
+class DelayedExits(Struct, frozen=True):
     """A diff with delayed exits.
 
     ``diff``: users who entered, and users whose stay is over. ``guarded``: a query (``user_id``, ``present``)

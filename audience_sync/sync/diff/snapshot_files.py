@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.sql import quote_literal

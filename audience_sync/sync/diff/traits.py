@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from audience_sync.model import ChangeCounts, RunId
 from audience_sync.sources.base import UncheckedRows
@@ -23,8 +25,7 @@ from audience_sync.workspace import Workspace
 ALL_TRAITS = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TraitsDiff:
+class TraitsDiff(Struct, frozen=True, kw_only=True):
     """The users with changed values: a table with ``user_id`` and all columns of the chain, with the new values.
 
     ``log``: a table with ``user_id``, ``key`` and ``value``, one row a changed value (NULL = no value); None for new

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from audience_sync.model import ChangeCounts, HoldKind, HoldStatus, RunId
 from audience_sync.sql import Query
@@ -27,8 +29,7 @@ from audience_sync.workspace import Workspace
 SAMPLE_USERS = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Difference(Struct, frozen=True, kw_only=True):
     """The changes of a snapshot to one audience, trait or suppression list.
 
     ``users``: a query with ``user_id`` and ``present``, false for users who would leave or lose the value.
@@ -44,8 +45,7 @@ class Difference:
     changed: Query | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedDifference:
+class ComparedDifference(Struct, frozen=True, kw_only=True):
     """A difference, compared with the last hold of its subject if that waits for a decision or was rejected.
 
     ``is_same``: whether ``last`` holds this difference. ``undone_by``: the run that undid ``last.undone_run``.
@@ -75,8 +75,7 @@ class ComparedDifference:
         return approved or self.difference.key in exceptions.accepted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """The decision on a difference. ``held``: None if it passes. ``holds``: changes of holds, and their warnings."""
 
     held: HeldDifference | None

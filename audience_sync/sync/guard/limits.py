@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from audience_sync.model import ChangeCounts
 from audience_sync.text import pluralize, share_of
@@ -93,8 +94,7 @@ def _members(count: int) -> str:
     return pluralize(count, "member")
 
 
-@dataclass(frozen=True, slots=True)
-class _Direction:
+class _Direction(Struct, frozen=True):
     """One of the two ways in which members move: a field of the counts, its limit, and how it is written."""
 
     changed: Callable[[ChangeCounts], int]

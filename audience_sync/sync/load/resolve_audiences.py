@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Settings
 from audience_sync.errors import ConfigError, Problem
@@ -14,8 +15,7 @@ from audience_sync.model import PropertyKind
 from audience_sync.store.audiences.properties import Property
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedAudience:
+class ResolvedAudience(Struct, frozen=True, kw_only=True):
     """One audience of a run. ``stored`` is None before its first creation."""
 
     key: str
@@ -59,8 +59,7 @@ def origin(config: AudienceConfig) -> str:
     return f"{config.source}:{config.names_from}"
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedConfig:
+class ResolvedConfig(Struct, frozen=True):
     """The config, matched with the stored properties.
 
     ``settings``: without retired computed traits; every entry keeps its index. ``warnings``: the config path and the

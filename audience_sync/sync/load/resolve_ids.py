@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from audience_sync.model import ChangeCounts
 from audience_sync.sources.base import HAS_INVALID_VALUE, SnapshotRequest, SnapshotRows

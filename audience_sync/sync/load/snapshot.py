@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig
 from audience_sync.config.sections.snapshot import RowsConfig, SnapshotConfig
@@ -28,8 +29,7 @@ MAX_INVALID_ROWS = 10_000
 TRAITS = "computed traits"
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedSnapshot:
+class LoadedSnapshot(Struct, frozen=True):
     """The rows of a source, which are read when they are queried, and its fingerprint."""
 
     rows: SnapshotRows

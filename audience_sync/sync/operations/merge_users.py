@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from audience_sync.delivery.pending.pending import DeliveryInputs
 from audience_sync.model import ALIAS_KEY, PropertyKind

@@ -6,7 +6,8 @@ Each member is sent `false` for the old key and `true` for the new one, in one c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from audience_sync.config.models import AudienceConfig
 from audience_sync.errors import ConfigError, Problem, UnknownKeyError

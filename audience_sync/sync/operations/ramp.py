@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
 from audience_sync.model import AudienceStatus
@@ -13,8 +13,7 @@ from audience_sync.sync.values.report import DestinationReport, Report
 from audience_sync.text import pluralize, share_of
 
 
-@dataclass(frozen=True, slots=True)
-class RampStep:
+class RampStep(Struct, frozen=True):
     """One run of a ramp, up to ``share`` (0 to 1) of the members. ``stopped``: why it is the last one."""
 
     share: float

@@ -7,8 +7,8 @@ stay, so that every destination gets the pending exits.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 
+from msgspec.structs import replace
 from sqlalchemy import select
 
 from audience_sync.errors import UnknownKeyError

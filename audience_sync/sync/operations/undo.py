@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from audience_sync.errors import FrozenError, HistoryPrunedError, UnknownNameError
@@ -41,8 +41,7 @@ _COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "before"
 MAX_LISTED_USERS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class RevertibleChange:
+class RevertibleChange(Struct, frozen=True):
     """The changes that a run made to one property.
 
     ``table``: ``user_id``, the new ``value``, the value ``before`` (JSON; NULL = none) and ``newer``, the last run that

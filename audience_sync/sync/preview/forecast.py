@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from audience_sync.delivery.fields import missing_fields
 from audience_sync.delivery.mapping import DestinationMapping, mapping_of
@@ -30,8 +31,7 @@ MOST_REFUSED = 100
 USERS_OF_REASON = 5
 
 
-@dataclass(frozen=True, slots=True)
-class RefusalCount:
+class RefusalCount(Struct, frozen=True):
     """The number of calls that a destination would refuse for one reason, and the first users."""
 
     calls: int = 0
@@ -41,8 +41,7 @@ class RefusalCount:
         return RefusalCount(self.calls + 1, (*self.users, user) if len(self.users) < USERS_OF_REASON else self.users)
 
 
-@dataclass(slots=True, kw_only=True)
-class Forecast:
+class Forecast(Struct, kw_only=True):
     """The calls and requests that a destination would get.
 
     ``refused``: the number of ``calls`` that can't be sent; ``refusals``: reasons of the first of them, by user;

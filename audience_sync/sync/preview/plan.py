@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from audience_sync.model import AudienceStatus, PropertyKind, RunId
 from audience_sync.sql import quote_literal
@@ -40,8 +42,7 @@ MAX_INVALID_ROWS = 100
 A_VALUE = "a value"
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeSize:
+class ChangeSize(Struct, frozen=True):
     """``users``: the number whose membership or value changes. ``before``: the members before; None on a first creation
     and for a trait."""
 
@@ -60,8 +61,7 @@ class ChangeSize:
         return {"key": self.key, "kind": self.kind, "users": self.users, "share": share}
 
 
-@dataclass(frozen=True, slots=True)
-class Sends:
+class Sends(Struct, frozen=True):
     """The number of users who would be sent a value: ``true``, ``false``, ``null`` or A_VALUE."""
 
     key: str
@@ -69,8 +69,7 @@ class Sends:
     users: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunPreview:
+class RunPreview(Struct, frozen=True, kw_only=True):
     """The preview of a run.
 
     ``saved``: the request, which may have become a seed, with digests of all changes. ``sends``: by destination, the

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from audience_sync.delivery.mapping import mapping_of
 from audience_sync.errors import PlanError
@@ -27,16 +29,14 @@ MOST = 10
 _USUAL = (AudienceStatus.SYNCED, AudienceStatus.UNCHANGED)
 
 
-@dataclass(frozen=True, slots=True)
-class PlanEntry:
+class PlanEntry(Struct, frozen=True):
     """Some of the changes: a text for people, and a digest of all rows."""
 
     what: str
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlanFile:
+class PlanFile(Struct, frozen=True):
     """A saved plan. ``changes``: all changes of the request, by audience, list or destination."""
 
     request: RunRequest

@@ -8,10 +8,12 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from audience_sync.config.read.config_tree import read_config_tree
 from audience_sync.config.read.paths import DEFAULT_STORE, database_url
@@ -44,8 +46,7 @@ class FileName(NamedTuple):
     hive: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunInputs:
+class RunInputs(Struct, frozen=True, kw_only=True):
     """What a run depends on: its config, the files that it reads, and those that it writes, at its start."""
 
     config: ConfigInputs

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import Field, dataclass, field
 from datetime import datetime
 from itertools import chain
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, NamedTuple, Self
+
+from msgspec import Struct, field
 
 from audience_sync.model import HoldStatus, PropertyKind
 from audience_sync.sql import Query, TableName
@@ -14,20 +15,17 @@ from audience_sync.store.audiences.holds import Hold, NewHold
 from audience_sync.store.snapshots.chain import Chain, SnapshotFile
 
 
-class Addable:
-    """A frozen dataclass whose values add up, field by field.
+class Addable(Struct, frozen=True):
+    """A value whose fields add up, one by one.
 
     Tuples follow one another, mappings become one and must not share a key, numbers are added. None adds nothing.
     """
-
-    __slots__ = ()
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @classmethod
     def total(cls, parts: Iterable[Self]) -> Self:
         """The sum; without parts, the empty value."""
         found = list(parts)
-        names = cls.__dataclass_fields__ if found else ()
+        names = cls.__struct_fields__ if found else ()
         return cls(**{name: _total([getattr(each, name) for each in found]) for name in names})
 
     def __add__(self, other: Self) -> Self:
@@ -52,8 +50,7 @@ def _total(values: Iterable[Any]) -> Any:
             return sum(found)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewProperty:
+class NewProperty(Struct, frozen=True, kw_only=True):
     """A property that the run creates, with its members or values in the chain of the change that has it."""
 
     kind: PropertyKind
@@ -63,8 +60,7 @@ class NewProperty:
     definition: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainChange:
+class ChainChange(Struct, frozen=True, kw_only=True):
     """A chain after the run, with its new files.
 
     ``log``: a workspace table of changes (``user_id``, ``key``, ``value``, ``before``); None on a first creation, which
@@ -81,8 +77,7 @@ class ChainChange:
     moved_to: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Absences:
+class Absences(Struct, frozen=True):
     """Changes of members who are missing from a snapshot and stay.
 
     ``begun`` and ``over``: queries for users (``user_id``) who are missing since this run, and no longer. ``absent``:
@@ -95,8 +90,7 @@ class Absences:
     returned: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class HeldOut:
+class HeldOut(Struct, frozen=True):
     """Changes of an audience's held-out users.
 
     ``begun`` and ``over``: queries for users (``user_id``) who are held out since this run, and no longer. ``users``:
@@ -128,8 +122,7 @@ class Location(NamedTuple):
     source: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PropertyChange:
+class PropertyChange(Struct, frozen=True, kw_only=True):
     """The changes of one property, except for its members or values. None changes nothing.
 
     ``loaded_from``: where its snapshot was loaded from, for people. ``renamed``: its new name and definition.
@@ -146,16 +139,14 @@ class PropertyChange:
     min_stay: tuple[str | None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MergedUsers:
+class MergedUsers(Struct, frozen=True):
     """Users with a new id since this run: a query for the previous ids, and the destinations that merge users."""
 
     users: Query
     destinations: Collection[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SuppressionUpdate:
+class SuppressionUpdate(Struct, frozen=True, kw_only=True):
     """The suppressed users of a run, as tables with ``user_id``.
 
     ``table``: all of them. ``added`` and ``removed``: changes of the config's lists, as read ``at``. ``error``: a list
@@ -169,8 +160,7 @@ class SuppressionUpdate:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeSet(Addable):
+class ChangeSet(Addable, frozen=True, kw_only=True):
     """Everything that a run commits, in order.
 
     ``repeated_holds``: earlier holds of the same difference. ``reverted_creations``: keys that an undone run had

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from audience_sync.model import AudienceStatus, ChangeCounts, RunId
 from audience_sync.sync.values.change_set import Addable, ChangeSet
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvalidRow:
+class InvalidRow(Struct, frozen=True, kw_only=True):
     """An invalid row. ``row`` is counted from 1, the first row of data."""
 
     audience_key: str | None
@@ -21,8 +21,7 @@ class InvalidRow:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldDifference:
+class HeldDifference(Struct, frozen=True, kw_only=True):
     """A difference that a guard holds, with its ``message``.
 
     ``since`` and ``last``: the first and the newest run that held it; None in a preview of a new hold. ``before``: a
@@ -44,8 +43,7 @@ class SkippedUser(NamedTuple):
     run: RunId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudienceResult:
+class AudienceResult(Struct, frozen=True, kw_only=True):
     """The result of one audience. If it is held or failed, nothing of it was changed or sent.
 
     ``absent``: members who are missing from the snapshot and stay. ``returned``: members who were missing and came
@@ -72,8 +70,7 @@ class AudienceResult:
         return self.before + self.entered - self.left
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TraitsResult(Addable):
+class TraitsResult(Addable, frozen=True, kw_only=True):
     """The result of all computed traits: users with some, users whose values changed, and holds by key."""
 
     users: int = 0
@@ -104,8 +101,7 @@ _MAPPING_TEXTS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MappingChange:
+class MappingChange(Struct, frozen=True, kw_only=True):
     """A change of a destination's mapping. ``key``: None if it is of all properties. ``users``: those with a value."""
 
     kind: MappingKind
@@ -119,8 +115,7 @@ class MappingChange:
         return _MAPPING_TEXTS[self.kind].format(key=self.key, before=self.before, after=self.after)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MappingResult:
+class MappingResult(Struct, frozen=True, kw_only=True):
     """The changes of a destination's mapping. If it is held, changes are still sent under the former one."""
 
     destination: str
@@ -128,8 +123,7 @@ class MappingResult:
     held: HeldDifference | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFindings(Addable):
+class RunFindings(Addable, frozen=True, kw_only=True):
     """Everything that a run reports, in order.
 
     ``errors`` stop all sending. ``held``: messages of held suppression lists and mappings. ``skipped_users``: of an
@@ -146,8 +140,7 @@ class RunFindings(Addable):
     skipped_users: tuple[SkippedUser, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detection(Addable):
+class Detection(Addable, frozen=True, kw_only=True):
     """The result of every stage before the commit: what is committed, apart from what is reported."""
 
     changes: ChangeSet = field(default_factory=ChangeSet)

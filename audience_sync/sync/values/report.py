@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from audience_sync.model import AudienceStatus, RunId, RunStatus
 from audience_sync.sync.values.findings import (
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 EXIT_CODES = {RunStatus.FAILED: 3, RunStatus.HELD: 4, RunStatus.PARTIAL: 1, RunStatus.SUCCEEDED: 0}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DestinationReport:
+class DestinationReport(Struct, frozen=True, kw_only=True):
     """One destination in a run: ``delivered + refused + pending`` is ``calls``.
 
     ``withheld``: users without their call because they are suppressed. ``still_refused``: calls of all runs that it
@@ -47,8 +47,7 @@ class DestinationReport:
     rate_limited: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     run: RunId
     audiences: Sequence[AudienceResult]
     traits: TraitsResult

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from audience_sync.config.models import AudienceConfig, Settings
 from audience_sync.delivery.deliver import DeliveryStats
@@ -14,8 +15,7 @@ from audience_sync.store.connection.engine import Store
 from audience_sync.store.runs.schedule_slots import Slot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunDependencies:
+class RunDependencies(Struct, frozen=True, kw_only=True):
     """The settings and ports of a run, which the command line creates once.
 
     ``destinations`` makes the configured destinations, by name. ``readable``: paths of files that SQL may read.
@@ -29,8 +29,7 @@ class RunDependencies:
     readable: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(Struct, frozen=True, kw_only=True):
     """The part of the config that a run loads; None is all of it.
 
     ``audiences``: their keys. ``traits``: each computed trait is loaded with all others of its entry.
@@ -50,8 +49,7 @@ class Selection:
         return self.entries is None or any(config is each for each in self.entries)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuardExceptions:
+class GuardExceptions(Struct, frozen=True, kw_only=True):
     """What a person lifts for this run alone.
 
     ``accepted``: keys whose guard and expectations do not apply. ``approved_holds``: ids of holds.
@@ -63,8 +61,7 @@ class GuardExceptions:
     accept_clock: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendLimits:
+class SendLimits(Struct, frozen=True, kw_only=True):
     """Limits on sending to each destination; None does not limit.
 
     ``share``: end the backfill when this share of the members (0 to 1) has been sent.
@@ -75,8 +72,7 @@ class SendLimits:
     users_per_second: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """What every run is asked, by a person or by a schedule.
 
     ``moves``: from retired keys to the new keys of the same audiences. ``slots``: the scheduled times that the run
@@ -117,16 +113,14 @@ class Request:
         return False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sync(Request):
+class Sync(Request, frozen=True, kw_only=True):
     """Load, diff and deliver what is selected; also for a schedule, an approval and a plan."""
 
     command: str = "sync"
     selection: Selection = field(default_factory=Selection)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seed(Request):
+class Seed(Request, frozen=True, kw_only=True):
     """Backfill one audience. ``baseline``: record its members and send nothing."""
 
     command: str = "seed"
@@ -142,8 +136,7 @@ class Seed(Request):
         return self.key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resync(Request):
+class Resync(Request, frozen=True, kw_only=True):
     """Send everything of the selected audiences (all of them: of every property) again, to one or all destinations."""
 
     command: str = "resync"
@@ -154,8 +147,7 @@ class Resync(Request):
         return self.selection.audiences is None or key in self.selection.audiences
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry(Request):
+class Retry(Request, frozen=True, kw_only=True):
     """A sync that also sends refused calls again, with the newest values, to one or all destinations."""
 
     command: str = "retry"
@@ -165,8 +157,7 @@ class Retry(Request):
         return self.destination in (None, destination)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retire(Request):
+class Retire(Request, frozen=True, kw_only=True):
     """Send `false` (`null` for a computed trait) to everyone who has one property, and close its key for good."""
 
     command: str = "retire"
@@ -181,8 +172,7 @@ class Retire(Request):
         return self.key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Undo(Request):
+class Undo(Request, frozen=True, kw_only=True):
     """Reverse the changes of one run."""
 
     undone_run: RunId
@@ -195,8 +185,7 @@ class Undo(Request):
 RunRequest = Sync | Seed | Resync | Retry | Retire | Undo
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressListener:
+class ProgressListener(Struct, frozen=True):
     """Receives the progress of a run: the entry that is loaded, and the counts of each delivery."""
 
     loading: Callable[[str], None] = field(default=lambda what: None)

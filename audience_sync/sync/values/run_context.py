@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from audience_sync.config.models import Settings
 from audience_sync.model import RunId
@@ -15,8 +16,7 @@ from audience_sync.sync.values.stored_state import StoredState, StoreReader
 from audience_sync.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AliasMap:
+class AliasMap(Struct, frozen=True, kw_only=True):
     """Previous ids and the current ids of their users, as tables with ``previous_id`` and ``user_id``.
 
     ``pairs``: all. ``sent``: those that destinations are sent. ``joined``: those that are new in ``sent``.
@@ -49,8 +49,7 @@ class AliasMap:
         return table
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunContext:
+class RunContext(Struct, frozen=True, kw_only=True):
     """The inputs of a run's stages, which none of them changes, and the ports to the workspace, store and sources.
 
     ``recorded_run``: the run that holds are recorded for; None in a preview, which writes nothing. ``counted_at``: the

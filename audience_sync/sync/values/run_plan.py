@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from audience_sync.delivery.pending.pending import DeliveryInputs
 from audience_sync.delivery.state.cursors import DestinationState
@@ -15,8 +16,7 @@ from audience_sync.sync.values.findings import RunFindings
 from audience_sync.sync.values.request import RunRequest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunPlan:
+class RunPlan(Struct, frozen=True, kw_only=True):
     """Everything a run would commit, send and report. ``states``: the destination states after the run.
 
     ``baselines``: by destination, the properties whose first members were recorded without sending.

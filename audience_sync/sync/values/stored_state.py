@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec import Struct, field
 from sqlalchemy import Connection, func, select
 
 from audience_sync.errors import StoreDamagedError
@@ -23,8 +23,7 @@ from audience_sync.store.tables import erasures, installation, runs
 from audience_sync.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredState:
+class StoredState(Struct, frozen=True, kw_only=True):
     """The stored state before a run.
 
     ``absent`` and ``held_out``: numbers of users by key. ``ended_freezes``: freezes whose time has ended since the last

@@ -56,6 +56,24 @@ HISTORY = (
     from runs r join run_destinations d on d.run_id = r.id, n
     """,
     """
+    insert into request_attempts (destination_id, run_id, after_user, through_user, attempt, calls, sent_at, seconds,
+        http_status, answer)
+    select q.destination_id, q.run_id, q.after_user, q.through_user, 1, q.calls, q.answered_at, 0.5,
+        case when q.id % 2 = 0 then 503 end, 'down' from delivery_requests q where q.id % 20 = 0
+    """,
+    """
+    update delivery_requests set sent_at = answered_at, seconds = 0.25
+    """,
+    """
+    insert into stage_log (run_id, number, stage, subject, started_at, seconds)
+    {numbers100}select r.id, n.i, case when n.i % 2 = 0 then 'load' else 'compare' end,
+        'audience_' || cast(1 + n.i / 2 as varchar), r.started_at, 0.1 from runs r, n where r.id > {runs} - 2000
+    """,
+    """
+    insert into decision_log (decided_at, command, subject, run_id, decided_by, host)
+    select r.started_at, 'retry', 'destination_1', r.id, 'ann', 'ops' from runs r where r.id % 5 = 0
+    """,
+    """
     insert into unaccepted_calls (request_id, user_id, reason, http_status, accepted_run)
     select q.id, 'C-' || cast(10000000 + q.id % 250000 as varchar), 'reason ' || cast(q.id % 7 as varchar), 400,
         case when q.id % 3 = 0 then q.run_id + 1 end
@@ -151,6 +169,13 @@ QUERIES: Mapping[str, str] = {
     "trait: last changes": (
         "select * from {views}trait_changes where trait_key = 'trait_1' order by run desc, user_id limit 50"
     ),
+    "run: stages": "select * from {views}run_stages where run = {run} order by started_at",
+    "run: requests": "select * from {views}requests where run = {run} order by destination, request, attempt limit 50",
+    "destination: answers by hour": (
+        "select substr(cast(sent_at as varchar), 1, 13), status, count(*), avg(seconds) from {views}requests "
+        "where destination = 'destination_1' and run > {run} - 192 group by 1, 2 order by 1, 2"
+    ),
+    "decisions": "select * from {views}decisions order by decision desc limit 50",
     "next runs": "select * from {views}scheduled_runs order by due_at desc limit 10",
 }
 

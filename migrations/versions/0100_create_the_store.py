@@ -80,6 +80,8 @@ NEWEST = f"""
                     select n.run_id from run_destinations n where n.destination_id = d.id and n.{{count}} > 0
                     order by n.run_id desc limit 1
                 ) b union all {RUNNING}"""
+#: Whether the last attempt at a request to a destination, `e`, is newer than its last final answer, `q`.
+IS_UNANSWERED = "e.sent_at > coalesce(q.sent_at, q.answered_at) or (q.id is null and e.id is not null)"
 #: How many properties of a kind a destination `d` is sent.
 SUBSCRIBED = """(
             select count(*) from subscriptions b join properties p on p.id = b.property_id
@@ -454,8 +456,14 @@ VIEWS = (
                 "(select count(*) from open_refusals o where o.destination_id = d.id)",
                 "Identify calls that it refused and has not accepted since",
             ),
-            "last_request_at": ("q.answered_at", "When its last answer came (UTC)"),
-            "last_http_status": ("q.http_status", "The HTTP status of that answer"),
+            "last_request_at": (
+                f"case when {IS_UNANSWERED} then e.sent_at else coalesce(q.sent_at, q.answered_at) end",
+                "When its last request was sent (UTC)",
+            ),
+            "last_http_status": (
+                f"case when {IS_UNANSWERED} then e.http_status else q.http_status end",
+                "The HTTP status of the answer; NULL = there was none",
+            ),
             "last_accepted_at": (
                 f"""(
             select max(t.answered_at) from delivery_requests t
@@ -473,7 +481,11 @@ VIEWS = (
             select n.run_id from run_destinations n where n.destination_id = d.id order by n.run_id desc limit 1)
         left join delivery_requests q on q.id = (
             select max(t.id) from delivery_requests t
-            where t.destination_id = d.id and t.run_id in ({NEWEST.format(count="requests")}))""",
+            where t.destination_id = d.id and t.attempts > 0 and t.run_id in ({NEWEST.format(count="requests")}))
+        left join request_attempts e on e.id = (
+            select max(t.id) from request_attempts t where t.destination_id = d.id and t.run_id = (
+                select n.run_id from request_attempts n where n.destination_id = d.id
+                order by n.run_id desc limit 1))""",
     ),
     View(
         "audiences",

@@ -228,6 +228,8 @@ def _status(destination: int, refused: int) -> int | None:
 
 def _add_requests(connection: Connection) -> None:
     """The attempts and durations of run 42: its first request to `connect` failed once."""
+    same = {"sent_at": delivery_requests.c.answered_at, "seconds": 0.5}
+    connection.execute(update(delivery_requests).values(same))
     for request, seconds in SECONDS.items():
         timed = update(delivery_requests).where(delivery_requests.c.id == request)
         connection.execute(timed.values(sent_at=morning(5), seconds=seconds))

@@ -17,6 +17,7 @@ from audience_sync.store.tables import (
     held_out_users,
     held_snapshots,
     properties,
+    request_attempts,
     run_audiences,
     run_destinations,
     runs,
@@ -192,8 +193,19 @@ class TestADestination:
             ("2026-03-06 06:00:02", "2026-03-05 06:00:02", 400)
         ]
 
-    def test_without_an_answer_has_none(self, week: Store) -> None:
+    def test_has_the_last_attempt_if_it_is_newer_than_the_last_answer(self, week: Store) -> None:
+        attempt = {"destination_id": CONNECT, "after_user": "", "through_user": "zoe", "attempt": 1, "calls": 1}
+        sent = {**attempt, "sent_at": morning(7), "seconds": 0.2, "answer": "HTTP 503"}
+        change(week, insert(request_attempts).values(run_id=43, http_status=503, **sent))
+        query = (
+            "select substr(cast(last_request_at as varchar), 1, 19), last_http_status from destinations order by name"
+        )
+        assert rows(week, query) == [("2026-03-07 06:00:00", 503), ("2026-03-06 06:00:02", None)]
         change(week, delete(delivery_requests))
+        assert rows(week, query) == [("2026-03-07 06:00:00", 503), (None, None)]
+
+    def test_without_an_answer_has_none(self, week: Store) -> None:
+        change(week, delete(delivery_requests), delete(request_attempts))
         query = "select last_request_at, last_http_status, last_accepted_at from destinations order by name"
         assert rows(week, query) == [(None, None, None), (None, None, None)]
 

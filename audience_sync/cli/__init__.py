@@ -50,6 +50,7 @@ GROUPS = {
         "status": ("status:status", "Show what needs a person, and the commands."),
         "history": ("history:history", "List the last runs."),
         "show": ("show:show", "Show one run in full."),
+        "dashboard": ("dashboard:dashboard", "Look at the store in the browser."),
         "test-destination": (
             "destination_test:test_destination",
             "Send one real call and show request and answer.",

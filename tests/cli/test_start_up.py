@@ -33,12 +33,13 @@ def loaded(project: Project, *arguments: str) -> set[str]:
 @pytest.mark.parametrize(
     ("arguments", "never"),
     [
-        (["--help"], {"pandas", "duckdb", "requests", "alembic", "sqlalchemy", "pydantic", "rich", "yaml"}),
+        (["--help"], {"pandas", "duckdb", "requests", "alembic", "sqlalchemy", "pydantic", "rich", "yaml", "jinja2"}),
+        (["dashboard", "--help"], {"sqlalchemy", "pydantic", "rich", "starlette", "uvicorn", "jinja2", "anyio"}),
         (["--version"], {"pandas", "duckdb", "requests", "alembic", "sqlalchemy", "pydantic", "rich", "yaml"}),
         (["init", "--sandbox", "new"], {"duckdb", "requests", "sqlalchemy", "pydantic", "starlette", "uvicorn"}),
-        (["history"], {"pandas", "duckdb", "requests", "alembic", "pydantic"}),
+        (["history"], {"pandas", "duckdb", "requests", "alembic", "pydantic", "jinja2", "starlette"}),
         (["test-destination", "log", "--user", "u"], {"pandas", "duckdb", "requests", "alembic"}),
-        (["sync"], {"pandas", "requests", "alembic", "psycopg"}),
+        (["sync"], {"pandas", "requests", "alembic", "psycopg", "jinja2", "starlette", "uvicorn"}),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )

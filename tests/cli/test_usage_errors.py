@@ -198,6 +198,7 @@ History and store
   status            Show what needs a person, and the commands.
   history           List the last runs.
   show              Show one run in full.
+  dashboard         Look at the store in the browser.
   test-destination  Send one real call and show request and answer.
   sandbox           Receive calls and show them in the browser.
   db                Upgrade, check, back up or copy the store.

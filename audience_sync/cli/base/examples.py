@@ -28,6 +28,7 @@ EXAMPLES = {
     "status": ("status", "status --json --exit-code"),
     "history": ("history", "history churn_risk --limit 50"),
     "show": ("show 42", "show 42 --json"),
+    "dashboard": ("dashboard", "dashboard --host 0.0.0.0 --token-file token"),
     "test-destination": (
         "test-destination segment --user me-1",
         "test-destination segment --user me-1 --trait plan='\"pro\"'",

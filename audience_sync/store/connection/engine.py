@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,9 +36,12 @@ _MIGRATION_LOCK = 0x61756473796E63
 class Store:
     """A database and its kinds of transaction: reading, writing, and migrating."""
 
-    def __init__(self, url: str) -> None:
-        """Connects to nothing yet. Raises StoreError for an address that can't be a store's."""
-        self.engine = _engine(url)
+    def __init__(self, url: str, *, patience: float | None = None) -> None:
+        """Connects to nothing yet. Raises StoreError for an address that can't be a store's.
+
+        ``patience``: seconds to wait for another program's lock on an SQLite file, if not ``BUSY_TIMEOUT``.
+        """
+        self.engine = _engine(url, patience)
         self.url = self.engine.url
         self._was_connected = False
         #: SQLite only: whether WAL was requested, and the size of the log at the last checkpoint.
@@ -178,7 +182,7 @@ class Store:
         self.engine.dispose()
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, patience: float | None = None) -> Engine:
     try:
         address = database_address(url)
         is_server = address.get_backend_name() != "sqlite"
@@ -188,8 +192,8 @@ def _engine(url: str) -> Engine:
     except (SQLAlchemyError, ImportError, ValueError) as error:
         raise address_error(error) from None
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "connect", partial(_prepare_sqlite, patience))
+        event.listen(engine, "begin", partial(_begin_sqlite, patience))
         event.listen(engine, "commit", _commit_sqlite)
     else:
         event.listen(engine, "before_cursor_execute", _set_format)
@@ -225,14 +229,15 @@ def _set_format(_connection: Connection, cursor: Any, *execution: Any) -> None:
         cursor.format = Format.BINARY
 
 
-def _prepare_sqlite(connection: Any, record: ConnectionPoolEntry) -> None:
-    record.info[_IS_WAL] = sqlite.prepare(connection, BUSY_TIMEOUT)
+def _prepare_sqlite(patience: float | None, connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_IS_WAL] = sqlite.prepare(connection, BUSY_TIMEOUT if patience is None else patience)
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def _begin_sqlite(patience: float | None, connection: Connection) -> None:
     writing = bool(connection.get_execution_options().get(_WRITING))
     driver = connection.connection.driver_connection
-    sqlite.begin(driver, BUSY_TIMEOUT, writing=writing, is_wal=connection.info[_IS_WAL])
+    seconds = BUSY_TIMEOUT if patience is None else patience
+    sqlite.begin(driver, seconds, writing=writing, is_wal=connection.info[_IS_WAL])
 
 
 def _commit_sqlite(connection: Connection) -> None:

@@ -1,0 +1,74 @@
+"""Serve the dashboard: its project from the config, and who may look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import make_url
+
+from audience_sync.cli.base.errors import masked_text
+from audience_sync.cli.base.session import Session
+from audience_sync.cli.wiring.web import read_token, refuse_unsafe, serve_app
+from audience_sync.config.models import Settings
+from audience_sync.dashboard.app import TOKEN_VARIABLE, dashboard_app
+from audience_sync.dashboard.masks import IdMask
+from audience_sync.dashboard.site import Site
+from audience_sync.errors import ConfigError
+from audience_sync.store.connection.engine import database_address, display_url
+from audience_sync.text import display_path
+from audience_sync.web.security import Access
+
+
+def serve_dashboard(
+    session: Session,
+    *,
+    host: str,
+    port: int,
+    names: Sequence[str],
+    token_file: Path | None,
+    mask_ids: bool,
+) -> None:
+    """Serve the pages until Ctrl-C or SIGTERM."""
+    access = Access(host=host, names=frozenset(map(str.lower, names)), token=read_token(token_file, TOKEN_VARIABLE))
+    refuse_unsafe(access, TOKEN_VARIABLE)
+    app = dashboard_app(load_site(session, mask_ids=mask_ids), access=access, mask=masked_text)
+    token = "It asks for the token." if access.token else "Only users of this machine can open it."
+    serve_app(app, host=host, port=port, lines=["Dashboard: {address}", f"Read-only. {token} Ctrl-C ends it."])
+
+
+def load_site(session: Session, *, mask_ids: bool = False) -> Site:
+    """The project. Where the config lacks secrets of sources or destinations, its store is enough.
+
+    Raises ConfigError if even the store's part has problems.
+    """
+    settings, problem = _settings(session)
+    url = settings.store if settings is not None else session.store_settings().store
+    address = database_address(url)
+    is_file = address.get_backend_name() == "sqlite"
+    return Site(
+        url=url,
+        label=display_path(str(address.database)) if is_file else display_url(make_url(url)),
+        options=_options(session),
+        zone=ZoneInfo((settings and settings.timezone) or "UTC"),
+        settings=settings,
+        config_problem=problem,
+        id_mask=IdMask() if mask_ids else None,
+    )
+
+
+def _settings(session: Session) -> tuple[Settings | None, str]:
+    try:
+        return session.settings(), ""
+    except ConfigError as error:
+        return None, masked_text(str(error.problems[0]))
+
+
+def _options(session: Session) -> str:
+    """The shared options that other commands need to find the same project."""
+    import shlex
+
+    config = [] if session.config == "config.yaml" else ["--config", session.config]
+    environment = ["--env", session.environment] if session.environment else []
+    return shlex.join([*config, *environment])

@@ -1,0 +1,1 @@
+"""Show the store's views as read-only pages."""

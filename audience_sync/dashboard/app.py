@@ -1,0 +1,201 @@
+"""Put the dashboard together: its pages, its live streams, its templates, and one way to answer for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+from jinja2 import Environment
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from audience_sync.dashboard.frame import attention, frame
+from audience_sync.dashboard.links import href, with_query
+from audience_sync.dashboard.live import MOST_SECONDS, LivePart, home_part, run_part
+from audience_sync.dashboard.page import Page, PageFunction, Visit
+from audience_sync.dashboard.pages.destinations import destinations_page
+from audience_sync.dashboard.pages.home import home_page
+from audience_sync.dashboard.pages.run import run_page
+from audience_sync.dashboard.pages.runs import runs_page
+from audience_sync.dashboard.site import Site
+from audience_sync.dashboard.store import EmptyStoreError, PageStore
+from audience_sync.web.app import create_app, render
+from audience_sync.web.errors import TookTooLongError, WrongQueryError
+from audience_sync.web.events import HEARTBEAT, event_stream, message
+from audience_sync.web.security import Access
+from audience_sync.web.static_files import static_address
+from audience_sync.web.tables import FORMATS, table_response
+from audience_sync.web.templating import Address, make_environment
+
+Result = TypeVar("Result")
+TEMPLATES = Path(__file__).parent / "templates"
+TOKEN_VARIABLE = "AUDIENCE_SYNC_DASHBOARD_TOKEN"
+#: Seconds for a whole page, and how many pages read the store at the same time.
+PAGE_SECONDS, AT_ONCE = 15.0, 4
+
+#: The pages by path. Every page may be asked for as CSV or JSON: see ``Page.datasets``.
+ROUTES: Mapping[str, PageFunction] = {
+    "/": home_page,
+    "/runs": runs_page,
+    "/runs/{run:int}": run_page,
+    "/destinations": destinations_page,
+}
+#: Streams of server-sent events, for pages that are open while a run is in progress.
+LIVE: Mapping[str, LivePart] = {"/live": home_part, "/runs/{run:int}/live": run_part}
+
+
+def dashboard_app(
+    site: Site,
+    *,
+    access: Access | None = None,
+    mask: Callable[[str], str] = lambda text: text,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> ASGIApp:
+    """The application. ``mask`` removes secrets from messages."""
+    store = PageStore(site.url)
+    templates = dashboard_environment(site, clock=clock)
+    pages = _Pages(site=site, store=store, templates=templates, clock=clock)
+    return create_app(
+        [
+            *(Route(path, pages.endpoint(build)) for path, build in ROUTES.items()),
+            *(Route(path, pages.stream(part)) for path, part in LIVE.items()),
+        ],
+        access=access or Access(),
+        templates=templates,
+        mask=mask,
+        token_variable=TOKEN_VARIABLE,
+        on_stop=store.stop,
+    )
+
+
+def dashboard_environment(
+    site: Site,
+    *,
+    clock: Callable[[], datetime],
+    address: Address = href,
+    static: Callable[[str], str] = static_address,
+) -> Environment:
+    """The templates of the dashboard. ``address`` and ``static`` make links: to a server, or between files."""
+    environment = make_environment(
+        TEMPLATES, href=address, zone=site.zone, static=static, clock=clock, more={"app_name": "Audience Sync"}
+    )
+    environment.globals |= {"site": site}
+    environment.filters |= {"shown_id": site.shown_id, "masked": site.masked, "marked": site.marked}
+    return environment
+
+
+def page_context(visit: Visit, page: Page) -> dict[str, Any]:
+    """All values of a page's template: its own, and those of the frame."""
+    found = page.context.get("attention") or attention(visit)
+    return {**frame(visit, found), "datasets": {each.name: each for each in page.datasets}, **page.context}
+
+
+class _Pages:
+    """Answers requests: a page in its own thread and transaction, within a time limit."""
+
+    def __init__(self, *, site: Site, store: PageStore, templates: Environment, clock: Callable[[], datetime]) -> None:
+        self._site, self._store, self._templates, self._clock = site, store, templates, clock
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    def endpoint(self, build: PageFunction) -> Callable[[Request], Any]:
+        async def answer(request: Request) -> Response:
+            return await self._in_thread(partial(self._answer, build, request))
+
+        return answer
+
+    def stream(self, part: LivePart) -> Callable[[Request], Any]:
+        async def answer(request: Request) -> Response:
+            return event_stream(self._messages(part, request))
+
+        return answer
+
+    async def _in_thread(self, function: Callable[[], Result]) -> Result:
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(AT_ONCE)
+        try:
+            with anyio.fail_after(PAGE_SECONDS):
+                return await anyio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=self._limiter)
+        except TimeoutError:
+            raise TookTooLongError(
+                f"The page took longer than {PAGE_SECONDS:g} s. Runs are not affected.",
+                remedy="Ask for less: a shorter time, one audience, or one run.",
+            ) from None
+
+    def _answer(self, build: PageFunction, request: Request) -> Response:
+        try:
+            with self._store.reading() as connection:
+                visit = self._visit(connection, request)
+                page = build(visit)
+                if "format" in visit.query:
+                    return self._table(visit, page, request.url.path)
+                context = page_context(visit, page)
+                queries = {each.name: each.text(connection) for each in page.datasets}
+        except EmptyStoreError:
+            return render(
+                self._templates, "home_empty.html", {"title": "No run yet", "here": "home", "site": self._site}
+            )
+        query = {name: value for name, value in request.query_params.items() if name not in ("format", "table")}
+
+        def data_href(name: str, kind: str) -> str:
+            table = "" if page.datasets and page.datasets[0].name == name else name
+            return with_query(request.url.path, {**query, "format": kind, "table": table})
+
+        links = {"data_href": data_href, "query_href": lambda name: href("query", sql=queries[name])}
+        return render(self._templates, page.template, {**context, **links}, status=page.status)
+
+    def _table(self, visit: Visit, page: Page, path: str) -> Response:
+        kind = visit.text("format")
+        if kind not in FORMATS:
+            raise WrongQueryError(f"“{kind[:40]}” is not valid for `format`. One of these is: {', '.join(FORMATS)}.")
+        dataset = page.dataset(visit.text("table"))
+        columns, rows = dataset.read(visit.connection)
+        shown = [self._site.shown_row(dict(zip(columns, row, strict=True))) for row in rows]
+        name = f"{path.strip('/').replace('/', '-') or 'home'}-{dataset.name}"
+        return table_response(name, columns, [list(row.values()) for row in shown], kind=kind)
+
+    def _visit(self, connection: Any, request: Request) -> Visit:
+        return Visit(
+            connection=connection,
+            site=self._site,
+            now=self._clock(),
+            path={name: str(value) for name, value in request.path_params.items()},
+            query=dict(request.query_params),
+        )
+
+    async def _messages(self, part: LivePart, request: Request) -> AsyncIterator[str]:
+        """Messages of a stream: a part of the page whenever it has changed; then the page reloads itself."""
+        before, state = "", None
+        with anyio.move_on_after(MOST_SECONDS):
+            while True:
+                began = anyio.current_time()
+                try:
+                    found = await self._in_thread(partial(self._part, part, request))
+                except Exception:  # the page itself explains what is wrong
+                    yield HEARTBEAT
+                    await anyio.sleep(5)
+                    continue
+                if state is not None and found.state != state:
+                    yield message("", event="reload")
+                    return
+                state = found.state
+                if found.template:
+                    html = self._templates.get_template(found.template).render(found.context)
+                    if html != before:
+                        yield message(html)
+                        before = html
+                    else:
+                        yield HEARTBEAT
+                else:
+                    yield HEARTBEAT
+                # Looking costs a tenth of the time at most.
+                await anyio.sleep(max(found.pause, (anyio.current_time() - began) * 10))
+
+    def _part(self, part: LivePart, request: Request) -> Any:
+        with self._store.reading() as connection:
+            return part(self._visit(connection, request))

@@ -1,0 +1,1 @@
+"""Turn the values of queries into the values of templates."""

@@ -1,0 +1,180 @@
+"""Show one run: its timeline, what it changed and sent, what was held, refused and invalid."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from audience_sync.dashboard.charts import timeline
+from audience_sync.dashboard.page import Dataset, Page, Visit
+from audience_sync.dashboard.pages.run_timeline import Results, stage_lines
+from audience_sync.dashboard.queries.progress import read_progress
+from audience_sync.dashboard.queries.run import (
+    AUDIENCES,
+    DELIVERIES,
+    INVALID,
+    REFUSALS,
+    STAGES,
+    AudienceResult,
+    Delivery,
+    Hold,
+    Stage,
+    read_audience_results,
+    read_decisions,
+    read_deliveries,
+    read_holds,
+    read_invalid,
+    read_refused,
+    read_stages,
+)
+from audience_sync.dashboard.queries.runs import Run, neighbours, read_run
+from audience_sync.text import pluralize
+from audience_sync.web.errors import NotFoundError
+
+#: How the reason of a hold begins.
+_HELD_SUBJECT = re.compile(r"\A[^:]*? (?:is|are) held: ")
+#: Audiences that failed, of which each has a note.
+MOST_FAILURES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What happened, what it means, what to do. ``hue``: act, bad, self or ok."""
+
+    hue: str
+    strong: str
+    text: str
+    commands: Sequence[str] = ()
+    sample: Sequence[tuple[str, bool]] = ()
+    sample_of: int = 0
+
+
+def run_page(visit: Visit) -> Page:
+    number = visit.number("run")
+    run = read_run(visit.connection, number)
+    if run is None:
+        raise NotFoundError(
+            f"There is no run {number}.", commands=["audience-sync history"], title=f"There is no run {number}"
+        )
+    audiences, deliveries = read_audience_results(visit.connection, number), read_deliveries(visit.connection, number)
+    holds, stages = read_holds(visit.connection, number), read_stages(visit.connection, number)
+    earlier, later = neighbours(visit.connection, number)
+    names = {each.key: each.name for each in audiences}
+    total = _length(visit, run, stages)
+    results = Results(
+        run,
+        {each.key: each for each in audiences},
+        {each.destination: each for each in deliveries},
+        visit.site.masked,
+    )
+    values = {"run": number}
+    return Page(
+        template="run.html",
+        context={
+            "title": f"Run {number}",
+            "here": "runs",
+            "live": not run.is_over,
+            "run": run,
+            "notes": [
+                *_interruption(visit, run, later),
+                *_failures(visit, run, audiences),
+                *(_hold_note(visit, run, each, names.get(each.key, each.key)) for each in holds),
+                *_stopped(visit, run, deliveries),
+            ],
+            "progress": read_progress(visit.connection, number, visit.now) if not run.is_over else None,
+            "axis": timeline.axis(total),
+            "stages": stage_lines(results, stages, total),
+            "stage_count": len(stages),
+            "audiences": audiences,
+            "deliveries": deliveries,
+            "refused": read_refused(visit.connection, number),
+            "invalid": read_invalid(visit.connection, number),
+            "decisions": read_decisions(visit.connection, number),
+            "names": names,
+            "earlier": earlier,
+            "later": later,
+        },
+        datasets=(
+            Dataset("stages", STAGES, values),
+            Dataset("audiences", AUDIENCES, values),
+            Dataset("deliveries", DELIVERIES, values),
+            Dataset("refusals", REFUSALS, values),
+            Dataset("invalid_rows", INVALID, values),
+        ),
+    )
+
+
+def _length(visit: Visit, run: Run, stages: Sequence[Stage]) -> float:
+    """The seconds of the time axis: the run's, or until the end of its last stage, or until now."""
+    ends = [(each.started_at - run.started_at).total_seconds() + (each.seconds or 0.0) for each in stages]
+    if not run.is_over:
+        ends.append((visit.now - run.started_at).total_seconds())
+    return max([*ends, run.seconds or 0.0, 0.001])
+
+
+def _interruption(visit: Visit, run: Run, later: int | None) -> Iterator[Note]:
+    if run.status != "interrupted":
+        return
+    went = f"Run {later} continued from there." if later else "The next run continues from there."
+    yield Note(
+        hue="self",
+        strong="The process ended before the run did.",
+        text=f"What it had committed is kept. {went}",
+        commands=() if later else [visit.site.command("audience-sync sync")],
+    )
+
+
+def _failures(visit: Visit, run: Run, audiences: Sequence[AudienceResult]) -> Iterator[Note]:
+    """Notes on the audiences that failed, or on the run's own error."""
+    check = [visit.site.command("audience-sync check")]
+    failed = [each for each in audiences if each.status == "failed"]
+    for each in failed[:MOST_FAILURES]:
+        text = f"{_sentence(visit.site.masked(each.error))} Its members stay the same; the others were not affected."
+        yield Note(hue="bad", strong=f"{each.name} could not be loaded.", text=text, commands=check)
+    if run.error and run.status == "failed" and not failed:
+        yield Note(hue="bad", strong="The run failed.", text=visit.site.masked(run.error), commands=check)
+
+
+def _stopped(visit: Visit, run: Run, deliveries: Sequence[Delivery]) -> Iterator[Note]:
+    """Notes on deliveries that ended early."""
+    for each in deliveries:
+        if not each.error:
+            continue
+        rest = f" {pluralize(each.pending, 'call')} stayed pending; the next run sends them." if each.pending else ""
+        yield Note(
+            hue="self" if run.is_over else "act",
+            strong=f"Delivery to {each.destination} ended early.",
+            text=f"{_sentence(visit.site.masked(each.error))}{rest}",
+        )
+
+
+def _sentence(text: str) -> str:
+    """The text as a sentence: with a capital and a full stop."""
+    text = text.strip()
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def _hold_note(visit: Visit, run: Run, hold: Hold, name: str) -> Note:
+    command = visit.site.command
+    is_open = hold.status == "held"
+    facts = {
+        "held": "Nothing of it was changed or sent. The other audiences were not affected.",
+        "approved": f"A person approved it; run {hold.ended_run} used it."
+        if hold.ended_run
+        else "A person approved it.",
+        "rejected": "A person rejected it.",
+        "superseded": f"Run {hold.ended_run} got another snapshot." if hold.ended_run else "Another snapshot came.",
+    }
+    seen = f" Run {hold.last_run} met the same." if is_open and hold.last_run > run.run else ""
+    verbs = ("approve", "reject") if is_open else ()
+    which = f"{hold.last_run} {hold.key}" if hold.kind != "suppressed" else f"{hold.last_run}"
+    reason = _HELD_SUBJECT.sub("", hold.reason).partition(" Nothing of it was changed")[0]
+    return Note(
+        hue="act" if is_open else "self",
+        strong=f"{name} was held." if not is_open else f"{name} is held.",
+        text=f"{_sentence(visit.site.masked(reason))} {facts.get(hold.status, '')}{seen}",
+        commands=[command(f"audience-sync {verb} {which}") for verb in verbs],
+        sample=hold.sample,
+        sample_of=hold.entered + hold.left,
+    )

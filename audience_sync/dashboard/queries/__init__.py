@@ -1,0 +1,1 @@
+"""Read frozen values from the public views."""

@@ -1,0 +1,72 @@
+"""Describe the project whose store the pages show: address, time zone, config, and how ids are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from audience_sync.dashboard.masks import IdMask
+from audience_sync.web.formats import ShownId, shown_id, visible
+
+if TYPE_CHECKING:
+    from audience_sync.config.models import Settings
+
+UTC = ZoneInfo("UTC")
+#: Columns of views with user ids, and with texts and values that may quote them.
+ID_COLUMNS = frozenset({"user_id", "previous_id"})
+TEXT_COLUMNS = frozenset({"reason", "error", "answer", "words", "value", "previous_value"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One project.
+
+    ``url``: of the store. ``label``: its address for people. ``options``: the shared options of the commands that are
+    shown, such as ``--env production``. ``settings``: the config; None if it can't be loaded here in full, which
+    ``config_problem`` explains.
+    """
+
+    url: str = field(repr=False)
+    label: str
+    options: str = ""
+    zone: ZoneInfo = UTC
+    settings: Settings | None = field(default=None, repr=False)
+    config_problem: str = ""
+    id_mask: IdMask | None = None
+
+    def shown_id(self, user_id: str) -> ShownId:
+        """The id as pages show it: a pseudonym, if ids are masked."""
+        return shown_id(self.id_mask.id(user_id) if self.id_mask else user_id)
+
+    def masked(self, text: str | None) -> str:
+        """A text that may quote ids, such as a destination's reason; control characters are written as escapes."""
+        found = "\n".join(visible(line) for line in (text or "").splitlines())
+        return self.id_mask.text(found) if self.id_mask else found
+
+    def marked(self, text: str | None) -> Markup:
+        """The same as markup: commands and options in backticks are code."""
+        parts = self.masked(text).split("`")
+        return Markup("").join(
+            Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts)
+        )
+
+    def command(self, text: str) -> str:
+        """A command with the options of this project: ``audience-sync --env production approve 46``."""
+        return text.replace("audience-sync ", f"audience-sync {self.options} ", 1) if self.options else text
+
+    def shown_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """A row for a file: its ids and texts as pages show them."""
+        if self.id_mask is None:
+            return dict(row)
+        return {name: self._shown_value(name, value) for name, value in row.items()}
+
+    def _shown_value(self, name: str, value: Any) -> Any:
+        if not isinstance(value, str) or self.id_mask is None:
+            return value
+        if name in ID_COLUMNS:
+            return self.id_mask.id(value)
+        return self.id_mask.text(value) if name in TEXT_COLUMNS else value

@@ -1,0 +1,89 @@
+"""Play the week once, and open the dashboard on its store in SQLite and in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from conftest import PostgreSQL
+from starlette.types import ASGIApp
+from web.asgi import Answer, ask
+
+from audience_sync.dashboard.app import dashboard_app
+from audience_sync.dashboard.masks import IdMask
+from audience_sync.dashboard.site import Site
+from audience_sync.project import load_settings
+
+from .week import Service, Week, play_week
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.fixture(scope="session")
+def week(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Week]:
+    with Service() as segment, Service() as connect:
+        yield play_week(tmp_path_factory.mktemp("week") / "shop", segment, connect)
+
+
+@pytest.fixture(scope="session")
+def postgresql_week(week: Week, postgresql: PostgreSQL) -> str:
+    """The same store in PostgreSQL: its URL."""
+    url = postgresql.create()
+    copied = week.project.run("db", "copy", url)
+    assert copied.code == 0, copied.stderr
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def site(request: pytest.FixtureRequest, week: Week) -> Site:
+    """The project, once with each database."""
+    is_file = request.param == "sqlite"
+    url = f"sqlite:///{week.project.store}" if is_file else request.getfixturevalue("postgresql_week")
+    settings = load_settings(week.project.folder / "config.yaml")
+    return Site(url=url, label="the store", zone=BERLIN, settings=settings)
+
+
+@pytest.fixture
+def app(site: Site) -> ASGIApp:
+    return dashboard_app(site)
+
+
+@pytest.fixture
+def sqlite_site(week: Week) -> Site:
+    settings = load_settings(week.project.folder / "config.yaml")
+    return Site(url=f"sqlite:///{week.project.store}", label="audience_sync.db", zone=BERLIN, settings=settings)
+
+
+@pytest.fixture
+def masked_app(sqlite_site: Site) -> ASGIApp:
+    """The dashboard with `--mask-ids`."""
+    return dashboard_app(
+        Site(
+            url=sqlite_site.url,
+            label=sqlite_site.label,
+            zone=BERLIN,
+            settings=sqlite_site.settings,
+            id_mask=IdMask(),
+        )
+    )
+
+
+Get = Callable[[str], Answer]
+
+
+@pytest.fixture
+def get(app: ASGIApp) -> Get:
+    """``get("/runs")``: the page, which must be well."""
+
+    def page(path: str) -> Answer:
+        answer = ask(app, path)
+        assert answer.status == 200, answer.text[-2000:]
+        return answer
+
+    return page
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -32,7 +32,6 @@ LONGEST = ("model", "schedule", "crash")
 #: from fixtures.
 MARKED = {
     "process": (
-        "browser/*",
         "cli/*",
         "counts/*",
         "crash/*",
@@ -69,7 +68,6 @@ MARKED = {
         "sync/test_joins_of_several.py",
     ),
     "slow": (
-        "browser/*",
         "cli/*",
         "counts/*",
         "crash/*",

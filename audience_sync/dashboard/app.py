@@ -18,11 +18,17 @@ from starlette.types import ASGIApp
 from audience_sync.dashboard.frame import attention, frame
 from audience_sync.dashboard.links import href, with_query
 from audience_sync.dashboard.live import MOST_SECONDS, LivePart, home_part, run_part
+from audience_sync.dashboard.overlap import SECONDS as OVERLAP_SECONDS
+from audience_sync.dashboard.overlap import OverlapCache
 from audience_sync.dashboard.page import Page, PageFunction, Visit
+from audience_sync.dashboard.pages.audience import audience_page
+from audience_sync.dashboard.pages.audiences import audiences_page
 from audience_sync.dashboard.pages.destinations import destinations_page
 from audience_sync.dashboard.pages.home import home_page
+from audience_sync.dashboard.pages.query import query_page
 from audience_sync.dashboard.pages.run import run_page
 from audience_sync.dashboard.pages.runs import runs_page
+from audience_sync.dashboard.pages.user import user_page
 from audience_sync.dashboard.site import Site
 from audience_sync.dashboard.store import EmptyStoreError, PageStore
 from audience_sync.web.app import create_app, render
@@ -42,9 +48,12 @@ PAGE_SECONDS, AT_ONCE = 15.0, 4
 #: The pages by path. Every page may be asked for as CSV or JSON: see ``Page.datasets``.
 ROUTES: Mapping[str, PageFunction] = {
     "/": home_page,
+    "/audiences": audiences_page,
     "/runs": runs_page,
     "/runs/{run:int}": run_page,
+    "/users": user_page,
     "/destinations": destinations_page,
+    "/query": query_page,
 }
 #: Streams of server-sent events, for pages that are open while a run is in progress.
 LIVE: Mapping[str, LivePart] = {"/live": home_part, "/runs/{run:int}/live": run_part}
@@ -58,19 +67,25 @@ def dashboard_app(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> ASGIApp:
     """The application. ``mask`` removes secrets from messages."""
-    store = PageStore(site.url)
+    store, patient = PageStore(site.url), PageStore(site.url, statement_seconds=OVERLAP_SECONDS)
     templates = dashboard_environment(site, clock=clock)
     pages = _Pages(site=site, store=store, templates=templates, clock=clock)
+
+    def stop() -> None:
+        store.stop()
+        patient.stop()
+
     return create_app(
         [
             *(Route(path, pages.endpoint(build)) for path, build in ROUTES.items()),
+            Route("/audiences/{key}", pages.endpoint(partial(audience_page, overlaps=OverlapCache(patient.reading)))),
             *(Route(path, pages.stream(part)) for path, part in LIVE.items()),
         ],
         access=access or Access(),
         templates=templates,
         mask=mask,
         token_variable=TOKEN_VARIABLE,
-        on_stop=store.stop,
+        on_stop=stop,
     )
 
 
@@ -85,7 +100,7 @@ def dashboard_environment(
     environment = make_environment(
         TEMPLATES, href=address, zone=site.zone, static=static, clock=clock, more={"app_name": "Audience Sync"}
     )
-    environment.globals |= {"site": site}
+    environment.globals |= {"site": site, "is_served": True}
     environment.filters |= {"shown_id": site.shown_id, "masked": site.masked, "marked": site.marked}
     return environment
 
@@ -155,9 +170,9 @@ class _Pages:
             raise WrongQueryError(f"“{kind[:40]}” is not valid for `format`. One of these is: {', '.join(FORMATS)}.")
         dataset = page.dataset(visit.text("table"))
         columns, rows = dataset.read(visit.connection)
-        shown = [self._site.shown_row(dict(zip(columns, row, strict=True))) for row in rows]
+        shown = rows if dataset.is_masked else [self._site.shown_values(columns, row) for row in rows]
         name = f"{path.strip('/').replace('/', '-') or 'home'}-{dataset.name}"
-        return table_response(name, columns, [list(row.values()) for row in shown], kind=kind)
+        return table_response(name, columns, shown, kind=kind)
 
     def _visit(self, connection: Any, request: Request) -> Visit:
         return Visit(

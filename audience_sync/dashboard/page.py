@@ -70,6 +70,11 @@ class Dataset:
     sql: str
     values: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_masked(self) -> bool:
+        """Whether ids are masked in the rows already, where they have to be."""
+        return False
+
     def read(self, connection: Connection, most: int = MOST_ROWS) -> tuple[list[str], list[list[Any]]]:
         """The columns and all rows, at most ``most``."""
         query = f"select * from ({self.sql}) as t limit {most}"

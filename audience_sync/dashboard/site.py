@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -58,11 +58,11 @@ class Site:
         """A command with the options of this project: ``audience-sync --env production approve 46``."""
         return text.replace("audience-sync ", f"audience-sync {self.options} ", 1) if self.options else text
 
-    def shown_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def shown_values(self, columns: Sequence[str], row: Sequence[Any]) -> list[Any]:
         """A row for a file: its ids and texts as pages show them."""
         if self.id_mask is None:
-            return dict(row)
-        return {name: self._shown_value(name, value) for name, value in row.items()}
+            return list(row)
+        return [self._shown_value(name, value) for name, value in zip(columns, row, strict=True)]
 
     def _shown_value(self, name: str, value: Any) -> Any:
         if not isinstance(value, str) or self.id_mask is None:

@@ -10,25 +10,22 @@ _DESTINATIONS = """\
 #
 #     audience-sync sandbox         and open {address}
 #
-# Its keys are the same everywhere and protect nothing. While it is not running, a run waits for `give_up_after`.
+# Its keys are the same everywhere and protect nothing.
 destinations:
   segment:
     type: segment
     url: {address}
     write_key: {tracking}
-    give_up_after: 30s
   connect:
     type: zendesk_connect
     url: {address}
-    private_key: {connect}
+    private_key: {connect}                     # the environment "development" of the sandbox
     events: true                               # also an event for each user who enters or leaves later
-    give_up_after: 30s
   webhook:
     type: webhook
     url: {address}/hooks/identify
     body: batch
     secret: {webhook}
-    give_up_after: 30s
 """
 
 

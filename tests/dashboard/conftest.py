@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from cli.conftest import Project
 from conftest import PostgreSQL
 from starlette.types import ASGIApp
 from web.asgi import Answer, ask
@@ -16,9 +19,34 @@ from audience_sync.dashboard.masks import IdMask
 from audience_sync.dashboard.site import Site
 from audience_sync.project import load_settings
 
+from .small_week import play_odd_ids, play_small_week
 from .week import Service, Week, play_week
 
 BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.fixture
+def project(tmp_path: Path, sqlite_schema: Path) -> Project:
+    """A folder with an empty store, which is copied, because creating one takes a second."""
+    found = Project(tmp_path)
+    shutil.copy(sqlite_schema, found.store)
+    return found
+
+
+@pytest.fixture(scope="session")
+def small_week(tmp_path_factory: pytest.TempPathFactory, sqlite_schema: Path) -> Project:
+    """Two audiences over five days, which tests only read."""
+    found = Project(tmp_path_factory.mktemp("small"))
+    shutil.copy(sqlite_schema, found.store)
+    return play_small_week(found)
+
+
+@pytest.fixture(scope="session")
+def odd_ids(tmp_path_factory: pytest.TempPathFactory, sqlite_schema: Path) -> Project:
+    """Users whose ids a page must show as text, which tests only read."""
+    found = Project(tmp_path_factory.mktemp("odd"))
+    shutil.copy(sqlite_schema, found.store)
+    return play_odd_ids(found)
 
 
 @pytest.fixture(scope="session")

@@ -26,9 +26,24 @@ DEFAULT_PORT = 8789
     help="Ask for the token in this file; or set AUDIENCE_SYNC_DASHBOARD_TOKEN.",
 )
 @click.option("--mask-ids", is_flag=True, help="Show pseudonyms instead of user ids.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write the pages as files into this folder, and end.",
+)
+@click.option("--show-ids", is_flag=True, help="With --out: write user ids; by default files have pseudonyms.")
 @with_session
 def dashboard(
-    session: Session, host: str, port: int, names: tuple[str, ...], token_file: Path | None, *, mask_ids: bool
+    session: Session,
+    *,
+    host: str,
+    port: int,
+    names: tuple[str, ...],
+    token_file: Path | None,
+    mask_ids: bool,
+    out: Path | None,
+    show_ids: bool,
 ) -> None:
     """Show runs, audiences, destinations and what needs a person in the browser.
 
@@ -37,7 +52,13 @@ def dashboard(
     """
     from audience_sync.cli.wiring.web import require_web_extra
 
+    if show_ids and (out is None or mask_ids):
+        reason = "goes with --out" if out is None else "and --mask-ids exclude each other"
+        raise click.UsageError(f"--show-ids {reason}")
     require_web_extra("dashboard")
-    from audience_sync.cli.wiring.dashboard import serve_dashboard
+    from audience_sync.cli.wiring.dashboard import serve_dashboard, write_dashboard
 
+    if out is not None:
+        write_dashboard(session, out, show_ids=show_ids)
+        return
     serve_dashboard(session, host=host, port=port, names=names, token_file=token_file, mask_ids=mask_ids)

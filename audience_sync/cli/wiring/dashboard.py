@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import make_url
 
-from audience_sync.cli.base.errors import masked_text, print_error
+from audience_sync.cli.base.errors import masked_text
+from audience_sync.cli.base.layout import Screen, prose
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.wiring.web import read_token, refuse_unsafe, serve_app
 from audience_sync.config.models import Settings
@@ -18,8 +20,11 @@ from audience_sync.dashboard.masks import IdMask
 from audience_sync.dashboard.site import Site
 from audience_sync.errors import ConfigError
 from audience_sync.store.connection.engine import database_address, display_url
-from audience_sync.text import display_path
+from audience_sync.text import display_path, pluralize
 from audience_sync.web.security import Access
+
+if TYPE_CHECKING:
+    from audience_sync.dashboard.files import WrittenFiles
 
 
 def serve_dashboard(
@@ -36,15 +41,30 @@ def serve_dashboard(
     refuse_unsafe(access, TOKEN_VARIABLE)
     app = dashboard_app(load_site(session, mask_ids=mask_ids), access=access, mask=masked_text)
     token = "It asks for the token." if access.token else "Only users of this machine can open it."
-    lines = ["Dashboard: {address}", f"Read-only. {token} Ctrl-C ends it."]
+    serve_app(app, host=host, port=port, lines=["Dashboard: {address}", f"Read-only. {token} Ctrl-C ends it."])
 
-    def announce(address: str) -> None:
-        if session.as_json:
-            session.answer({"address": address}, lambda _: [])
-        else:
-            print_error("\n".join(lines).replace("{address}", address), logging.INFO)
 
-    serve_app(app, host=host, port=port, announce=announce)
+def write_dashboard(session: Session, folder: Path, *, show_ids: bool) -> None:
+    """Write the pages as files. Ids are masked unless ``show_ids``: files are passed on."""
+    from audience_sync.dashboard.files import write_files
+
+    written = write_files(load_site(session, mask_ids=not show_ids), folder)
+    document = {**asdict(written), "folder": str(written.folder), "ids": "shown" if show_ids else "masked"}
+    session.answer(document, lambda screen: list(_written_lines(written, screen, show_ids=show_ids)))
+
+
+def _written_lines(written: WrittenFiles, screen: Screen, *, show_ids: bool) -> Iterator[str]:
+    start = display_path(str(written.folder / "index.html"))
+    size = f"{written.bytes / 1_000_000:,.1f} MB"
+    yield from prose(f"Wrote {pluralize(written.pages, 'page')} ({size}): {start}", screen)
+    kept = [
+        f"the newest {written.runs:,} of {written.all_runs:,} runs" if written.runs < written.all_runs else "all runs",
+        f"the largest {written.audiences:,} of {written.all_audiences:,} audiences"
+        if written.audiences < written.all_audiences
+        else "all audiences",
+    ]
+    ids = "User ids are written in full." if show_ids else "User ids are masked; with --show-ids they are not."
+    yield from prose(f"It has {kept[0]} and {kept[1]}, and no pages of users and queries. {ids}", screen)
 
 
 def load_site(session: Session, *, mask_ids: bool = False) -> Site:

@@ -22,7 +22,6 @@ from audience_sync.dashboard.queries.destinations import (
     Destination,
     RefusedNow,
     RunCalls,
-    first_run,
     read_answers,
     read_calls,
     read_destinations,
@@ -86,8 +85,7 @@ def destinations_page(visit: Visit) -> Page:
     since = visit.now - RANGES[chosen]
     known, refused = read_destinations(visit.connection), read_refused_now(visit.connection)
     calls = read_calls(visit.connection, min(since, visit.now - RANGES["24h"]))
-    first = first_run(visit.connection, since)
-    answers = read_answers(visit.connection, since, first)
+    answers = read_answers(visit.connection, since)
     history = _History(calls, answers, refused)
     values = {"since": since}
     return Page(
@@ -103,7 +101,7 @@ def destinations_page(visit: Visit) -> Page:
         datasets=(
             Dataset("destinations", STATE),
             Dataset("calls", CALLS, values),
-            Dataset("answers", ANSWERS, {**values, "first_run": first}),
+            Dataset("answers", ANSWERS, values),
             Dataset("refused", REFUSED),
         ),
     )

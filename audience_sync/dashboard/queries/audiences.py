@@ -16,7 +16,7 @@ SPARKLINE_POINTS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudienceRow:
-    """One row of the view `audiences`. ``flags``: its words, such as `frozen`."""
+    """A row of the view `audiences`. ``flags``: its words, such as `frozen`. ``members``: None before its creation."""
 
     key: str
     name: str
@@ -54,6 +54,7 @@ def read_audiences(connection: Connection, key: str | None = None) -> list[Audie
         AudienceRow(
             **{**row, **{name: utc(row[name]) for name in ("created_at", "retired_at", "changed_at")}}
             | {"flags": tuple(filter(None, (row["flags"] or "").split(", ")))}
+            | ({"members": None} if row["created_at"] is None else {})
         )
         for row in read(connection, query, **values)
     ]

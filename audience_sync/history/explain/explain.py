@@ -148,34 +148,46 @@ def explain(
     ``companions``: the traits that a destination of each type receives together. Raises HistoryPrunedError for a time
     whose changes were deleted.
     """
-    moment = at or datetime.now(UTC)
     with Workspace(memory_limit) as workspace, store.reading() as connection:
-        erased = erased_at(connection, user)
-        if erased is not None:
-            return Explanation(user_id=user, at=moment, erased_at=erased)
-        run = MAX_RUN if at is None else run_at(connection, at)
-        pruned = pruned_through(connection)
-        forgotten = max(pruned[HistoryKind.CHANGES], pruned[HistoryKind.REQUESTS])
-        stored = read_properties(connection)
-        histories = read_versions(connection, workspace, stored, user, forgotten=pruned[HistoryKind.CHANGES])
-        versions = {key: then for key, each in histories.items() if (then := each.until(run))}
-        snapshots = snapshots_of(connection, versions.values(), run, moment)
-        found = Explanation(
-            user_id=user,
-            at=moment,
-            suppressions=_suppressions(connection, user, moment),
-            versions=versions,
-            snapshots=snapshots,
-            times=_times(connection, versions.values(), snapshots.values()),
-            forgotten=forgotten,
-            absences=absences_of(connection, user) if at is None else {},
-            holdouts=holdouts_of(connection, user) if at is None else {},
-            current_id=current_id(connection, workspace, stored, user, run),
-        )
-        table = delivery_destinations
-        query = select(table).where(table.c.created_at <= moment).order_by(table.c.name)
-        rows = connection.execute(query).all()
-        return replace(found, destinations=[_view(connection, row, found, run, companions) for row in rows])
+        return explain_from(connection, workspace, user, at=at, companions=companions)
+
+
+def explain_from(
+    connection: Connection,
+    workspace: Workspace,
+    user: UserId,
+    *,
+    at: datetime | None,
+    companions: Mapping[str, Companions],
+) -> Explanation:
+    """Explain a user as ``explain`` does, from a store that is open."""
+    moment = at or datetime.now(UTC)
+    erased = erased_at(connection, user)
+    if erased is not None:
+        return Explanation(user_id=user, at=moment, erased_at=erased)
+    run = MAX_RUN if at is None else run_at(connection, at)
+    pruned = pruned_through(connection)
+    forgotten = max(pruned[HistoryKind.CHANGES], pruned[HistoryKind.REQUESTS])
+    stored = read_properties(connection)
+    histories = read_versions(connection, workspace, stored, user, forgotten=pruned[HistoryKind.CHANGES])
+    versions = {key: then for key, each in histories.items() if (then := each.until(run))}
+    snapshots = snapshots_of(connection, versions.values(), run, moment)
+    found = Explanation(
+        user_id=user,
+        at=moment,
+        suppressions=_suppressions(connection, user, moment),
+        versions=versions,
+        snapshots=snapshots,
+        times=_times(connection, versions.values(), snapshots.values()),
+        forgotten=forgotten,
+        absences=absences_of(connection, user) if at is None else {},
+        holdouts=holdouts_of(connection, user) if at is None else {},
+        current_id=current_id(connection, workspace, stored, user, run),
+    )
+    table = delivery_destinations
+    query = select(table).where(table.c.created_at <= moment).order_by(table.c.name)
+    rows = connection.execute(query).all()
+    return replace(found, destinations=[_view(connection, row, found, run, companions) for row in rows])
 
 
 def _view(

@@ -89,6 +89,8 @@ class EventCount(NamedTuple):
     event: str
     day: int
     week: int
+    users: int
+    last_at: datetime | None
 
 
 class Destination(NamedTuple):

@@ -69,6 +69,12 @@
         u.over.append(mark);
       });
     }
+    var dates = [ // the label of a tick by the distance of two; a new day or year replaces it
+      [31536000, "{YYYY}", null, null, null, null, null, null, 1],
+      [2419200, "{MMM}", "{YYYY}", null, null, null, null, null, 0],
+      [86400, "{D} {MMM}", null, null, null, null, null, null, 1],
+      [60, "{HH}:{mm}", null, null, "{D} {MMM}", null, null, null, 0]
+    ];
     function build() {
       plots.forEach(function (p) { p.destroy(); });
       var width = box.clientWidth, gutter = narrow.matches ? 40 : 52;
@@ -80,7 +86,7 @@
           width: width, height: narrow.matches ? 190 : 250, tzDate: tz, cursor: cursor, legend: { show: false }, padding: [18, 8, 0, 0],
           scales: { x: x, y: { range: function (u, lo, hi) { return fitted ? uPlot.rangeNum(lo, hi, 0.1, true) : [0, hi * 1.06]; } } },
           series: [{}, { stroke: token("m-in"), width: 1.75, fill: fitted ? null : token("area"), paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } }],
-          axes: [axis(26, { grid: { show: false }, values: [[86400, "{D} {MMM}", null, null, null, null, null, null, 1]], space: 70 }), axis(gutter, { values: function (u, v) { return v.map(function (n) { return count.format(n); }); } })],
+          axes: [axis(26, { grid: { show: false }, values: dates, space: 70 }), axis(gutter, { values: function (u, v) { return v.map(function (n) { return count.format(n); }); } })],
           hooks: { setCursor: [show], draw: [events], drawAxes: [letters] }
         }, [data.t, data.members], box),
         new uPlot({

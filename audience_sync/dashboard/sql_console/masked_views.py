@@ -1,0 +1,33 @@
+"""Put queries with masked ids in the place of the views, for a person's query where ids are masked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from audience_sync.sql import quote_identifier
+
+#: Columns with a user id.
+IDS = frozenset({"user_id"})
+#: Columns whose text may quote ids or other data about users.
+TEXTS = frozenset({"reason", "error", "answer", "last_error", "words", "value", "previous_value", "subject", "file"})
+
+
+def masked_prefix(columns: Mapping[str, Sequence[str]], *, schema: str, mask_id: str, mask_text: str) -> str:
+    """Write ``with view as (...), ...``: each view that has such columns, with these columns masked.
+
+    ``mask_id`` and ``mask_text``: the SQL of a masked value, with ``{}`` for the column.
+    """
+    queries = []
+    for view, names in columns.items():
+        if not {*names} & (IDS | TEXTS):
+            continue
+        shown = ", ".join(_column(each, mask_id, mask_text) for each in names)
+        queries.append(f"{view} as (select {shown} from {schema}.{view})")
+    return f"with {', '.join(queries)} " if queries else ""
+
+
+def _column(name: str, mask_id: str, mask_text: str) -> str:
+    quoted = quote_identifier(name)
+    if name in IDS:
+        return f"{mask_id.format(quoted)} as {quoted}"
+    return f"{mask_text.format(quoted)} as {quoted}" if name in TEXTS else quoted

@@ -1,0 +1,195 @@
+"""The pages of audiences show the numbers that the commands print."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from urllib.parse import urlencode
+
+import pytest
+from cli.conftest import Project
+
+from .small_week import MASK, NEWS, VIP, cells, dated, facts, json_of, look, text_of
+
+
+class TestTheList:
+    def test_has_every_audience_with_its_members_state_and_changes(self, small_week: Project) -> None:
+        page = look(small_week, "/audiences")
+        assert page.status == 200
+        rows = {row[0].split()[0]: row for row in cells(page.text, "main")}
+        assert rows["VIP"][1:4] == ["2", "0", "0"]
+        assert rows["VIP"][5] == "held"
+        assert rows["Newsletter"][1] == "4"
+        for key, name in (("vip", "VIP"), ("newsletter", "Newsletter")):
+            members = small_week.run("members", key).stdout.splitlines()[1:]
+            assert rows[name][1] == str(len(members))
+
+    def test_counts_memberships(self, small_week: Project) -> None:
+        assert "6 memberships in 2 audiences" in text_of(look(small_week, "/audiences").text)
+
+    @pytest.mark.parametrize(
+        ("query", "names"),
+        [
+            ({"q": "news"}, ["Newsletter"]),
+            ({"q": "VIP"}, ["VIP"]),
+            ({"status": "held"}, ["VIP"]),
+            ({"source": "shop"}, ["Newsletter", "VIP"]),
+            ({"sort": "members"}, ["Newsletter", "VIP"]),
+            ({"q": "<script>"}, []),
+        ],
+    )
+    def test_is_filtered_and_sorted_by_its_address(
+        self, small_week: Project, query: dict[str, str], names: list[str]
+    ) -> None:
+        page = look(small_week, f"/audiences?{urlencode(query)}")
+        found = [row[0].split()[0] for row in cells(page.text, "main")] if names else []
+        assert found == names
+        if not names:
+            assert "No audience matches" in page.text
+            assert "&lt;script&gt;" in page.text
+            assert "<script>alert" not in page.text
+
+    def test_of_an_empty_store_says_what_fills_it(self, project: Project) -> None:
+        project.configure(audiences=[VIP])
+        page = look(project, "/audiences")
+        assert page.status == 200
+        assert "audience-sync" in page.text
+
+    def test_shows_audiences_that_wait_are_frozen_or_retired(self, project: Project) -> None:
+        project.configure(audiences=[VIP, {**NEWS, "initial": "manual"}, {**NEWS, "name": "Old"}])
+        project.write_members("vip.csv", "ada")
+        project.write_members("news.csv", "ada", "bob")
+        project.sync()
+        project.run("freeze", "vip", "--reason", "campaign")
+        project.run("retire", "old", "--yes")
+        rows = {row[0].split()[0]: row for row in cells(look(project, "/audiences").text, "main")}
+        assert {name: row[5] for name, row in rows.items()} == {
+            "VIP": "frozen",
+            "Newsletter": "waiting",
+            "Old": "retired",
+        }
+
+    def test_is_saved_as_csv(self, small_week: Project) -> None:
+        rows = list(csv.DictReader(io.StringIO(look(small_week, "/audiences", format="csv").text)))
+        assert [(row["key"], row["members"]) for row in rows] == [("newsletter", "4"), ("vip", "2")]
+
+    def test_of_two_hundred_audiences_is_one_page_or_two(self, project: Project) -> None:
+        project.configure(audiences=[{"names_from": "audience", "source": "shop", "file": "all.csv"}])
+        rows = "".join(f"u{number},Audience {number:03}\n" for number in range(200))
+        project.write("all.csv", f"user_id,audience\n{rows}")
+        project.sync()
+        first = look(project, "/audiences")
+        assert len(cells(first.text, "main")) == 100
+        assert "1–100 of 200" in text_of(first.text)
+        assert cells(look(project, "/audiences", number=2).text, "main")[-1][0].startswith("Audience 199")
+
+
+class TestAnAudience:
+    def test_has_the_history_that_the_command_prints(self, small_week: Project) -> None:
+        page = look(small_week, "/audiences/vip", range="all").text
+        data = json.loads(re.search(r'<script type="application/json" id="d">(.*?)</script>', page)[1])  # type: ignore[index]
+        history = json_of(small_week, "history", "vip")["runs"]
+        printed = {each["run"]: each for each in history}
+        assert dict(zip(data["run"], data["members"], strict=True)) == {
+            run: each["members_after"] for run, each in printed.items()
+        }
+        assert dict(zip(data["run"], data["left"], strict=True)) == {
+            run: -each["left"] for run, each in printed.items()
+        }
+        # The first creation is an event, and no bar.
+        assert data["entered"][0] == 0
+        assert data["entered"][1:] == [printed[run]["entered"] for run in data["run"][1:]]
+
+    def test_shows_the_hold_with_both_commands(self, small_week: Project) -> None:
+        page = text_of(look(small_week, "/audiences/vip").text)
+        assert "Held since run 5" in page
+        assert "2 of 2 members would leave" in page
+        assert "audience-sync approve 5 vip" in page
+        assert "audience-sync reject 5 vip" in page
+
+    def test_lists_who_entered_and_left_newest_first(self, small_week: Project) -> None:
+        rows = cells(look(small_week, "/audiences/vip").text, "who")
+        assert [(row[1], row[2], row[3]) for row in rows] == [
+            ("bob", "left", "4"),
+            ("bob", "entered", "3"),
+            ("eve", "entered", "3"),
+            ("bob", "left", "2"),
+        ]
+
+    def test_names_who_comes_and_goes(self, small_week: Project) -> None:
+        (row,) = cells(look(small_week, "/audiences/vip").text, "flap")
+        assert row[:2] == ["bob", "3"]
+
+    def test_shows_the_overlap_in_both_directions(self, small_week: Project) -> None:
+        rows = cells(look(small_week, "/audiences/vip").text, "overlap")
+        assert [row[0] for row in rows] == ["VIP", "Newsletter"]
+        # VIP is ada and eve, the newsletter ada, bob, cyd and dan.
+        assert rows[0][1:] == ["2 members", "50% 1"]
+        assert rows[1][1:] == ["25% 1", "4 members"]
+
+    def test_says_that_there_is_no_overlap_without_rows_of_members(self, project: Project) -> None:
+        project.configure(audiences=[VIP, NEWS], members_table=False)
+        project.write_members("vip.csv", "ada")
+        project.write_members("news.csv", "ada")
+        project.sync()
+        assert "members_table: false" in text_of(look(project, "/audiences/vip").text)
+
+    def test_marks_what_people_and_guards_did(self, project: Project) -> None:
+        project.configure(audiences=[VIP], guard={"at_least": 1, "max_removed": "40%"})
+        for run, members in enumerate((["ada", "bob"], ["ada", "bob", "cyd"], ["ada"]), 1):
+            project.write_members("vip.csv", *members)
+            project.sync()
+            dated(project, run, run)
+        project.run("approve", "3", "vip")
+        project.run("undo", "2", "--yes")
+        page = look(project, "/audiences/vip", range="all")
+        words = [row[0] for row in cells(page.text, "chart")]
+        assert {"created", "held", "approved"} <= set(words)
+
+    def test_groups_the_invalid_rows_of_the_last_run(self, small_week: Project) -> None:
+        invalid = next(each["invalid"] for each in json_of(small_week, "history", "vip")["runs"] if each["run"] == 5)
+        assert facts(look(small_week, "/audiences/vip").text)["Invalid rows"] == f"{invalid} run 5"
+
+    def test_describes_its_entry_in_the_config(self, small_week: Project) -> None:
+        page = text_of(look(small_week, "/audiences/vip").text)
+        assert "File vip.csv" in page
+        assert "max_removed 60%" in page
+
+    def test_that_does_not_exist_is_not_found(self, small_week: Project) -> None:
+        page = look(small_week, "/audiences/%3Cscript%3E")
+        assert page.status == 404
+        assert "<script>" not in page.text.replace('<script src="', "").replace("</script>", "")
+
+    @pytest.mark.parametrize("name", ["members", "changes", "current"])
+    def test_is_saved_as_csv_and_its_query_gives_the_same(self, small_week: Project, name: str) -> None:
+        page = look(small_week, "/audiences/vip")
+        saved = look(small_week, "/audiences/vip", format="csv", table=name).text
+        queries = re.findall(r'href="/query\?sql=([^"]+)"', page.text)
+        assert queries
+        assert len(saved.splitlines()) > 1
+
+    def test_has_the_members_that_the_command_lists(self, small_week: Project) -> None:
+        saved = csv.DictReader(io.StringIO(look(small_week, "/audiences/vip", format="csv", table="current").text))
+        listed = csv.DictReader(io.StringIO(small_week.run("members", "vip").stdout))
+        assert [row["user_id"] for row in saved] == [row["user_id"] for row in listed]
+
+    def test_has_pages_of_changes_without_gaps(self, project: Project) -> None:
+        project.configure(audiences=[VIP], guard={"at_least": 1000})
+        users = [f"u{number:03}" for number in range(130)]
+        project.write_members("vip.csv", "zed")
+        project.sync()
+        project.write_members("vip.csv", "zed", *users)
+        project.sync()
+        for masked in (False, True):
+            seen, address = list[str](), "/audiences/vip"
+            for _ in range(10):
+                page = look(project, address, masked=masked).text
+                seen += [row[1] for row in cells(page, "who")]
+                following = re.search(r'href="([^"#]+)#who" rel="next"', page)
+                if following is None:
+                    break
+                address = following[1].replace("&amp;", "&")
+                assert not (masked and re.search("u[0-9]{3}", address))
+            assert seen == [MASK.id(each) if masked else each for each in users]

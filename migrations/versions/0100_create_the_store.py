@@ -65,9 +65,23 @@ def of_audiences(count: str, condition: str = "true") -> str:
     return unless_pruned(f"select {count} from run_audiences a where a.run_id = r.id and {condition}")
 
 
+def answered(sum_of: str) -> str:
+    return f"select coalesce(sum({sum_of}), 0) from delivery_requests q where q.run_id = r.id"
+
+
+#: The calls of a run `r` that is running, according to its answers until now, as in the view `deliveries`.
+LIVE_CALLS = {
+    "delivered": answered("q.calls - q.refused"),
+    "refused": answered("q.refused"),
+    "pending": f"""select coalesce(sum(d.calls), 0) - ({answered("q.calls")}) - (
+            select count(*) from delivery_requests q join unaccepted_calls u on u.request_id = q.id and u.reason is null
+            where q.run_id = r.id) from run_destinations d where d.run_id = r.id""",
+}
+
+
 def of_destinations(column: str) -> str:
-    """The calls of a run `r`; while it is running, according to the answers until now."""
-    live = f"select coalesce(sum(v.{column}), 0) from {{views}}deliveries v where v.run = r.id"
+    """The calls of a run `r`."""
+    live = LIVE_CALLS[column]
     ended = f"select coalesce(sum(d.{column}), 0) from run_destinations d where d.run_id = r.id"
     return unless_pruned(f"case when r.status = 'running' then ({live}) else ({ended}) end")
 
@@ -122,7 +136,8 @@ def each_of_properties(table: str) -> str:
     return f"{joined} where {alias}.property_id = p.id"
 
 
-#: Stable for people and their tools: docs/database.md. In the order of their creation: `sync_runs` reads `deliveries`.
+#: Stable for people and their tools: docs/database.md. In the order of their creation: `destinations` reads
+#: `pending_calls`.
 VIEWS = (
     View(
         "deliveries",

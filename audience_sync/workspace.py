@@ -126,16 +126,16 @@ def interruptible_query() -> Iterator[None]:
         raise
 
 
-def in_order(make: Callable[[Item], Made], items: Iterable[Item]) -> Generator[Made]:
-    """Yield what is made of each item, in order. THREADS of them are made at a time, each in a thread of its own.
+def in_order(make: Callable[[Item], Made], items: Iterable[Item], threads: int = THREADS) -> Generator[Made]:
+    """Yield what is made of each item, in order. So many are made at a time, each in a thread of its own.
 
     An error is raised in its turn.
     """
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="ahead") as makers:
+    with ThreadPoolExecutor(threads, thread_name_prefix="ahead") as makers:
         coming = deque[Future[Made]]()
         for item in items:
             coming.append(makers.submit(make, item))
-            if len(coming) == THREADS:
+            if len(coming) == threads:
                 yield coming.popleft().result()
         while coming:
             yield coming.popleft().result()

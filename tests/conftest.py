@@ -32,6 +32,7 @@ LONGEST = ("model", "schedule", "crash")
 #: from fixtures.
 MARKED = {
     "process": (
+        "browser/*",
         "cli/*",
         "counts/*",
         "crash/*",
@@ -68,6 +69,7 @@ MARKED = {
         "sync/test_joins_of_several.py",
     ),
     "slow": (
+        "browser/*",
         "cli/*",
         "counts/*",
         "crash/*",

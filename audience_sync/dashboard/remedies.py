@@ -65,9 +65,11 @@ def answer_meaning(status: str, http_status: int | None) -> str:
         case "partly refused", _:
             return "some calls refused"
         case "refused", _:
-            return "refused, or a batch that is halved"
+            return "refused"
         case "sent again", 429:
             return "slow down; sent again"
+        case "sent again", 400 | 413 | 422:
+            return "a batch that is halved"
         case "sent again", _:
             return "sent again later"
         case "no answer", _:

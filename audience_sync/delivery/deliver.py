@@ -101,7 +101,7 @@ class DeliveryContext(Struct, frozen=True, kw_only=True):
     """The values that all deliveries of a run share.
 
     ``times``: the start of each run (ISO 8601). ``nonces``: see ``CallReader``. ``recently_suppressed`` returns the
-    users suppressed since the run started. ``mask`` removes secrets from a text.
+    users suppressed since the run started. ``mask`` removes secrets from a text. ``readers``: see ``CallReader``.
     """
 
     lease: Lease
@@ -115,6 +115,7 @@ class DeliveryContext(Struct, frozen=True, kw_only=True):
     recently_suppressed: Callable[[], Collection[UserId]] = tuple
     mask: Callable[[str], str] = str
     nonces: Mapping[RunId, str] = field(default_factory=dict)
+    readers: int = 1
 
     def begin(self, stall_timer: StallTimer) -> None:
         """Register a delivery. After an interruption it ends at once."""
@@ -223,6 +224,7 @@ def _send_batches(
         nonces=context.nonces,
         mapping=mapping,
         is_mapped=job.pending.is_mapped,
+        readers=context.readers,
     )
     body_limit = BodyLimit(stall_timer.stopped.is_set)
     recorder = AnswerRecorder(

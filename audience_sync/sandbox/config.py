@@ -10,22 +10,25 @@ _DESTINATIONS = """\
 #
 #     audience-sync sandbox         and open {address}
 #
-# Its keys are the same everywhere and protect nothing.
+# Its keys are the same everywhere and protect nothing. While it is not running, a run waits for `give_up_after`.
 destinations:
   segment:
     type: segment
     url: {address}
     write_key: {tracking}
+    give_up_after: 30s
   connect:
     type: zendesk_connect
     url: {address}
-    private_key: {connect}                     # the environment "development" of the sandbox
+    private_key: {connect}
     events: true                               # also an event for each user who enters or leaves later
+    give_up_after: 30s
   webhook:
     type: webhook
     url: {address}/hooks/identify
     body: batch
     secret: {webhook}
+    give_up_after: 30s
 """
 
 

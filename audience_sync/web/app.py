@@ -157,7 +157,7 @@ class _Pages:
             "message": self._mask(str(error)),
             "remedy": self._mask(error.remedy),
             "commands": [self._mask(each) for each in error.commands],
-            "again": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+            "again": local_path(request.url.path + (f"?{request.url.query}" if request.url.query else "")),
         }
         return render(self._templates, "error.html", context, status=error.status)
 

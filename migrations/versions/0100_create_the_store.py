@@ -1070,7 +1070,6 @@ def create_tables() -> None:
         comment="Calls that a destination refuses, until it accepts one for the user",
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_open_refusals_reason", "open_refusals", ["destination_id", "reason", "run_id"], unique=False)
     op.create_table(
         "properties",
         sa.Column("id", sa.Integer(), nullable=False, comment="The property"),
@@ -1527,7 +1526,6 @@ def drop_tables() -> None:
     op.drop_index("ix_run_audiences_audience_key", table_name="run_audiences")
     op.drop_table("run_audiences")
     op.drop_table("properties")
-    op.drop_index("ix_open_refusals_reason", table_name="open_refusals")
     op.drop_table("open_refusals")
     op.drop_table("missed_notifications")
     op.drop_table("held_snapshots")

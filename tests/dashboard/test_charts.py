@@ -133,6 +133,8 @@ def test_a_refusal_has_a_remedy(reason: str, status: int | None, words: str) -> 
 
 def test_an_answer_has_a_meaning_in_a_few_words() -> None:
     assert answer_meaning("sent again", 429) == "slow down; sent again"
+    assert answer_meaning("sent again", 400) == "a batch that is halved"
+    assert answer_meaning("sent again", 503) == "sent again later"
     assert answer_meaning("accepted", 200) == "accepted"
 
 

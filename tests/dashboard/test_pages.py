@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cli.conftest import Project
+from sqlalchemy import create_engine, make_url
 from starlette.types import ASGIApp
 from web.asgi import ask
 
@@ -134,6 +135,22 @@ def test_no_file_is_open_between_two_pages(tmp_path: Path, week: Week) -> None:
     assert sorted(each.name for each in tmp_path.iterdir()) == ["store.db"]
     open_files = [Path(f"/proc/self/fd/{each.name}").resolve() for each in Path("/proc/self/fd").iterdir()]
     assert tmp_path / "store.db" not in open_files
+
+
+def test_a_role_that_may_read_the_views_alone_sees_every_page(postgresql_week: str) -> None:
+    engine = create_engine(make_url(postgresql_week), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("create role looker login")
+        connection.exec_driver_sql("grant usage on schema audience_sync to looker")
+        connection.exec_driver_sql("grant select on all tables in schema audience_sync to looker")
+    engine.dispose()
+    url = make_url(postgresql_week).set(username="looker").render_as_string(hide_password=False)
+    app = dashboard_app(Site(url=url, label="the store"))
+    for path in PAGES:
+        assert ask(app, path).status == 200
+    held = ask(app, "/runs/11").text
+    assert "is held." in held
+    assert "A sample of who" not in held  # no view has it
 
 
 def test_a_missing_store_is_an_empty_one(tmp_path: Path) -> None:

@@ -85,6 +85,7 @@ def test_segment_answers_200_and_drops_a_wrong_call_but_not_its_neighbours(item:
         ({"timestamp": "2027-11-30T01:00:00Z"}, "timestamp_in_future"),
         ({"messageId": 5}, "message_id_not_text"),
         ({"traits": {"timezone": "Berlin"}}, "unknown_timezone"),
+        ({"context": {"timezone": "Berlin"}}, "unknown_timezone"),
         ({"traits": {"seen_at": "2026-11-30T01:00:00"}}, "date_without_zone"),
         ({"traits": {"device_token": "abc"}}, "half_a_device"),
         ({"context": {"device": {"token": "abc"}}}, "device_without_type"),

@@ -249,6 +249,7 @@ def test_what_is_not_there_is_said_with_the_next_command(app: ASGIApp) -> None:
     assert missing.status == 404
     assert "There is no run &lt;b&gt;7&lt;/b&gt;." in missing.text
     assert "audience-sync history" in missing.text
+    assert 'href="//evil.example' not in ask(app, "//evil.example/").text
     nothing = ask(app, "/<script>alert(1)</script>")
     assert nothing.status == 404
     assert "<script>alert" not in nothing.text

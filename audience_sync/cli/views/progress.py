@@ -197,5 +197,5 @@ def _speed(sending: Sending, now: float, *, named: bool = True) -> list[str]:
 
 
 def _left_text(seconds: float) -> str:
-    """``18 s``, ``3 min``, ``2 h 5 min``: no more exact than an estimate is."""
+    """``18 s``, ``3 min``, ``2 h 5 min``: rounded, because it is an estimate."""
     return duration(seconds) if seconds < MINUTES_FROM else duration(round(seconds / 60) * 60)

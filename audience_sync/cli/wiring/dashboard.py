@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import make_url
 
-from audience_sync.cli.base.errors import masked_text
+from audience_sync.cli.base.errors import masked_text, print_error
 from audience_sync.cli.base.layout import Screen, prose
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.wiring.web import read_token, refuse_unsafe, serve_app
@@ -41,7 +42,15 @@ def serve_dashboard(
     refuse_unsafe(access, TOKEN_VARIABLE)
     app = dashboard_app(load_site(session, mask_ids=mask_ids), access=access, mask=masked_text)
     token = "It asks for the token." if access.token else "Only users of this machine can open it."
-    serve_app(app, host=host, port=port, lines=["Dashboard: {address}", f"Read-only. {token} Ctrl-C ends it."])
+    lines = ["Dashboard: {address}", f"Read-only. {token} Ctrl-C ends it."]
+
+    def announce(address: str) -> None:
+        if session.as_json:
+            session.answer({"address": address}, lambda _: [])
+        else:
+            print_error("\n".join(lines).replace("{address}", address), logging.INFO)
+
+    serve_app(app, host=host, port=port, announce=announce)
 
 
 def write_dashboard(session: Session, folder: Path, *, show_ids: bool) -> None:

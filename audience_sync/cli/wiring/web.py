@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.base.errors import add_secrets, print_error
+from audience_sync.cli.base.errors import add_secrets
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -57,15 +57,12 @@ def refuse_unsafe(access: Access, variable: str) -> None:
         )
 
 
-def serve_app(app: ASGIApp, *, host: str, port: int, lines: Sequence[str]) -> None:
-    """Serve until a signal. ``lines``: what stands on stderr, with ``{address}`` for the address."""
+def serve_app(app: ASGIApp, *, host: str, port: int, announce: Callable[[str], None]) -> None:
+    """Serve until a signal. ``announce`` is called with the address."""
     from audience_sync.web.serve import ListenError, listen, serve
 
     try:
         opened = listen(host, port)
     except ListenError as error:
         raise click.ClickException(str(error)) from None
-    serve(app, opened, announce=lambda address: print_error("\n".join(lines).replace("{address}", address), _INFO))
-
-
-_INFO = 20  # logging.INFO
+    serve(app, opened, announce=announce)

@@ -22,6 +22,7 @@ from audience_sync.dashboard.queries.destinations import (
     Destination,
     RefusedNow,
     RunCalls,
+    first_run,
     read_answers,
     read_calls,
     read_destinations,
@@ -85,7 +86,8 @@ def destinations_page(visit: Visit) -> Page:
     since = visit.now - RANGES[chosen]
     known, refused = read_destinations(visit.connection), read_refused_now(visit.connection)
     calls = read_calls(visit.connection, min(since, visit.now - RANGES["24h"]))
-    answers = read_answers(visit.connection, since)
+    first = first_run(visit.connection, since)
+    answers = read_answers(visit.connection, since, first)
     history = _History(calls, answers, refused)
     values = {"since": since}
     return Page(
@@ -101,7 +103,7 @@ def destinations_page(visit: Visit) -> Page:
         datasets=(
             Dataset("destinations", STATE),
             Dataset("calls", CALLS, values),
-            Dataset("answers", ANSWERS, values),
+            Dataset("answers", ANSWERS, {**values, "first_run": first}),
             Dataset("refused", REFUSED),
         ),
     )

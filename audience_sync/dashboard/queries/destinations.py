@@ -21,11 +21,12 @@ CALLS = """select d.run, r.started_at, d.destination, d.calls, d.delivered, d.re
 from {views}deliveries d join {views}sync_runs r on r.run = d.run
 where r.started_at >= :since
 order by d.run, d.destination"""
-#: A time as text begins alike on both databases: `2026-11-29 05`.
+#: A time as text begins alike on both databases: `2026-11-29 05`. The run leads to the requests by an index. It is a
+#: number, because SQLite would read all requests for a run from a subquery.
 ANSWERS = """select destination, substr(cast(sent_at as text), 1, 13) as hour, status, http_status,
     count(*) as requests, sum(users) as users, avg(seconds) as seconds
 from {views}requests
-where sent_at >= :since
+where sent_at >= :since and run >= :first_run
 group by destination, substr(cast(sent_at as text), 1, 13), status, http_status
 order by 1, 2, 3, 4"""
 REFUSED = """select destination, reason, http_status, count(*) as calls, min(refused_at) as since_at,
@@ -110,14 +111,20 @@ def read_calls(connection: Connection, since: datetime) -> list[RunCalls]:
     ]
 
 
-def read_answers(connection: Connection, since: datetime) -> list[Answers]:
-    """The requests since a time by destination, hour and result."""
+def first_run(connection: Connection, since: datetime) -> int:
+    """The first run that was in progress at a time or began after it; 0 if there is none."""
+    query = "select min(run) as run from {views}sync_runs where finished_at >= :since or finished_at is null"
+    return read(connection, query, since=since)[0]["run"] or 0
+
+
+def read_answers(connection: Connection, since: datetime, first: int) -> list[Answers]:
+    """The requests since a time by destination, hour and result. ``first``: see ``first_run``."""
     return [
         Answers(
             hour=datetime.fromisoformat(f"{row['hour']}:00").replace(tzinfo=UTC),
             **{name: row[name] for name in Answers.__slots__ if name != "hour"},
         )
-        for row in read(connection, ANSWERS, since=since)
+        for row in read(connection, ANSWERS, since=since, first_run=first)
     ]
 
 

@@ -62,7 +62,7 @@ class CallReader(Struct, frozen=True, kw_only=True):
     ``times``: the start of each run (ISO 8601). ``event_start_runs``: by audience with events, the run of its
     subscription; its backfill has no events. ``nonces``: the random value of each run; older versions stored none.
     ``mapping``: what the destination is sent of a call; the calls read here have the properties under our keys.
-    ``is_mapped``: the table has the columns of ``add_mapping_columns``.
+    ``is_mapped``: the table has the columns of ``add_mapping_columns``. ``readers``: parts that are read at a time.
     """
 
     workspace: Workspace
@@ -74,6 +74,7 @@ class CallReader(Struct, frozen=True, kw_only=True):
     nonces: Mapping[RunId, str] = field(default_factory=dict)
     mapping: DestinationMapping = field(default_factory=DestinationMapping)
     is_mapped: bool = False
+    readers: int = 1
 
     def __iter__(self) -> Iterator[IdentifyCall]:
         """Yield the calls in the order of user ids."""
@@ -169,7 +170,7 @@ class CallReader(Struct, frozen=True, kw_only=True):
             except ArrowError:  # it is raised in this form, or it was too large for buffers
                 return encoded, None
 
-        for encoded, batches in in_order(read, self._parts()):
+        for encoded, batches in in_order(read, self._parts(), self.readers):
             if batches is not None:
                 yield from batches
                 continue

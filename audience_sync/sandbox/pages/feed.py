@@ -148,7 +148,7 @@ def numbers(visit: Visit, destination: str = "") -> dict[str, Any]:
         "keep": visit.keep,
         "hours": reader.calls_by_hour(visit.now, destination),
         "properties": reader.properties(destination, 30),
-        "events": reader.events(visit.now, destination)[:10],
+        "events": reader.events(visit.now, destination, 10),
         "found_problems": reader.problems_since(visit.now - WEEK, destination),
         "plans": list(visit.plans.values()),
     }

@@ -151,6 +151,7 @@ def events_page(visit: Visit) -> Page:
             "destinations": visit.reader.destinations(),
             "destination": destination,
             "events": visit.reader.events(visit.now, destination),
+            "users_of": visit.reader.users_of_events(destination),
             "names": visit.reader.event_names(),
             "properties": [each.property for each in visit.reader.properties(destination)],
             "start": start,

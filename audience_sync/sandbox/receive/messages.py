@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from audience_sync.sandbox.receive.body import storable, written
-from audience_sync.sandbox.receive.checks import iso_problem, property_problems
+from audience_sync.sandbox.receive.checks import iso_problem, property_problems, timezone_problem
 from audience_sync.sandbox.values import Call, Problem
 
 MESSAGE_BYTES = 32_768
@@ -61,6 +61,8 @@ def read_message(item: Any, kind: str, now: datetime, *, is_segment: bool = True
             if len(traits) > MOST_TRAITS:
                 problems.append(Problem("too_many_traits", _TOO_MANY.format(count=len(traits)), is_segment))
             problems += property_problems(traits)
+            if "timezone" in context and (problem := timezone_problem(context["timezone"])):
+                problems.append(problem)
             _check_device(context, problems)
             call = call._replace(sets=traits)
         case "track":

@@ -166,31 +166,30 @@ class Reader:
         )
         return [(event, times, moment(first), moment(last)) for event, times, first, last in rows]
 
-    def events(self, now: float, destination: str = "") -> list[EventCount]:
-        """Return the events of the last seven days, with how often, and how many users ever did them."""
+    def events(self, now: float, destination: str = "", limit: int = 500) -> list[EventCount]:
+        """Return the events of the last seven days, with how often, the most frequent first."""
         where = _counted(now - WEEK, destination)
         day = int((now - DAY) // BUCKET)
         rows = self._db.execute(
             "select destination, event, sum(calls) filter (where bucket >= ?), sum(calls) from counts"
-            f" where event <> '' and outcome in (?, ?) and {where.sql} group by 1, 2 order by 4 desc, 2 limit 500",
-            (day, Outcome.ACCEPTED, Outcome.NO_ANSWER, *where.parameters),
-        ).fetchall()
-        users = {
-            (name, event): (count, last)
-            for name, event, count, last in self._db.execute(
-                "select destination, event, count(*), max(last_at) from user_events"
-                " where ? in ('', destination) group by 1, 2",
-                (destination,),
-            )
-        }
-        found = []
-        for name, event, in_day, in_week in rows:
-            count, last = users.get((name, event), (0, None))
-            found.append(EventCount(name, event, in_day or 0, in_week, count, None if last is None else moment(last)))
-        return found
+            f" where event <> '' and outcome in (?, ?) and {where.sql} group by 1, 2 order by 4 desc, 2 limit ?",
+            (day, Outcome.ACCEPTED, Outcome.NO_ANSWER, *where.parameters, limit),
+        )
+        return [EventCount(name, event, in_day or 0, in_week) for name, event, in_day, in_week in rows]
+
+    def users_of_events(self, destination: str = "") -> dict[tuple[str, str], tuple[int, datetime]]:
+        """Return how many users ever did each event, and when one last did. Reads every user's events."""
+        rows = self._db.execute(
+            "select destination, event, count(*), max(last_at) from user_events"
+            " where ? in ('', destination) group by 1, 2",
+            (destination,),
+        )
+        return {(name, event): (users, moment(last)) for name, event, users, last in rows}
 
     def event_names(self) -> list[str]:
-        return [name for (name,) in self._db.execute("select distinct event from user_events order by 1 limit 500")]
+        """Return the names of the events of the last days."""
+        rows = self._db.execute("select distinct event from counts where event <> '' order by 1 limit 500")
+        return [name for (name,) in rows]
 
     def goal(
         self, start: PropertyFilter | None, start_event: str, goal: str, days: int, destination: str

@@ -78,10 +78,8 @@ def open_to_write(path: Path) -> sqlite3.Connection:
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
-    """Open the file for one page. Its connection never writes."""
-    return sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-    )
+    """Open the file, whose path is absolute, for one page. Its connection never writes."""
+    return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
 
 
 def _set_up(connection: sqlite3.Connection, path: Path) -> None:

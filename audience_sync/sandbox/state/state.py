@@ -58,7 +58,7 @@ class State:
     """The file of one sandbox. Safe to use from several threads."""
 
     def __init__(self, path: Path, *, keep: int = KEEP) -> None:
-        self.path, self.keep = path, keep
+        self.path, self.keep = path.absolute(), keep  # the folder may be moved or removed meanwhile
         self._own = _lock(path)
         self._db = open_to_write(path)
         self._lock = threading.Lock()

@@ -89,8 +89,6 @@ class EventCount(NamedTuple):
     event: str
     day: int
     week: int
-    users: int
-    last_at: datetime | None
 
 
 class Destination(NamedTuple):

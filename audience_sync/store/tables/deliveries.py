@@ -146,7 +146,6 @@ open_refusals = Table(
     Column("http_status", Integer, comment="The status, where there was one"),
     Column("attempts", Integer, nullable=False, comment="How often it was tried"),
     Column("refused_at", UtcDateTime, nullable=False, comment="When it was refused last (UTC)"),
-    Index("ix_open_refusals_reason", "destination_id", "reason", "run_id"),
     comment="Calls that a destination refuses, until it accepts one for the user",
     sqlite_with_rowid=False,
 )

@@ -27,7 +27,7 @@ from audience_sync.sync.values.report import DestinationReport, destination_repo
 from audience_sync.sync.values.request import ProgressListener, RunDependencies
 from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.tracing import TraceContext, current_context, set_span_attributes, stage
-from audience_sync.workspace import Workspace
+from audience_sync.workspace import THREADS, Workspace
 
 
 def deliver_all(
@@ -89,6 +89,7 @@ def _delivery_context(
         nonces=nonces,
         recently_suppressed=recent,
         mask=lambda text: truncate(mask_secrets(text, dependencies.settings.secrets)),
+        readers=max(THREADS // len({each.state.name for each in pending}), 1),  # several destinations share the memory
     )
 
 

@@ -1,0 +1,29 @@
+"""Look for barriers on a page with axe-core, by WCAG 2.0 to 2.2 A and AA and its best practices."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from playwright.sync_api import Page
+
+TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+
+
+@cache
+def _axe() -> str:
+    return (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+
+
+def findings(page: Page) -> list[str]:
+    """What axe finds: the rule, and the first element of each finding. The policy of the page does not apply to it."""
+    page.evaluate(_axe())
+    found: dict[str, Any] = page.evaluate(
+        "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})", list(TAGS)
+    )
+    return [
+        f"{each['id']}: {node['html'][:200]} ({node.get('failureSummary', '')[:300]})"
+        for each in found["violations"]
+        for node in each["nodes"][:3]
+    ]

@@ -122,10 +122,11 @@ def _without_null(option: Schema) -> Schema:
 
 def _or_variable(option: Schema) -> Schema:
     """Allow `${NAME}` in place of a number, a boolean, a choice, or a text with a pattern."""
-    kinds = option.get("type")
-    if kinds in ("integer", "number", "boolean") or "pattern" in option or "enum" in option:
+    choices = option.get("anyOf", [option])
+    is_plain = all(each.get("type") in ("integer", "number", "boolean") for each in choices)
+    if is_plain or "pattern" in option or "enum" in option:
         about = {name: option.pop(name) for name in ("default", "description", "examples") if name in option}
-        return {"anyOf": [option, {"$ref": "#/$defs/variable"}]} | about
+        return {"anyOf": [*(option.get("anyOf") or [option]), {"$ref": "#/$defs/variable"}]} | about
     return option
 
 

@@ -51,12 +51,20 @@ TABLES = {
     "alert_log": "alert_log",
     "missed_notifications": "missed_alerts",
 }
+#: A table that is new gets the rights of other roles on the table that it belongs to.
+NEW_TABLES = {
+    "members": ("user_traits",),
+    "run_audiences": ("run_stages",),
+    "held_snapshots": ("decisions",),
+    "delivery_requests": ("request_attempts",),
+}
 _SUBSCRIPTION = {"backfill": "tell_everyone", "previously_delivered_run": "told_before", "sent_as": "null"}
 _VALUES = {"former_names": "null"}
 #: The next run counts the pending calls.
 _PENDING = dict.fromkeys(("pending_calls", "pending_run", "pending_since_run", "waiting_calls"), "null")
 #: By new table: the SQL of a column that had another name or other values, or did not exist.
 COLUMNS = {
+    "installation": {"trait_values_table": "null"},
     "runs": dict.fromkeys(("inputs", "covers_all", "started_by", "host", "entries", "entries_loaded"), "null"),
     "run_audiences": {"name": "null", "source": "null"},
     "snapshot_chains": {"user_count": "users"},
@@ -140,11 +148,12 @@ def _copy_grants(connection: Connection) -> None:
     names = {old: new for new, old in TABLES.items()} | {"rejected_rows": "invalid_rows"}
     for kind, name, right, role in connection.execute(_GRANTS).all():
         table = name.removesuffix("_id_seq") if kind == "S" else name
-        new = names.get(table, table) + name.removeprefix(table)
+        new = names.get(table, table)
         if kind == "v":
             _execute(connection, f"grant usage on schema audience_sync to {role}")
-        on = {"S": f"sequence {new}", "v": f"audience_sync.{new}"}.get(kind, new)
-        _execute(connection, f"grant {right} on {on} to {role}")
+        prefix = {"S": "sequence ", "v": "audience_sync."}.get(kind, "")
+        for each in (new, *NEW_TABLES.get(new, ())):
+            _execute(connection, f"grant {right} on {prefix}{each}{name.removeprefix(table)} to {role}")
 
 
 def _execute(connection: Connection, *statements: str) -> None:

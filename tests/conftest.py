@@ -67,6 +67,7 @@ MARKED = {
         "sync/test_convergence.py",
         "sync/test_diff.py",
         "sync/test_joins_of_several.py",
+        "sync/test_trait_values.py",
     ),
     "slow": (
         "browser/*",
@@ -132,6 +133,7 @@ MARKED = {
         "sync/test_cut_transactions.py",
         "sync/test_diff.py",
         "sync/test_joins_of_several.py",
+        "sync/test_trait_values.py",
         "test_arrow.py",
         "test_example.py",
         "test_sample_data.py",

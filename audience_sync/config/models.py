@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializeAsAny
 
 from audience_sync.config.read.paths import DEFAULT_STORE
-from audience_sync.config.sections.base import DestinationOptions, Size, StrictModel, Text, text_form
+from audience_sync.config.sections.base import DestinationOptions, Size, StrictModel, TableSizeText, Text, text_form
 from audience_sync.config.sections.egress import CA_FILE, PROXY, PROXY_EXAMPLES, CaFile, ProxyText
 from audience_sync.config.sections.guard import (
     Guard,
@@ -201,6 +201,11 @@ class ConfigFile(StoreConfig):
     guard: Guard = Field(default=Guard(), description="Limits for how much a snapshot may change.")
     members_table: bool = Field(
         default=True, description="Keep a plain table of the current members, which the view `audience_members` reads."
+    )
+    trait_values_table: TableSizeText = Field(
+        default=1_000_000,
+        description="Keep a table of the current values of computed traits, which the view `trait_values` reads: "
+        "`true`, `false`, or while the store has at most so many values (users times traits).",
     )
     retention: RetentionText = Field(
         default=Retention(), description="How long the history is kept; default: forever.", examples=["400d"]

@@ -18,6 +18,7 @@ from audience_sync.errors import FrozenError, RetiredError, StoreUnavailableErro
 from audience_sync.model import ALIAS_KEY, NO_RUN, USER_ID, HoldKind, PropertyKind, RunId
 from audience_sync.sources.boundary import ExcludedEntry, WorkspaceBrokenError, bound_sources, exclude_entries
 from audience_sync.sql import NEVER, Condition
+from audience_sync.store.audiences.user_traits import TableStep, count_values, next_step, step_message
 from audience_sync.store.connection.lease import MAX_ATTEMPTS
 from audience_sync.store.runs.clock import read_run_clock
 from audience_sync.store.snapshots.chain import Chain
@@ -143,6 +144,9 @@ def plan_run(
     if any(each.form.user_id for state in states.values() for each in state.subscriptions.values()):
         with dependencies.store.reading() as connection:
             lost = read_lost_values(context, connection, states, inputs.log)
+    step, message = _trait_values_step(context, detected.changes)
+    if message is not None:
+        detected += Detection(findings=RunFindings(warnings=(message,)))
     identifiers = {
         key for each in destinations.values() for key in (each.options.known_by, *(each.options.identifiers or ()))
     }
@@ -162,7 +166,21 @@ def plan_run(
         states=states,
         inputs=replace(inputs, suppressed=suppressed.table, last=last, lost=lost),
         baselines={name: [key for key, each in terms.items() if each.is_baseline] for name, terms in first.items()},
+        trait_values=step,
     )
+
+
+def _trait_values_step(context: RunContext, changes: ChangeSet) -> tuple[TableStep, str | None]:
+    """What the run does with the table of trait values, and a message if its size decides that."""
+    changed = [each.chain for each in changes.chains]
+    ids = {chain.id for chain in changed}
+    newest = {chain.id: chain for chain in changed if chain.id is not None}
+    new = [chain for chain in changed if chain.id is None]
+    unchanged = [chain for chain in context.stored.chains.values() if chain.id not in ids]
+    values = count_values([*unchanged, *newest.values(), *new])
+    was_kept, option = context.stored.keeps_trait_values, context.settings.trait_values_table
+    step = next_step(was_kept, option, values)
+    return step, step_message(step, was_kept, option, values)
 
 
 def _guarded_states(

@@ -30,7 +30,8 @@ class View(NamedTuple):
     """A public view. ``columns``: the SQL and the comment of each. ``rows``: the tables and conditions after `from`.
 
     The SQL has names in braces for what differs: ``{now}`` (seconds since 1970), ``{moment}`` (the current time as the
-    store keeps it), ``{answered_seconds}``, and ``{views}``, the prefix of a view's name.
+    store keeps it), ``{answered_seconds}``, ``{trait_values}``, and ``{views}``, the prefix of a view's
+    name.
     """
 
     name: str
@@ -53,6 +54,17 @@ ANSWERED_SECONDS = {
     "sqlite": "round((julianday(a.last_at) - julianday(r.committed_at)) * 86400.0, 3)",
     "postgresql": "round(cast(extract(epoch from (a.last_at - r.committed_at)) as numeric), 3)::float",
 }
+
+#: The keys and values of the traits `t` of a user. PostgreSQL's `json` keeps a text as written; `jsonb` would not.
+TRAIT_VALUES = {
+    "sqlite": "json_each(t.traits) j",
+    "postgresql": "json_each_text(cast(t.traits as json)) j(key, value)",
+}
+#: The newest change of a trait value is never pruned. Without one, the value has been there since the trait's creation.
+TRAIT_SINCE = """coalesce(
+        (select max(c.run_id) from changes c join properties p on p.id = c.property_id
+            where c.user_id = t.user_id and p.key = j.key),
+        (select p.created_run_id from properties p where p.key = j.key))"""
 
 
 def unless_pruned(count: str) -> str:
@@ -285,6 +297,21 @@ VIEWS = (
             "since_run": ("m.run_id", "That run"),
         },
         each_of_properties("members m"),
+    ),
+    View(
+        "trait_values",
+        "Current values of computed traits",
+        {
+            "trait_key": ("j.key", "The computed trait"),
+            "user_id": ("t.user_id", "The user"),
+            "value": ("j.value", "The value as JSON"),
+            "since_run": (TRAIT_SINCE, "The run since which the user has it"),
+            "value_since": (
+                f"(select r.started_at from runs r where r.id = {TRAIT_SINCE})",
+                "When that run started (UTC)",
+            ),
+        },
+        "user_traits t, {trait_values}",
     ),
     View(
         "scheduled_runs",
@@ -660,6 +687,7 @@ def create_views(dialect: str) -> None:
         comments = [comment for _, comment in view.columns.values()]
         query = "\n    ".join(map("{}{} -- {}".format, columns, separators, comments))
         differing = {"now": NOW[dialect], "moment": MOMENT[dialect], "answered_seconds": ANSWERED_SECONDS[dialect]}
+        differing["trait_values"] = TRAIT_VALUES[dialect]
         query = f"{query}\nfrom {view.rows}".format(**differing, views=views)
         op.execute(f"create view {views}{view.name} as -- {view.comment}\nselect\n    {query}")
         if views:
@@ -743,6 +771,12 @@ def create_tables() -> None:
         sa.Column("uuid", sa.Text(), nullable=False, comment="Makes message ids unique to this installation"),
         sa.Column("created_at", TIME, nullable=False, comment="When the store was created"),
         sa.Column("members_table", sa.Boolean(), nullable=False, comment="Whether the table `members` is filled"),
+        sa.Column(
+            "trait_values_table",
+            sa.Boolean(),
+            nullable=True,
+            comment="Whether the table `user_traits` is filled; NULL = not yet, an older store",
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
         comment="This installation (one row)",
     )
@@ -1469,6 +1503,17 @@ def create_tables() -> None:
     )
     op.create_index("ix_unaccepted_calls_user_id", "unaccepted_calls", ["user_id"], unique=False)
     op.create_table(
+        "user_traits",
+        sa.Column("user_id", USER_ID, nullable=False, comment="The user"),
+        sa.Column("chain_id", sa.Integer(), nullable=False, comment="The chain of the computed traits"),
+        sa.Column(
+            "traits", sa.Text(), nullable=False, comment="JSON object: by key of a trait, the text of its value as JSON"
+        ),
+        sa.PrimaryKeyConstraint("user_id", "chain_id", name=op.f("pk_user_traits")),
+        comment="The current values of computed traits, derived from the snapshots",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "withheld_values",
         sa.Column("destination_id", sa.Integer(), nullable=False, comment="The destination"),
         sa.Column("user_id", USER_ID, nullable=False, comment="The suppressed user"),
@@ -1501,6 +1546,7 @@ def create_tables() -> None:
 def drop_tables() -> None:
     op.drop_table("delivered_ranges")
     op.drop_table("withheld_values")
+    op.drop_table("user_traits")
     op.drop_index("ix_unaccepted_calls_user_id", table_name="unaccepted_calls")
     op.drop_table("unaccepted_calls")
     op.drop_table("subscriptions")

@@ -45,7 +45,9 @@ def used(vip: Project, receiver: Receiver) -> Project:
 
 
 def test_a_used_store_is_whole(used: Project) -> None:
-    assert parts(used) == dict.fromkeys(("database", "schema", "snapshots", "members", "rows", "positions"), True)
+    assert parts(used) == dict.fromkeys(
+        ("database", "schema", "snapshots", "members", "trait values", "rows", "positions"), True
+    )
     assert "3 rows match the snapshots" in used.run("db", "check").stdout
 
 

@@ -227,6 +227,7 @@ class TestOnPostgresql:
             "grant select on sync_runs, rejected_rows to moved_reader",
             "grant select, insert, update, delete on feeds to moved_runner",
             "grant usage, select on sequence feeds_id_seq to moved_runner",
+            "grant select, insert, delete on members to moved_runner",
         )
         try:
             assert old.project.run("db", "upgrade").code == 0
@@ -236,9 +237,10 @@ class TestOnPostgresql:
                 "has_table_privilege('moved_reader', 'audience_sync.deliveries', 'select'), "
                 "has_schema_privilege('moved_reader', 'audience_sync', 'usage'), "
                 "has_table_privilege('moved_runner', 'delivery_cursors', 'select, insert, update, delete'), "
-                "has_sequence_privilege('moved_runner', 'delivery_cursors_id_seq', 'usage')"
+                "has_sequence_privilege('moved_runner', 'delivery_cursors_id_seq', 'usage'), "
+                "has_table_privilege('moved_runner', 'user_traits', 'select, insert, delete')"
             )
-            assert old.query(rights) == [(True, True, False, True, True, True)]
+            assert old.query(rights) == [(True, True, False, True, True, True, True)]
         finally:
             for role in ("moved_reader", "moved_runner"):
                 old.query(f"drop owned by {role}", f"drop role {role}")

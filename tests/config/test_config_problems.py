@@ -229,6 +229,14 @@ def test_what_is_wrong_with_an_audience(problems: Problems, audience: str, probl
         ),
         pytest.param("guard: yes", "guard: it must be a mapping: `name: value` lines", id="no mapping"),
         pytest.param("members_table: maybe", "members_table: it must be true or false", id="no truth"),
+        *(
+            pytest.param(
+                f"trait_values_table: {value}",
+                "trait_values_table: write true, false, or a whole number of values (users times traits)",
+                id=f"no size of a table: {value}",
+            )
+            for value in ("-1", "1.5", "many", "[]")
+        ),
         pytest.param(
             "destinations: {a: {path: x}}",
             "destinations.a.type: it is missing; one of file, segment, zendesk_connect",

@@ -52,6 +52,9 @@ def test_the_products_example_is_valid(errors: Errors) -> None:
         pytest.param("memory_limit: 512MiB", id="a size"),
         pytest.param("members_table: ${TABLE}", id="a variable for a truth"),
         pytest.param("guard: {at_least: '${N:-5}'}", id="a variable for a number"),
+        pytest.param("trait_values_table: 5000", id="a size of a table"),
+        pytest.param("trait_values_table: false", id="no table"),
+        pytest.param("trait_values_table: ${SIZE}", id="a variable for the size of a table"),
         pytest.param("destinations: {a: {type: file, path: x, timeout: '${T}'}}", id="a variable for a duration"),
         pytest.param(
             "computed_traits: [{source: shop, query: q, traits: [{column: a, type: date}]}]",

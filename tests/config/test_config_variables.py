@@ -63,6 +63,12 @@ def test_a_variable_may_be_a_number_or_a_truth(load_text: Load) -> None:
     assert settings.guard.max_added.count == 5000
 
 
+@pytest.mark.parametrize(("written", "size"), [("true", True), ("False", False), (" 5000 ", 5000), ("0", 0)])
+def test_a_variable_may_be_the_size_of_a_table(load_text: Load, written: str, size: bool | int) -> None:
+    found = load_text(f"{START}trait_values_table: ${{SIZE}}\n", SIZE=written).trait_values_table
+    assert (found, type(found)) == (size, type(size))
+
+
 def test_a_variable_that_is_not_set_is_a_problem_and_only_one(problems: Problems) -> None:
     text = START + "    timeout: ${LIMIT}\n    url: ${URL}\n"
     assert problems(text, URL="") == [

@@ -28,6 +28,7 @@ from audience_sync.store.tables import (
     runs,
     stage_log,
     subscriptions,
+    user_traits,
 )
 from audience_sync.store.tables import (
     snapshot_chains as chains_table,
@@ -86,6 +87,10 @@ MEMBERS = [
     (NEW, "eve", 39),
     (NEW, "fay", 39),
     (NEW, "gus", 41),
+]
+USER_TRAITS = [
+    *((user, PLAN, '{"plan":"\\"gold\\""}') for user in ("ada", "cleo", "eve")),
+    *((user, PLAN, '{"plan":"\\"silver\\""}') for user in ("ben", "fay", "gus", "hal")),
 ]
 #: run, destination, calls, delivered, refused, retries, requests, seconds; of the last to connect one call is pending
 DELIVERIES = [
@@ -174,6 +179,7 @@ def _add_audiences(connection: Connection) -> None:
     logged = [(*row, None)[:5] for row in CHANGES]
     _add(connection, changes, "run_id property_id user_id value previous_value", logged)
     _add(connection, members, "property_id user_id run_id", MEMBERS)
+    _add(connection, user_traits, "user_id chain_id traits", USER_TRAITS)
     invalid = [(run, number, "new_customers", "new_customers.csv", *rest) for run, number, *rest in INVALID_ROWS]
     _add(connection, run_invalid_rows, "run_id number audience_key file row user_id reason", invalid)
 

@@ -78,7 +78,7 @@ def test_the_text_says_how_a_session_on_postgresql_starts() -> None:
 
 
 def test_every_query_has_its_answer() -> None:
-    assert len(EXAMPLES) == DOCUMENT.count("```sql") == 25
+    assert len(EXAMPLES) == DOCUMENT.count("```sql") == 26
 
 
 @pytest.mark.parametrize(

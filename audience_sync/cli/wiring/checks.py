@@ -26,7 +26,8 @@ from audience_sync.errors import AudienceSyncError, ConfigError, FieldError
 from audience_sync.project import open_source
 from audience_sync.schedule.entries import schedule_entries
 from audience_sync.schedule.times import find_due, first_after
-from audience_sync.store.audiences.properties import Property, read_properties
+from audience_sync.store.audiences.properties import Property, read_chains, read_properties
+from audience_sync.store.audiences.user_traits import count_values
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
 from audience_sync.store.maintenance.open_to_read import open_store_to_read
@@ -60,6 +61,7 @@ def check_project(session: Session, *, notify: bool) -> list[ProjectCheck]:
     return [
         ProjectCheck("config", session.config, True, counts),
         store,
+        *_empty_views(settings, stored),
         *_keys(settings, stored),
         *sources,
         *_snapshots(settings, stored, failed),
@@ -141,6 +143,24 @@ def _journal_text(store: Store) -> str:
         return ""
     journal = "write-ahead log" if store.is_wal else "rollback journal; the next run makes it a write-ahead log"
     return f", SQLite {sqlite3.sqlite_version} ({journal})"
+
+
+def _empty_views(settings: Settings, stored: dict[str, Property]) -> Iterator[ProjectCheck]:
+    """Name the views that the config leaves empty, with the option that fills them."""
+    if not settings.members_table:
+        yield ProjectCheck("view", "audience_members", True, "empty: `members_table: false`")
+    option = settings.trait_values_table
+    if option is False:
+        yield ProjectCheck("view", "trait_values", True, "empty: `trait_values_table: false`")
+    elif option is not True and stored:
+        with open_store_to_read(settings.store) as store, store.reading() as connection:
+            values = count_values(read_chains(connection, stored.values()).values())
+        if values > option:
+            message = (
+                f"empty: {values:,} values (users times traits) are more than {option:,}. "
+                "To fill it at any size: `trait_values_table: true`"
+            )
+            yield ProjectCheck("view", "trait_values", True, message)
 
 
 def _keys(settings: Settings, stored: dict[str, Property]) -> Iterator[ProjectCheck]:

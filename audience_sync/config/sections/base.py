@@ -7,10 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt
 
 from audience_sync.config.read.paths import absolute_path
-from audience_sync.config.read.units import parse_duration, parse_rate, parse_size
+from audience_sync.config.read.units import parse_duration, parse_rate, parse_size, parse_whole
 from audience_sync.config.sections.egress import CA_FILE, PROXY, PROXY_EXAMPLES, CaFile, ProxyText
 from audience_sync.model import USER_ID
 
@@ -52,6 +52,21 @@ Size = Annotated[
     BeforeValidator(parse_size, json_schema_input_type=str),
     Field(json_schema_extra={"pattern": r"^\d+(\.\d+)?\s*[KMGTkmgt]?i?[Bb]$", "examples": ["768MB"]}),
 ]
+
+
+def _parse_table_size(value: object) -> bool | int:
+    """`true`, `false` or a whole number; as a text, if it comes from a variable."""
+    if isinstance(value, bool) or (isinstance(value, int) and value >= 0):
+        return value
+    text = value.strip().lower() if isinstance(value, str) else ""
+    if text in ("true", "false"):
+        return text == "true"
+    if not text.isdecimal():
+        raise ValueError("write true, false, or a whole number of values (users times traits)")
+    return parse_whole(text)
+
+
+TableSizeText = Annotated[bool | int, BeforeValidator(_parse_table_size, json_schema_input_type=bool | NonNegativeInt)]
 
 
 class Events(StrictModel):

@@ -65,7 +65,7 @@ def insert_users(
     if connection.dialect.name == "postgresql":
         cursor: Any = connection.connection.cursor()
         with cursor, cursor.copy(f'copy "{table.name}" ({_USER_ROW}) from stdin (format csv, encoding utf8)') as copy:
-            for rows in _row_groups(file, count):
+            for rows in row_groups(file, count):
                 lines = workspace.path(".csv")
                 query = f"select {audience}, user_id, {run} from {rows} and present"
                 workspace.run(f"copy ({query}) to {quote_literal(str(lines))} (format csv, header false)")
@@ -73,19 +73,29 @@ def insert_users(
                 lines.unlink()
         return
     statement = f'insert into "{table.name}" ({_USER_ROW}) select ?, value, {run} from json_each(?)'
-    for rows in _row_groups(file, count):
+    for rows in row_groups(file, count):
         for values in _users_by_audience(workspace, audience, f"{rows} and present"):
             connection.exec_driver_sql(statement, values)
 
 
 def delete_users(
-    connection: Connection, workspace: Workspace, table: Table, file: Path, count: int, *, audience: str
+    connection: Connection,
+    workspace: Workspace,
+    table: Table,
+    file: Path,
+    count: int,
+    *,
+    audience: str,
+    column: str = "property_id",
 ) -> None:
-    """Delete the rows of the users of a Parquet file with ``count`` rows. ``audience``: as in ``insert_users``."""
+    """Delete the rows of the users of a Parquet file with ``count`` rows.
+
+    ``audience``: the SQL of what the table has in ``column``, as in ``insert_users``.
+    """
     is_server = connection.dialect.name == "postgresql"
     users = "jsonb_array_elements_text(%s::jsonb)" if is_server else "value from json_each(?)"
-    mine = f"property_id = {'%s' if is_server else '?'} and user_id in (select {users})"
-    for rows in _row_groups(file, count):
+    mine = f"{column} = {'%s' if is_server else '?'} and user_id in (select {users})"
+    for rows in row_groups(file, count):
         for values in _users_by_audience(workspace, audience, rows):
             connection.exec_driver_sql(f'delete from "{table.name}" where {mine}', values)
 
@@ -93,11 +103,13 @@ def delete_users(
 _USER_ROW = "property_id, user_id, run_id"
 
 
-def _row_groups(file: Path, count: int) -> Iterator[Relation]:
-    for start in range(0, count, ROWS_PER_GROUP):
+def row_groups(file: Path, count: int, size: int | None = None) -> Iterator[Relation]:
+    """The parts of a Parquet file with ``count`` rows: its row groups, or ``size`` rows each."""
+    size = size or ROWS_PER_GROUP
+    for start in range(0, count, size):
         yield Relation(
             f"read_parquet({quote_literal(str(file))}, file_row_number = true) "
-            f"where file_row_number >= {start} and file_row_number < {start + ROWS_PER_GROUP}"
+            f"where file_row_number >= {start} and file_row_number < {start + size}"
         )
 
 

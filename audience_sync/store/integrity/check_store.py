@@ -1,8 +1,9 @@
-"""Check each part of the store for damage: database, schema, snapshots, members, rows, positions."""
+"""Check each part of the store for damage: database, schema, snapshots, members, trait values, rows, positions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -13,6 +14,7 @@ from audience_sync.store.integrity.result import RESTORE, CheckResult, check_res
 from audience_sync.store.integrity.rows import check_positions, check_rows
 from audience_sync.store.integrity.schema import check_schema
 from audience_sync.store.integrity.snapshots import check_members, check_snapshots, download_chains, load_non_members
+from audience_sync.store.integrity.trait_values import check_trait_values
 from audience_sync.store.maintenance import migrate
 from audience_sync.store.tables import installation
 from audience_sync.workspace import Workspace
@@ -56,10 +58,16 @@ def _check_contents(store: Store, workspace: Workspace) -> Iterator[CheckResult]
             known = read_properties(connection)
             chains, damaged = download_chains(connection, workspace, read_chains(connection, known.values()))
             yield check_snapshots(connection, workspace, chains, damaged)
-            has_members = connection.execute(select(installation.c.members_table)).scalar()
+            kept: Mapping[Any, Any] = connection.execute(select(installation)).mappings().first() or {}
             yield check_members(
-                connection, workspace, known, chains, load_non_members(connection, workspace), kept=bool(has_members)
+                connection,
+                workspace,
+                known,
+                chains,
+                load_non_members(connection, workspace),
+                kept=bool(kept.get("members_table")),
             )
+            yield check_trait_values(connection, workspace, chains, kept=bool(kept.get("trait_values_table")))
     except StoreError as error:
         yield CheckResult("snapshots", False, str(error))
 

@@ -14,7 +14,8 @@ RESYNC = "Restore a backup, or: audience-sync resync"
 
 
 class CheckResult(NamedTuple):
-    """The result for one part: ``part`` is database, schema, snapshots, members, rows or positions."""
+    """The result for one part: ``part`` is database, schema, snapshots, members, trait values, rows or
+    positions."""
 
     part: str
     good: bool

@@ -21,16 +21,18 @@ from audience_sync.store.tables import (
     properties,
     refused_values,
     runs,
+    snapshot_chains,
     snapshot_file_chunks,
     snapshot_files,
     subscription_history,
     subscriptions,
+    user_traits,
     withheld_values,
 )
 from audience_sync.text import pluralize
 
 #: Tables with too many rows to read each; their column types accept every value.
-_LARGE_TABLES = (snapshot_file_chunks, members, changes)
+_LARGE_TABLES = (snapshot_file_chunks, members, changes, user_traits)
 
 
 def check_rows(connection: Connection) -> CheckResult:
@@ -71,6 +73,7 @@ def _orphans(connection: Connection) -> Iterator[str]:
         (subscription_history, subscribed, subscriptions, "subscription history row without subscription"),
         (changes, changes.c.run_id == runs.c.id, runs, "row in changes without run"),
         (delivery_cursors, at_destination, delivery_destinations, "delivery cursor without destination"),
+        (user_traits, user_traits.c.chain_id == snapshot_chains.c.id, snapshot_chains, "trait values without snapshot"),
     ]
     for table in (members, changes, refused_values, withheld_values):
         belongs = table.c.property_id == properties.c.id

@@ -40,6 +40,7 @@ from audience_sync.store.tables import (
     snapshot_chains,
     suppressions,
     unaccepted_calls,
+    user_traits,
     withheld_values,
 )
 from audience_sync.text import form, pluralize
@@ -48,7 +49,7 @@ from audience_sync.workspace import Workspace
 #: Tables with rows about single users.
 USER_TABLES = (
     *(absences, changes, members, refused_values, open_refusals, unaccepted_calls, run_invalid_rows, hold_samples),
-    *(held_out_users, withheld_values, suppressions, past_suppressions),
+    *(held_out_users, withheld_values, suppressions, past_suppressions, user_traits),
 )
 
 

@@ -170,8 +170,9 @@ def _insert_required_rows(connection: Connection) -> None:
     if not inspect(connection).has_table("installation"):
         return
     if connection.execute(select(installation.c.id)).first() is None:
-        identity = {"id": 1, "uuid": uuid.uuid4().hex, "created_at": datetime.now(UTC), "members_table": True}
-        connection.execute(insert(installation).values(identity))
+        identity = {"id": 1, "uuid": uuid.uuid4().hex, "created_at": datetime.now(UTC)}
+        tables = {"members_table": True, "trait_values_table": True}
+        connection.execute(insert(installation).values({**identity, **tables}))
         connection.execute(insert(lease).values(id=1, token=0, holder="", acquired_at=0.0, expires_at=0.0))
 
 

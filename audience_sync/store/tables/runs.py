@@ -13,6 +13,11 @@ installation = Table(
     Column("uuid", Text, nullable=False, comment="Makes message ids unique to this installation"),
     Column("created_at", UtcDateTime, nullable=False, comment="When the store was created"),
     Column("members_table", Boolean, nullable=False, comment="Whether the table `members` is filled"),
+    Column(
+        "trait_values_table",
+        Boolean,
+        comment="Whether the table `user_traits` is filled; NULL = not yet, an older store",
+    ),
     comment="This installation (one row)",
 )
 

@@ -65,7 +65,7 @@ snapshot_file_chunks = Table(
     comment="The bytes of snapshot files, in chunks that fit into memory",
 )
 
-# The next two tables get many rows at once. PostgreSQL checks a foreign key row by row, which takes twice the time of
+# The next three tables get many rows at once. PostgreSQL checks a foreign key row by row, which takes twice the time of
 # writing the row; so they have none, and `db check` looks for rows without a parent.
 changes = Table(
     "changes",
@@ -87,6 +87,16 @@ members = Table(
     Column("user_id", UserIdText, primary_key=True, comment="The user"),
     Column("run_id", Integer, nullable=False, comment="The run since which the user is a member"),
     comment="The current members, derived from the snapshots",
+    sqlite_with_rowid=False,
+)
+
+user_traits = Table(
+    "user_traits",
+    metadata,
+    Column("user_id", UserIdText, primary_key=True, comment="The user"),
+    Column("chain_id", Integer, primary_key=True, comment="The chain of the computed traits"),
+    Column("traits", Text, nullable=False, comment="JSON object: by key of a trait, the text of its value as JSON"),
+    comment="The current values of computed traits, derived from the snapshots",
     sqlite_with_rowid=False,
 )
 

@@ -7,7 +7,7 @@ VIEWS = (
     *("absent_members", "alerts", "audience_members", "audience_syncs", "audiences", "computed_traits", "decisions"),
     *("deliveries", "destinations", "freezes", "held_out_members", "holds", "invalid_rows", "membership_changes"),
     *("pending_calls", "refusals", "refused_calls", "requests", "run_stages", "scheduled_runs", "sync_runs"),
-    *("trait_changes",),
+    *("trait_changes", "trait_values"),
 )
 
 

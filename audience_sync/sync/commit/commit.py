@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from audience_sync.config.models import Settings
@@ -17,11 +18,13 @@ from audience_sync.delivery.state.cursors import (
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, record_versions
 from audience_sync.model import PropertyId, PropertyKind, RunId
 from audience_sync.sql import quote_literal
-from audience_sync.store.audiences import holds
+from audience_sync.store.audiences import holds, user_traits
 from audience_sync.store.audiences.properties import (
     create_property,
     mark_holdout_changed,
     move_property,
+    read_chains,
+    read_properties,
     rename_property,
     retire_properties,
     set_holdouts,
@@ -30,6 +33,7 @@ from audience_sync.store.audiences.properties import (
     set_source_state,
 )
 from audience_sync.store.audiences.suppressions import CONFIG, suppress, unsuppress, withhold_refused_of_ended
+from audience_sync.store.audiences.user_traits import TableStep
 from audience_sync.store.connection.bulk import Rows, delete_rows, delete_users, insert_rows, insert_users
 from audience_sync.store.connection.lease import Lease
 from audience_sync.store.runs.deliveries import CursorCalls, plan_deliveries, plan_pending
@@ -51,7 +55,7 @@ from audience_sync.store.tables import (
 )
 from audience_sync.sync.commit.decisions import record_decisions
 from audience_sync.sync.commit.run_record import is_committed
-from audience_sync.sync.values.change_set import Absences, ChangeSet, HeldOut, SuppressionUpdate
+from audience_sync.sync.values.change_set import Absences, ChainChange, ChangeSet, HeldOut, SuppressionUpdate
 from audience_sync.sync.values.request import GuardExceptions, Resync, Retry, RunRequest, Selection, Sync
 from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.text import storable
@@ -103,7 +107,7 @@ def commit(
 ) -> dict[str, DestinationState]:
     """Write the changes, findings and destination states of a plan; return the states with their ids."""
     changes, run = plan.changes, plan.run
-    _save_chains(connection, changes, run)
+    saved_chains = _save_chains(connection, changes, run)
     changed = changes.properties.items()
     for key, each in changed:
         if each.renamed:
@@ -118,6 +122,7 @@ def commit(
     _write_holds(connection, changes, run)
     _log_changes(connection, workspace, changes, ids, run)
     _update_members_table(connection, workspace, settings, changes, ids=ids, run=run)
+    _update_trait_values(connection, workspace, plan.trait_values, saved_chains)
     _update_users(connection, workspace, absences, missing, ids=ids, run=run)
     _update_users(connection, workspace, held_out_users, out, ids=ids, run=run)
     mark_holdout_changed(connection, out, run)
@@ -139,8 +144,11 @@ def _is_decision(request: RunRequest) -> bool:
     return bool(not is_plain or request.reason or request.moves)
 
 
-def _save_chains(connection: Connection, changes: ChangeSet, run: RunId) -> None:
-    """Write the new files of all chains, then the properties that are created or moved."""
+def _save_chains(connection: Connection, changes: ChangeSet, run: RunId) -> list[ChainChange]:
+    """Write the new files of all chains, then the properties that are created or moved.
+
+    Returns the changes with the ids of their chains.
+    """
     saved = [(each, save_files(connection, each.chain, each.files, run)) for each in changes.chains]
     for change, chain_id in saved:
         for new in change.creates:
@@ -150,6 +158,7 @@ def _save_chains(connection: Connection, changes: ChangeSet, run: RunId) -> None
     for change, chain_id in saved:
         if change.moved_to:
             move_property(connection, change.chain.keys[0], change.moved_to, chain_id, run)
+    return [replace(change, chain=replace(change.chain, id=chain_id)) for change, chain_id in saved]
 
 
 def _update_suppressions(connection: Connection, workspace: Workspace, update: SuppressionUpdate) -> None:
@@ -244,6 +253,29 @@ def _update_members_table(
         (rows,) = workspace.one(f"copy (from ({query}) order by all) to {quote_literal(str(path))} (format parquet)")
         delete_users(connection, workspace, members, path, rows, audience="property_id")
         insert_users(connection, workspace, members, path, rows, audience="property_id", run=run)
+
+
+def _update_trait_values(
+    connection: Connection, workspace: Workspace, step: TableStep, changes: Sequence[ChainChange]
+) -> None:
+    """Update the table of trait values."""
+    match step:
+        case TableStep.EMPTY:
+            user_traits.empty_table(connection)
+        case TableStep.FILL:
+            chains = read_chains(connection, read_properties(connection).values())
+            user_traits.fill_table(connection, workspace, chains.values())
+        case TableStep.FOLLOW:
+            for change in changes:
+                if not (change.files and user_traits.has_values(change.chain)):
+                    continue
+                [file] = change.files
+                if change.creates:
+                    user_traits.insert_values(connection, workspace, change.chain, file)
+                elif change.rebuilt:
+                    user_traits.replace_values(connection, workspace, change.chain, file)
+                else:
+                    user_traits.move_values(connection, workspace, change.chain, file, change.log)
 
 
 def _update_users(

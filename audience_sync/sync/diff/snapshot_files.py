@@ -49,7 +49,8 @@ def traits_change(workspace: Workspace, chain: Chain, diff: TraitsDiff, run: Run
     if not (diff.users or chain.rebuilt):
         return None
     delta = write_snapshot_file(workspace, DELTA, rows)
-    return _compact(workspace, ChainChange(chain=chain.with_delta(delta, users), files=(delta,), log=diff.log))
+    changed = chain.with_delta(delta, users)
+    return _compact(workspace, ChainChange(chain=changed, files=(delta,), log=diff.log, rebuilt=chain.rebuilt))
 
 
 def _compact(workspace: Workspace, change: ChainChange) -> ChainChange:

@@ -66,7 +66,7 @@ class ChainChange(Struct, frozen=True, kw_only=True):
     ``log``: a workspace table of changes (``user_id``, ``key``, ``value``, ``before``); None on a first creation, which
     is sent from the files. ``members``: for audiences, a table of users who entered or left (``user_id``,
     ``present``). ``creates``: the new properties whose chain this is. ``moved_to``: the new key of the audience whose
-    old key keeps this empty chain.
+    old key keeps this empty chain. ``rebuilt``: the stored files were damaged, so that the log may lack users.
     """
 
     chain: Chain
@@ -75,6 +75,7 @@ class ChainChange(Struct, frozen=True, kw_only=True):
     members: TableName | None = None
     creates: tuple[NewProperty, ...] = ()
     moved_to: str | None = None
+    rebuilt: bool = False
 
 
 class Absences(Struct, frozen=True):

@@ -10,6 +10,7 @@ from audience_sync.delivery.pending.pending import DeliveryInputs
 from audience_sync.delivery.state.cursors import DestinationState
 from audience_sync.destinations.base import Destination
 from audience_sync.model import RunId
+from audience_sync.store.audiences.user_traits import TableStep
 from audience_sync.store.runs.clock import RunClock
 from audience_sync.sync.values.change_set import ChangeSet, SuppressionUpdate
 from audience_sync.sync.values.findings import RunFindings
@@ -19,7 +20,8 @@ from audience_sync.sync.values.request import RunRequest
 class RunPlan(Struct, frozen=True, kw_only=True):
     """Everything a run would commit, send and report. ``states``: the destination states after the run.
 
-    ``baselines``: by destination, the properties whose first members were recorded without sending.
+    ``baselines``: by destination, the properties whose first members were recorded without sending. ``trait_values``:
+    what the commit does with the table of trait values.
     """
 
     run: RunId
@@ -33,3 +35,4 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     states: Mapping[str, DestinationState]
     inputs: DeliveryInputs
     baselines: Mapping[str, Collection[str]] = field(default_factory=dict)
+    trait_values: TableStep = TableStep.NONE

@@ -27,7 +27,8 @@ class StoredState(Struct, frozen=True, kw_only=True):
     """The stored state before a run.
 
     ``absent`` and ``held_out``: numbers of users by key. ``ended_freezes``: freezes whose time has ended since the last
-    run. ``moves``: from retired keys to new ones, which ``properties`` has already.
+    run. ``moves``: from retired keys to new ones, which ``properties`` has already. ``keeps_trait_values``: whether the
+    table of trait values is filled; None in a store from before it.
     """
 
     properties: Mapping[str, Property]
@@ -42,6 +43,7 @@ class StoredState(Struct, frozen=True, kw_only=True):
     held_out: Mapping[str, int] = field(default_factory=dict)
     ended_freezes: Sequence[Freeze] = ()
     moves: Mapping[str, str] = field(default_factory=dict)
+    keeps_trait_values: bool | None = None
 
 
 _LAST_TRAIT_USERS = select(runs.c.trait_users).where(runs.c.trait_users > 0).order_by(runs.c.id.desc()).limit(1)
@@ -50,11 +52,12 @@ _LAST_TRAIT_USERS = select(runs.c.trait_users).where(runs.c.trait_users > 0).ord
 def read_stored_state(connection: Connection, now: datetime) -> StoredState:
     """Read the state. ``now`` decides which freezes have ended."""
     known = read_properties(connection)
+    mine = connection.execute(select(installation.c.uuid, installation.c.trait_values_table)).one()
     return StoredState(
         properties=known,
         chains=read_chains(connection, known.values()),
         last_run=RunId(connection.execute(select(func.coalesce(func.max(runs.c.id), 0))).scalar_one()),
-        installation=connection.execute(select(installation.c.uuid)).scalar_one(),
+        installation=mine.uuid,
         last_holds=latest_holds(connection),
         erased_hashes=connection.execute(select(erasures.c.user_hash)).scalars().all(),
         trait_users=connection.execute(_LAST_TRAIT_USERS).scalar() or 0,
@@ -62,6 +65,7 @@ def read_stored_state(connection: Connection, now: datetime) -> StoredState:
         absent=count_absent(connection),
         held_out=count_held_out(connection),
         ended_freezes=read_ended(connection, now),
+        keeps_trait_values=mine.trait_values_table,
     )
 
 

@@ -114,6 +114,18 @@ def clients(session: nox.Session) -> None:
 
 
 @nox.session
+def recipes(session: nox.Session) -> None:
+    """Read a store with DuckDB, Datasette and dbt, in environments of their own."""
+    folder = Path(session.create_tmp()).resolve()
+    for name in ("readers", "dbt"):
+        run(session, "python", "-m", "venv", str(folder / name))
+        requirements = f"tests/recipes/requirements-{name}.txt"
+        session.run(str(folder / name / "bin/pip"), "install", "-q", "-r", requirements)
+    tools = (str(folder / name) for name in ("readers", "dbt"))
+    run(session, "python", "tests/recipes/check_tools.py", *tools, env={"PYTHONPATH": "tests"})
+
+
+@nox.session
 def receivers(session: nox.Session) -> None:
     """Show which receivers behind Segment accept entries and exits; with a checkout, also those of RudderStack.
 

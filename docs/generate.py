@@ -1,4 +1,8 @@
-"""Write docs/configuration.md and docs/config.schema.json from the config's models: `python docs/generate.py`."""
+"""Write the generated documents: `python docs/generate.py`.
+
+docs/configuration.md and docs/config.schema.json come from the config's models, docs/recipes/datasette.yaml from the
+store's tables and docs/database.md.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,10 @@ from pathlib import Path
 
 from config_reference import reference_markdown
 from config_schema import json_schema
+from datasette_metadata import datasette_metadata
 
 from audience_sync.destinations.registry import destination_types
+from audience_sync.store.tables import metadata
 
 FOLDER = Path(__file__).parent
 NOTE = "<!-- Made by docs/generate.py from configuration.template.md and the config's models. -->\n\n"
@@ -25,9 +31,11 @@ def generated() -> Mapping[str, str]:
     types = destination_types()
     schema = json_schema({name: types[name].Options for name in OURS})
     template = (FOLDER / "configuration.template.md").read_text("utf-8")
+    questions = (FOLDER / "database.md").read_text("utf-8")
     return {
         "config.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         "configuration.md": NOTE + reference_markdown(schema, template),
+        "recipes/datasette.yaml": datasette_metadata(questions, [*metadata.tables, "alembic_version"]),
     }
 
 

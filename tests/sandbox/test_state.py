@@ -161,6 +161,7 @@ def test_the_last_calls_are_kept_and_all_are_counted(tmp_path: Path) -> None:
         ({"property": "tags", "is": "contains", "value": "new"}, ["c"]),
         ({"property": 'odd "key"', "value": "true"}, ["d"]),
         ({"property": "ключ", "value": "null"}, ["d"]),
+        ({"property": "vip", "is": "exists", "property2": "plan", "is2": "is_not", "value2": "free"}, ["a", "c"]),
         ({"id": "b"}, ["b"]),
         ({"destination": "connect"}, []),
     ],
@@ -202,7 +203,7 @@ def test_a_goal_counts_who_did_an_event_within_some_days_after_the_property_chan
         record(state, identify(user, vip=True), at=AT - 10 * DAY)
     record(state, track("a", "Paid"), at=AT - 8 * DAY)
     record(state, track("b", "Paid"), at=AT - DAY)
-    vip = read_user_filter({"property": "vip"}).by_property
+    vip = read_user_filter({"property": "vip"}).by_properties[0]
     with reading(state.path) as opened:
         assert opened.goal(vip, "", "Paid", 7, "")[:2] == (3, 1)
         assert opened.goal(vip, "", "Paid", 10, "")[:2] == (3, 2)

@@ -22,7 +22,7 @@ from audience_sync.text import pluralize
 from audience_sync.web.errors import NotFoundError
 
 FIELDS = (
-    *("destination", "id", "property", "is", "value"),
+    *("destination", "id", "property", "is", "value", "property2", "is2", "value2"),
     *("did", "event", "days", "event_property", "event_is", "event_value"),
 )
 DAYS = ("1", "7", "30", "90", "365", "ever")
@@ -62,9 +62,8 @@ def users_page(visit: Visit) -> Page:
 
 
 def title_of(chosen: UserFilter) -> str:
-    if chosen.by_property is None:
-        return ""
-    return f" with {chosen.by_property.words()}"
+    words = " and ".join(each.words() for each in chosen.by_properties)
+    return f" with {words}" if words else ""
 
 
 def words_of(chosen: UserFilter) -> str:
@@ -77,9 +76,9 @@ def words_of(chosen: UserFilter) -> str:
 
 def _row(user: StoredUser, chosen: UserFilter) -> dict[str, Any]:
     true = [name for name, (value, _) in user.properties.items() if value is True]
-    name = chosen.by_property.property if chosen.by_property else ""
-    shown = value_text(user.properties[name][0]) if name in user.properties else "–"
-    return {"user": user, "true": true[:20], "more": max(len(true) - 20, 0), "value": shown}
+    names = [each.property for each in chosen.by_properties]
+    values = [value_text(user.properties[name][0]) if name in user.properties else "–" for name in names]
+    return {"user": user, "true": true[:20], "more": max(len(true) - 20, 0), "values": values}
 
 
 def user_rows(visit: Visit) -> tuple[list[str], Iterator[list[Any]]]:

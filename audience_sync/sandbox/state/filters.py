@@ -81,12 +81,12 @@ class UserFilter:
 
     destination: str = ""
     text: str = ""
-    by_property: PropertyFilter | None = None
+    by_properties: tuple[PropertyFilter, ...] = ()
     by_event: EventFilter | None = None
 
     @property
     def is_empty(self) -> bool:
-        return not (self.destination or self.text or self.by_property or self.by_event)
+        return not (self.destination or self.text or self.by_properties or self.by_event)
 
 
 def read_user_filter(fields: Mapping[str, str]) -> UserFilter:
@@ -97,7 +97,7 @@ def read_user_filter(fields: Mapping[str, str]) -> UserFilter:
     return UserFilter(
         destination=fields.get("destination", ""),
         text=fields.get("id", ""),
-        by_property=_property(fields, "property", "is", "value"),
+        by_properties=tuple(found for each in ("", "2") if (found := _property(fields, *_names(each)))),
         by_event=EventFilter(
             event=event,
             did=fields.get("did", "did") != "did_not",
@@ -107,6 +107,11 @@ def read_user_filter(fields: Mapping[str, str]) -> UserFilter:
         if event
         else None,
     )
+
+
+def _names(number: str) -> tuple[str, str, str]:
+    """Return the fields of a property's filter: ``property2``, ``is2``, ``value2``."""
+    return f"property{number}", f"is{number}", f"value{number}"
 
 
 def days_of(text: str) -> int:
@@ -134,8 +139,7 @@ def user_condition(chosen: UserFilter, now: float) -> Condition:
         parts.append(Condition("u.destination = ?", (chosen.destination,)))
     if chosen.text:
         parts.append(Condition("instr(u.user_id, ?) > 0", (chosen.text,)))
-    if chosen.by_property:
-        parts.append(property_condition("u.properties", chosen.by_property, "[0]"))
+    parts += [property_condition("u.properties", each, "[0]") for each in chosen.by_properties]
     if chosen.by_event:
         parts.append(_event_condition(chosen.by_event, now))
     return Condition(

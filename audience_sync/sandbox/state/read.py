@@ -201,7 +201,7 @@ class Reader:
         """
         if start is not None:
             source, path, before = member("u.properties", start.property)
-            wanted = user_condition(UserFilter(destination=destination, by_property=start), 0)
+            wanted = user_condition(UserFilter(destination=destination, by_properties=(start,)), 0)
             began = Condition(
                 f"select u.destination, u.user_id, json_extract({source}, ?) as began from users u where {wanted.sql}",
                 (*before, f"{path}[1]", *wanted.parameters),

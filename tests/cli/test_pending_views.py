@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
+from conftest import PostgreSQL
 from destinations.receiver import Receiver, Reply
 from sqlalchemy import NullPool, create_engine, text
 
@@ -76,6 +77,7 @@ def test_show_and_history_of_a_killed_run_say_at_once_that_it_was_interrupted(
     process.wait()
     assert [each["status"] for each in shop.run("history", "--json").json["runs"]] == ["interrupted"]
     assert shop.run("show", "1").stdout.startswith("Run 1 was interrupted. Its changes are stored; 3 entered")
+    receiver.will_answer(ACCEPTED)
     shop.sync()
     assert "Interrupted: the run\n  Reason  The process ended before the run did." in shop.run("show", "1").stdout
 
@@ -269,3 +271,21 @@ def test_a_run_killed_with_one_destination_done_lists_both(
         connection.execute(text("update lease set expires_at = 1"))
         assert vip.sync().code == 0
         assert connection.execute(text(RUNS)).all() == [(1, "interrupted", 3, 3), (2, "succeeded", 3, 0)]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM], ids=["kill -9", "SIGTERM"])
+def test_a_run_on_postgresql_that_was_stopped_is_interrupted(
+    new_vip: Project, receiver: Receiver, postgresql: PostgreSQL, stop: signal.Signals
+) -> None:
+    new_vip.environment["STORE"] = postgresql.create()
+    destinations = {"segment": segment(receiver, batch_size=1, concurrency=1, timeout="1s")}
+    new_vip.configure(store="${STORE}", audiences=[VIP], destinations=destinations)
+    assert new_vip.run("db", "upgrade").code == 0
+    receiver.will_answer(ACCEPTED, SILENCE)
+    process = new_vip.start("sync")
+    until(lambda: len(receiver.requests) == 2)
+    process.send_signal(stop)
+    process.wait(30)
+    (stopped,) = new_vip.run("history", "--json").json["runs"]
+    assert (stopped["status"], stopped["delivered"], stopped["pending"]) == ("interrupted", 1, 2)
+    assert new_vip.run("show", "1").stdout.startswith("Run 1 was interrupted")

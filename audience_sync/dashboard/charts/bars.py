@@ -42,7 +42,9 @@ def bars(columns: Sequence[Column], *, height: int = 72) -> Markup:
         place = _Place(left, width, column.title)
         found.append(_cut(column, place, base) if column.total == cut else _stack(column, place, base, high))
         if column.label and index >= free:
-            found.append(f'<text class="tick" x="{left:.3f}%" y="{height - 4}">{escape(column.label)}</text>')
+            at_end = left > 85
+            x, anchor = (left + width * _FILL, ' text-anchor="end"') if at_end else (left, "")
+            found.append(f'<text class="tick" x="{x:.3f}%" y="{height - 4}"{anchor}>{escape(column.label)}</text>')
             free = index + 7 / width  # a label needs about 7% of the width
     return Markup("".join([*found, "</svg>"]))
 

@@ -130,7 +130,8 @@ def _failures(visit: Visit, run: Run, audiences: Sequence[AudienceResult]) -> It
     check = [visit.site.command("audience-sync check")]
     failed = [each for each in audiences if each.status == "failed"]
     for each in failed[:MOST_FAILURES]:
-        text = f"{_sentence(visit.site.masked(each.error))} Its members stay the same; the others were not affected."
+        effect = "Its members stay the same; the other audiences were not affected."
+        text = f"{_sentence(visit.site.masked(each.error))} {effect}"
         yield Note(hue="bad", strong=f"{each.name} could not be loaded.", text=text, commands=check)
     if run.error and run.status == "failed" and not failed:
         yield Note(hue="bad", strong="The run failed.", text=visit.site.masked(run.error), commands=check)

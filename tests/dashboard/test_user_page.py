@@ -34,7 +34,8 @@ class TestAUser:
 
     def test_names_a_hold_of_their_audience_with_its_commands(self, small_week: Project) -> None:
         page = text_of(look(small_week, "/users", id="ada").text)
-        assert "held in run 5" in page
+        assert "Held in run 5" in page
+        assert "audience-sync approve 5 vip" in page
 
     def test_is_shown_as_of_a_time(self, small_week: Project) -> None:
         then = look(small_week, "/users", id="bob", at="2026-03-03T06:00").text

@@ -84,7 +84,7 @@ def query_page(visit: Visit) -> Page:
         "is_masked": visit.site.id_mask is not None,
     }
     if fault is not None and "format" in visit.query:
-        raise WrongQueryError(f"The query was not answered: {fault.message}", remedy=fault.hint)
+        raise WrongQueryError(f"The query was not answered: {fault.message}", remedy=fault.hint.replace("`", ""))
     datasets = [ResultDataset("result", sql, {}, result)] if result is not None else []
     return Page(template="query.html", context=context, datasets=datasets)
 

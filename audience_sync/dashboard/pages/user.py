@@ -9,6 +9,7 @@ from shlex import quote
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.exc import DBAPIError
 
 from audience_sync.dashboard.charts.lanes import axis_svg
 from audience_sync.dashboard.page import Dataset, Page, Visit
@@ -42,6 +43,8 @@ from audience_sync.workspace import Workspace
 MEMORY = 512_000_000
 #: Bytes of an id that the store accepts; a longer one is in no source.
 LONGEST_ID = 10_000
+#: PostgreSQL's code for a missing right.
+_NO_RIGHT = "42501"
 CHANGES_SQL = """
     select run, changed_at, audience_key, change
     from {views}membership_changes
@@ -96,6 +99,17 @@ def _explain(visit: Visit, user: UserId, at: datetime | None) -> Explanation:
     try:
         with Workspace(limit) as workspace:
             return explain_from(visit.connection, workspace, user, at=at, companions=companions())
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _NO_RIGHT:
+            raise
+        page = PageError(
+            "The role of the dashboard may read the views alone. The page of a user needs the tables, too.",
+            title="Users are not shown here",
+            remedy="Look the user up with a role that may read them:",
+            commands=["audience-sync explain ID"],
+        )
+        page.status = 403
+        raise page from None
     except HistoryPrunedError as error:
         page = PageError(str(error), title="The history is shorter", remedy="Choose a later time.")
         page.status = 400

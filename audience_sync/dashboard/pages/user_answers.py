@@ -123,7 +123,7 @@ def _problem(key: str, problem: str | None) -> tuple[str, Sequence[str]]:
     text = problem.replace(f"audience '{key}' is held: ", "").replace(f"audience '{key}': ", "")
     text = " ".join(text.split())
     facts = _REMEDY.split(text, maxsplit=1)[0]
-    return facts, tuple(_COMMAND.findall(text[len(facts) :]))
+    return facts[:1].upper() + facts[1:], tuple(_COMMAND.findall(text[len(facts) :]))
 
 
 def destination_state(view: DestinationView) -> DestinationState:
@@ -199,4 +199,6 @@ def _line(found: Explanation, view: DestinationView, call: Call) -> RequestLine:
 def answer_of(call: Call) -> str:
     """``HTTP 400: email address is not deliverable``; empty for an answer without status and text."""
     status, text = http_status(call), (reason(call) or "").strip()
+    if status and text.startswith(f"HTTP {status}"):
+        return text
     return ": ".join(filter(None, [f"HTTP {status}" if status else "", text]))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-
-from msgspec.structs import replace
 
 from benchmarks.cases import Case
 from benchmarks.contenders import SCRIPTS, Place, configure

@@ -6,10 +6,9 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
-
-from msgspec.structs import replace
 
 from benchmarks.cases import Case
 from benchmarks.results import Run

@@ -107,6 +107,14 @@ HISTORY = (
     {numbers500000}select 1, 'C-' || cast(80000000 + n.i as varchar), 1 from n
     """,
     """
+    insert into user_traits (user_id, chain_id, traits)
+    {numbers100000}select 'C-' || cast(10000000 + n.i as varchar), {audiences} + 1, '{{' || (
+        select '"trait_1":"\\"gold\\""' || replace(
+            ',"trait_2":"1","trait_3":"2","trait_4":"3","trait_5":"4","trait_6":"5","trait_7":"6","trait_8":"7",'
+            || '"trait_9":"8","trait_10":"9"', '"1"', '"' || cast(n.i % 100 as varchar) || '"')
+    ) || '}}' from n
+    """,
+    """
     insert into schedule_slots (schedule, due_at, run_id, missed) select 'every 15m', r.started_at, r.id, 0 from runs r
     """,
     "insert into delivery_cursors (destination_id, position) select d.id, {runs} from delivery_destinations d",
@@ -166,6 +174,8 @@ QUERIES: Mapping[str, str] = {
     "destination: deliveries": (
         "select * from {views}deliveries where destination = 'destination_1' order by run desc limit 100"
     ),
+    "trait: values": "select value, count(*) from {views}trait_values where trait_key = 'trait_1' group by value",
+    "user: trait values": "select * from {views}trait_values where user_id = '{user}'",
     "trait: last changes": (
         "select * from {views}trait_changes where trait_key = 'trait_1' order by run desc, user_id limit 50"
     ),

@@ -76,7 +76,7 @@ class Call(NamedTuple):
 
     @property
     def is_usable(self) -> bool:
-        return not any(each.is_fatal for each in self.problems)
+        return not self.problems or not any(each.is_fatal for each in self.problems)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,50 +46,39 @@ def read_message(item: Any, kind: str, now: datetime, *, is_segment: bool = True
     if context is not None and not isinstance(context, dict):
         problems.append(Problem("context_not_object", "`context` is not an object"))
     context = context if isinstance(context, dict) else {}
-    call = Call(
-        kind,
-        user,
-        text,
-        storable(message_id) if isinstance(message_id, str) else "",
-        problems=(),
-    )
+    event, previous = "", ""
+    sets: Mapping[str, Any] = {}
+    properties: Mapping[str, Any] = {}
     match kind:
         case "identify":
-            traits = _object(item, "traits", problems)
-            if not traits and not is_segment and isinstance(context.get("traits"), dict):
-                traits = context["traits"]
-            if len(traits) > MOST_TRAITS:
-                problems.append(Problem("too_many_traits", _TOO_MANY.format(count=len(traits)), is_segment))
-            problems += property_problems(traits)
-            if "timezone" in context and (problem := timezone_problem(context["timezone"])):
-                problems.append(problem)
-            _check_device(context, problems)
-            call = call._replace(sets=traits)
+            sets = _traits(item, context, problems, is_segment=is_segment)
+            if context:
+                _check_context(context, problems)
         case "track":
-            event = item.get("event")
-            if not isinstance(event, str) or not event:
-                problems.append(Problem("event_required", "`event` is missing: the name of the event is required"))
-                event = ""
-            call = call._replace(event=storable(event), properties=_object(item, "properties", problems))
+            event = _name(item, "event", "event_required", "the name of the event is required", problems)
+            properties = _object(item, "properties", problems)
         case "page" | "screen":
             name = item.get("name") or item.get("category") or ""
             title = "Page" if kind == "page" else "Screen"
-            event = f"Viewed {name} {title}" if isinstance(name, str) and name else f"Viewed a {title}"
-            call = call._replace(event=storable(event), properties=_object(item, "properties", problems))
+            event = storable(f"Viewed {name} {title}") if isinstance(name, str) and name else f"Viewed a {title}"
+            properties = _object(item, "properties", problems)
         case "group":
-            group = item.get("groupId")
-            if not isinstance(group, str) or not group:
-                problems.append(Problem("group_id_required", "`groupId` is missing: a group call names its group"))
-            else:
-                call = call._replace(sets={"group_id": group})
+            group = _name(item, "groupId", "group_id_required", "a group call names its group", problems)
+            sets = {"group_id": group} if group else {}
             _object(item, "traits", problems)
         case "alias":
-            previous = item.get("previousId")
-            if not isinstance(previous, str) or not previous:
-                problems.append(Problem("previous_id_required", "`previousId` is missing: an alias names both ids"))
-            else:
-                call = call._replace(previous_id=storable(previous))
-    return call._replace(problems=tuple(problems)) if problems else call
+            previous = _name(item, "previousId", "previous_id_required", "an alias names both ids", problems)
+    return Call(
+        kind,
+        user,
+        text,
+        message_id=storable(message_id) if isinstance(message_id, str) else "",
+        event=event,
+        sets=sets,
+        properties=properties,
+        previous_id=previous,
+        problems=tuple(problems),
+    )
 
 
 def _type_of(item: Mapping[str, Any], problems: list[Problem]) -> str:
@@ -120,6 +109,27 @@ def _user_of(item: Mapping[str, Any], problems: list[Problem]) -> str:
     return found
 
 
+def _traits(
+    item: Mapping[str, Any], context: Mapping[str, Any], problems: list[Problem], *, is_segment: bool
+) -> Mapping[str, Any]:
+    traits = _object(item, "traits", problems)
+    if not traits and not is_segment and isinstance(context.get("traits"), dict):
+        traits = context["traits"]
+    if len(traits) > MOST_TRAITS:
+        problems.append(Problem("too_many_traits", _TOO_MANY.format(count=len(traits)), is_segment))
+    problems += property_problems(traits)
+    return traits
+
+
+def _name(item: Mapping[str, Any], field: str, code: str, why: str, problems: list[Problem]) -> str:
+    """Return a text that is required; empty, with a problem, if it is missing."""
+    found = item.get(field)
+    if isinstance(found, str) and found:
+        return storable(found)
+    problems.append(Problem(code, f"`{field}` is missing: {why}"))
+    return ""
+
+
 def _object(item: Mapping[str, Any], field: str, problems: list[Problem]) -> Mapping[str, Any]:
     found = item.get(field)
     if found is None:
@@ -130,7 +140,9 @@ def _object(item: Mapping[str, Any], field: str, problems: list[Problem]) -> Map
     return {}
 
 
-def _check_device(context: Mapping[str, Any], problems: list[Problem]) -> None:
+def _check_context(context: Mapping[str, Any], problems: list[Problem]) -> None:
+    if "timezone" in context and (problem := timezone_problem(context["timezone"])):
+        problems.append(problem)
     device = context.get("device")
     if isinstance(device, dict) and device.get("token") and device.get("type") not in ("ios", "android"):
         text = "`context.device.token` without `type` `ios` or `android`: the token is dropped"

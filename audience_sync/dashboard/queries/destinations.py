@@ -112,7 +112,7 @@ def read_calls(connection: Connection, since: datetime) -> list[RunCalls]:
 
 
 def first_run(connection: Connection, since: datetime) -> int:
-    """The first run that was in progress at a time or began after it; 0 if there is none."""
+    """The first run that was in progress at a time or began after it; 0 without one."""
     query = "select min(run) as run from {views}sync_runs where finished_at >= :since or finished_at is null"
     return read(connection, query, since=since)[0]["run"] or 0
 

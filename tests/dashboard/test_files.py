@@ -60,6 +60,31 @@ class TestTheFiles:
         assert [path.name for path in written.parent.iterdir() if path.name != "site"] == []
 
 
+class TestTheCommand:
+    def test_writes_pseudonyms_and_counts_what_it_wrote(self, small_week: Project, tmp_path: Path) -> None:
+        done = small_week.run("dashboard", "--out", str(tmp_path / "site"), "--json")
+        assert done.code == 0, done.stderr
+        assert {name: done.json[name] for name in ("pages", "runs", "audiences", "ids")} == {
+            "pages": 11,
+            "runs": 5,
+            "audiences": 2,
+            "ids": "masked",
+        }
+
+    def test_refuses_another_folder_and_a_use_that_means_nothing(self, small_week: Project, tmp_path: Path) -> None:
+        (tmp_path / "notes.txt").write_text("mine")
+        other = small_week.run("dashboard", "--out", str(tmp_path))
+        assert (other.code, "notes.txt" in other.stderr) == (2, True)
+        assert small_week.run("dashboard", "--show-ids").code == 2
+
+    def test_without_a_store_names_the_first_command(self, project: Project, tmp_path: Path) -> None:
+        project.configure(audiences=[])
+        project.store.unlink()
+        done = project.run("dashboard", "--out", str(tmp_path / "site"))
+        assert "The first run creates it: audience-sync sync" in done.stderr
+        assert not (tmp_path / "site").exists()
+
+
 class TestAFolder:
     def test_of_ours_is_replaced(self, small_week: Project, written: Path) -> None:
         (written / "run-1.html").write_text("old")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+import click
 from sqlalchemy import make_url
 
 from audience_sync.cli.base.errors import masked_text, print_error
@@ -55,9 +56,16 @@ def serve_dashboard(
 
 def write_dashboard(session: Session, folder: Path, *, show_ids: bool) -> None:
     """Write the pages as files. Ids are masked unless ``show_ids``: files are passed on."""
-    from audience_sync.dashboard.files import write_files
+    from audience_sync.dashboard.files import FolderError, write_files
+    from audience_sync.dashboard.store import EmptyStoreError
 
-    written = write_files(load_site(session, mask_ids=not show_ids), folder)
+    try:
+        written = write_files(load_site(session, mask_ids=not show_ids), folder)
+    except FolderError as error:
+        raise click.BadParameter(str(error), param_hint="--out") from None
+    except EmptyStoreError:
+        message = "There is no store yet, so there is nothing to write. The first run creates it: audience-sync sync"
+        raise click.ClickException(message) from None
     document = {**asdict(written), "folder": str(written.folder), "ids": "shown" if show_ids else "masked"}
     session.answer(document, lambda screen: list(_written_lines(written, screen, show_ids=show_ids)))
 

@@ -130,7 +130,7 @@ def _error(line: Mapping[str, Any], found: Sequence[Token], views: SqliteViews, 
     if not message or line.get("kind") == "MemoryError" or "out of memory" in message or "disk" in message:
         return QueryError("the query needs more memory than it may use.", hint="Ask for fewer rows or shorter values.")
     if "too big" in message:
-        return QueryError("a value is longer than 1,000,000 bytes.", hint="Cut it: substr(value, 1, 1000)")
+        return QueryError("a value is longer than 10,000,000 bytes.", hint="Leave that column out.")
     if line.get("denied") and ("prohibited" in message or "not authorized" in message):
         return _refused(str(line["denied"]), found, views)
     if "one statement" in message:

@@ -20,7 +20,7 @@ from contextlib import closing, suppress
 from typing import Any
 
 #: Bytes of a value, of memory, and of a temporary file.
-LONGEST_VALUE, MEMORY, TEMPORARY_FILE = 1_000_000, 700_000_000, 500_000_000
+LONGEST_VALUE, MEMORY, TEMPORARY_FILE = 10_000_000, 700_000_000, 500_000_000
 #: Instructions between two looks at the clock.
 INSTRUCTIONS = 10_000
 #: Functions that reach out of the query, should a build of SQLite have them.

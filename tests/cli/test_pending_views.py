@@ -260,6 +260,7 @@ def test_a_run_killed_with_one_destination_done_lists_both(
         process.kill()
         process.wait()
         assert connection.execute(text(DELIVERIES)).all() == [(1, "log", 3, 3, 0, 0), (1, "segment", 3, 0, 0, 3)]
+        assert connection.execute(text(PENDING)).all() == [("log", 0, None, 0), ("segment", 3, 1, 0)]
         shown = vip.run("show", "1", "--json").json["deliveries"]
         assert [(each["destination"], each["delivered"], each["pending"]) for each in shown] == [
             ("log", 3, 0),
@@ -271,6 +272,7 @@ def test_a_run_killed_with_one_destination_done_lists_both(
         connection.execute(text("update lease set expires_at = 1"))
         assert vip.sync().code == 0
         assert connection.execute(text(RUNS)).all() == [(1, "interrupted", 3, 3), (2, "succeeded", 3, 0)]
+        assert connection.execute(text(PENDING)).all() == [("log", 0, None, 0), ("segment", 0, None, 0)]
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM], ids=["kill -9", "SIGTERM"])

@@ -16,11 +16,16 @@ def _axe() -> str:
     return (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 
 
-def findings(page: Page) -> list[str]:
-    """What axe finds: the rule, and the first element of each finding. The policy of the page does not apply to it."""
-    page.evaluate(_axe())
+def findings(page: Page, *, rule: str | None = None) -> list[str]:
+    """What axe finds: the rule, and the first elements of each finding. ``rule``: look for this one alone.
+
+    The policy of the page does not apply to axe.
+    """
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(_axe())
+    only = {"type": "rule", "values": [rule]} if rule else {"type": "tag", "values": list(TAGS)}
     found: dict[str, Any] = page.evaluate(
-        "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})", list(TAGS)
+        "only => axe.run(document, {runOnly: only, resultTypes: ['violations']})", only
     )
     return [
         f"{each['id']}: {node['html'][:200]} ({node.get('failureSummary', '')[:300]})"

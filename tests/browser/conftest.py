@@ -22,6 +22,8 @@ from .week import HOSTILE, vip_members, week_of_runs
 
 #: Screenshots go here, if it is set.
 SCREENSHOTS = "AUDIENCE_SYNC_SCREENSHOTS"
+#: Pixels of a screenshot; a longer page is cut.
+HIGHEST = 2_000
 #: Seconds for a server to start, and for a page to show something.
 STARTS_WITHIN, SHOWS_WITHIN = 30, 10
 _ADDRESS = re.compile(rb"http://127\.0\.0\.1:\d+")
@@ -172,4 +174,6 @@ def keep_screenshot(page: Page, name: str) -> None:
     """Keep a picture of the page for people, if a folder is named for them."""
     if folder := os.environ.get(SCREENSHOTS):
         Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+        height = page.evaluate("document.documentElement.scrollHeight")
+        clip = {"x": 0, "y": 0, "width": page.viewport_size["width"], "height": min(height, HIGHEST)}
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True, clip=clip)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from cli.conftest import Project, until
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, FloatRect, Page, sync_playwright
 
 from .vendor import Vendor
 from .week import HOSTILE, vip_members, week_of_runs
@@ -174,6 +174,6 @@ def keep_screenshot(page: Page, name: str) -> None:
     """Keep a picture of the page for people, if a folder is named for them."""
     if folder := os.environ.get(SCREENSHOTS):
         Path(folder).mkdir(parents=True, exist_ok=True)
-        height = page.evaluate("document.documentElement.scrollHeight")
-        clip = {"x": 0, "y": 0, "width": page.viewport_size["width"], "height": min(height, HIGHEST)}
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True, clip=clip)
+        width, height = page.evaluate("[innerWidth, document.documentElement.scrollHeight]")
+        part: FloatRect = {"x": 0, "y": 0, "width": width, "height": min(height, HIGHEST)}
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True, clip=part)

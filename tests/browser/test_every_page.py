@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+import re
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from .accessibility import findings
 from .conftest import Week, keep_screenshot, opened
-from .week import HOSTILE, RUNS
+from .week import HOSTILE, LEFT, RUNS, VIP
 
+QUERY = "select run, status, delivered from sync_runs order by run desc"
 DASHBOARD = {
     "home": "/",
+    "audiences": "/audiences",
+    "audience": f"/audiences/{VIP}",
     "runs": "/runs",
     "run": f"/runs/{RUNS}",
     "run_with_an_outage": "/runs/3",
+    "users": "/users",
+    "user": f"/users?id={LEFT}",
+    "user_with_a_hostile_id": f"/users?id={quote(HOSTILE)}",
+    "user_unknown": "/users?id=nobody",
     "destinations": "/destinations",
+    "query": "/query",
+    "query_result": f"/query?sql={quote(QUERY)}",
+    "query_wrong": "/query?sql=select+nothing+from+nowhere",
     "not_found": "/nowhere",
 }
 SANDBOX = {
@@ -28,12 +39,14 @@ SANDBOX = {
     "sandbox_setup": "/setup",
 }
 #: What the console may have on a page: Chromium reports the status of an error page.
-EXPECTED = {"not_found": "404"}
+EXPECTED = {"not_found": "404", "query_wrong": "400", "user_unknown": "404"}
 PAGES = [
     *(("dashboard", *each) for each in DASHBOARD.items()),
     *(("full_sandbox", *each) for each in SANDBOX.items()),
     ("sandbox", "sandbox_empty", "/"),
 ]
+#: The addresses of links, without their part of the page; those of a drawing have none of their own.
+ADDRESSES = "links => links.map(link => new URL(link.getAttribute('href'), location.href).href.split('#')[0])"
 #: Widths of a page in pixels: a small phone, a phone, a tablet, a laptop, a desk.
 WIDTHS = (320, 390, 768, 1024, 1440, 2560)
 each_page = pytest.mark.parametrize(("which", "name", "path"), PAGES, ids=[name for _, name, _ in PAGES])
@@ -46,6 +59,12 @@ def base(request: pytest.FixtureRequest, which: str) -> str:
         return str(request.getfixturevalue(f"{which}_url"))
     week: Week = request.getfixturevalue("week")
     return week.url
+
+
+def kind_of(address: str) -> tuple[str, ...]:
+    """The page that a link leads to, and the names of its parameters."""
+    parts = urlsplit(address)
+    return (re.sub(r"/(runs|audiences)/.+", r"/\1/...", parts.path), *sorted(parse_qs(parts.query)))
 
 
 def overflow(page: Page) -> int:
@@ -105,7 +124,7 @@ def test_the_keyboard_reaches_the_content_the_search_and_every_page(chromium: Br
         expect(links.last).to_be_focused()
 
 
-@pytest.mark.parametrize("path", ["/", f"/runs/{RUNS}"])
+@pytest.mark.parametrize("path", ["/", f"/runs/{RUNS}", f"/audiences/{VIP}"])
 def test_on_paper_there_is_the_content_without_bar_forms_and_buttons(chromium: Browser, week: Week, path: str) -> None:
     with opened(chromium, week.url, color_scheme="dark") as page:
         page.goto(week.url + path)
@@ -114,3 +133,21 @@ def test_on_paper_there_is_the_content_without_bar_forms_and_buttons(chromium: B
         for hidden in ("header.bar", "form:visible", "button:visible"):
             assert [each for each in page.locator(hidden).all() if each.is_visible()] == []
         keep_screenshot(page, f"print-{path.strip('/').replace('/', '-') or 'home'}")
+
+
+def test_a_hostile_id_is_shown_as_text(chromium: Browser, week: Week) -> None:
+    with opened(chromium, week.url) as page:
+        page.goto(f"{week.url}/users?id={quote(HOSTILE)}")
+        expect(page.locator("h1")).to_contain_text(HOSTILE)
+
+
+def test_a_link_of_each_kind_leads_to_a_page(chromium: Browser, week: Week) -> None:
+    with opened(chromium, week.url) as page:
+        found = set[str]()
+        for path in ("/", "/audiences", f"/audiences/{VIP}", "/runs", f"/runs/{RUNS}", "/destinations", "/query"):
+            page.goto(week.url + path)
+            found.update(page.eval_on_selector_all("a[href]", ADDRESSES))
+        one_each = {kind_of(each): each for each in sorted(found) if each.startswith(week.url)}
+        answers = {each: page.request.get(each).status for each in one_each.values()}
+        assert {each: status for each, status in answers.items() if status != 200} == {}
+        assert len(answers) > 15

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,9 @@ from cli.conftest import Project
 from playwright.sync_api import Browser, Page, expect
 
 from .conftest import Week, keep_screenshot, opened
-from .week import RUNS, VIP, vip_members
+from .week import LEFT, REFUSED, RUNS, VIP, vip_members
+
+QUERY = re.compile(r"/query\?")
 
 
 def copied(page: Page) -> str:
@@ -45,6 +50,45 @@ def test_the_operator_finds_why_calls_are_refused(dashboard: Page) -> None:
 def test_the_operator_sees_the_outage_of_the_third_run(dashboard: Page) -> None:
     dashboard.goto(dashboard.url + "runs/3")
     expect(dashboard.locator("#main")).to_contain_text("503")
+
+
+def test_the_engineer_finds_why_a_user_is_no_vip(dashboard: Page) -> None:
+    dashboard.keyboard.press("/")
+    dashboard.keyboard.type(LEFT)
+    dashboard.keyboard.press("Enter")
+    dashboard.wait_for_url("**/users**")
+    expect(dashboard.locator("h1")).to_contain_text(LEFT)
+    main = dashboard.locator("#main")
+    expect(main).to_contain_text(VIP)
+    expect(main).to_contain_text("false")
+    expect(main.get_by_role("link", name=re.compile(r"\b(run )?3\b")).first).to_be_visible()
+
+
+def test_the_engineer_finds_what_a_destination_answered_about_a_user(dashboard: Page, week: Week) -> None:
+    dashboard.goto(f"{week.url}/users?id={REFUSED[0]}")
+    expect(dashboard.locator("#main")).to_contain_text("Invalid email address for user")
+
+
+def test_the_analyst_takes_the_query_of_a_chart_and_its_csv(dashboard: Page, week: Week) -> None:
+    dashboard.goto(f"{week.url}/audiences/{VIP}")
+    dashboard.locator("section").filter(has_text="Members over time").get_by_role("link", name="Query").first.click()
+    dashboard.wait_for_url(QUERY)
+    sql = dashboard.locator("textarea[name=sql]")
+    expect(sql).to_have_value(re.compile("audience_syncs"))
+    dashboard.get_by_role("button", name="Run").click()
+    expect(dashboard.get_by_role("table").first).to_be_visible()
+    with dashboard.expect_download() as download:
+        dashboard.get_by_role("link", name="CSV").first.click()
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8"))))
+    assert len(rows) == RUNS
+    assert "200" in rows[0].values() or "201" in rows[0].values()
+
+
+def test_the_analyst_reads_the_columns_of_a_view_and_writes_a_query(dashboard: Page, week: Week) -> None:
+    dashboard.goto(f"{week.url}/query")
+    dashboard.locator("textarea[name=sql]").fill("select count(*) as runs from sync_runs")
+    dashboard.get_by_role("button", name="Run").click()
+    expect(dashboard.get_by_role("cell", name=str(RUNS), exact=True)).to_be_visible()
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def _special(entry: AudienceConfig) -> list[tuple[str, str]]:
     return [
         (
             "First run",
-            {"none": "records the members without sending", "manual": "waits for `seed`"}.get(entry.initial, ""),
+            {"none": "records the members without sending", "manual": "waits for seed"}.get(entry.initial, ""),
         ),
         ("Holdout", f"{entry.holdout * 100:g}%" if entry.holdout else ""),
         ("Stays", f"{entry.min_stay} after leaving the source" if entry.min_stay is not None else ""),

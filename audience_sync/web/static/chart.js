@@ -75,6 +75,8 @@
       [86400, "{D} {MMM}", null, null, null, null, null, null, 1],
       [60, "{HH}:{mm}", null, null, "{D} {MMM}", null, null, null, 0]
     ];
+    var moved = data.entered.concat(data.left).some(Boolean); // a flat audience has no bars
+    var whole = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7];
     function build() {
       plots.forEach(function (p) { p.destroy(); });
       var width = box.clientWidth, gutter = narrow.matches ? 40 : 52;
@@ -86,19 +88,19 @@
           width: width, height: narrow.matches ? 190 : 250, tzDate: tz, cursor: cursor, legend: { show: false }, padding: [18, 8, 0, 0],
           scales: { x: x, y: { range: function (u, lo, hi) { return fitted ? uPlot.rangeNum(lo, hi, 0.1, true) : [0, hi * 1.06]; } } },
           series: [{}, { stroke: token("m-in"), width: 1.75, fill: fitted ? null : token("area"), paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } }],
-          axes: [axis(26, { grid: { show: false }, values: dates, space: 70 }), axis(gutter, { values: function (u, v) { return v.map(function (n) { return count.format(n); }); } })],
+          axes: [axis(26, { grid: { show: false }, values: dates, space: 70 }), axis(gutter, { incrs: whole, values: function (u, v) { return v.map(function (n) { return count.format(n); }); } })],
           hooks: { setCursor: [show], draw: [events], drawAxes: [letters] }
         }, [data.t, data.members], box),
-        new uPlot({
+        moved && new uPlot({
           width: width, height: 120, tzDate: tz, cursor: cursor, legend: { show: false }, padding: [6, 8, 4, 0],
           scales: { x: x, y: { range: function (u, lo, hi) { return [Math.min(lo * 1.1, -1), Math.max(hi * 1.1, 1)]; } } },
           series: [{},
             { fill: token("m-in"), stroke: token("m-in"), width: 0, paths: uPlot.paths.bars({ size: [0.6, 12, 6] }), points: { show: false } },
             { fill: token("m-out"), stroke: token("m-out"), width: 0, paths: uPlot.paths.bars({ size: [0.6, 12, 6] }), points: { show: false } }],
-          axes: [axis(4, { grid: { show: false }, values: function () { return []; } }), axis(gutter, { space: 22, values: function (u, v) { return v.map(function (n) { return n < 0 ? "−" + count.format(-n) : n > 0 ? "+" + count.format(n) : "0"; }); } })],
+          axes: [axis(4, { grid: { show: false }, values: function () { return []; } }), axis(gutter, { space: 22, incrs: whole, values: function (u, v) { return v.map(function (n) { return n < 0 ? "−" + count.format(-n) : n > 0 ? "+" + count.format(n) : "0"; }); } })],
           hooks: { setCursor: [show], draw: [events] }
         }, [data.t, data.entered, data.left], box)
-      ];
+      ].filter(Boolean);
     }
     figure.querySelectorAll(".area").forEach(function (plain) { plain.remove(); });
     build();

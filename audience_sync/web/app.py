@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Scope
 
 from audience_sync.errors import AudienceSyncError, summarize_error
-from audience_sync.web.errors import PageError, UnavailableError
+from audience_sync.web.errors import PageError, UnavailableError, WrongQueryError
 from audience_sync.web.security import LOGIN, SESSION_SECONDS, Access, Guard, local_path
 from audience_sync.web.static_files import CACHE_CONTROL, static_files, static_hash
 
@@ -27,6 +27,8 @@ log = logging.getLogger("audience_sync.web")
 
 #: Bytes of a form.
 LONGEST_FORM = 100_000
+#: Seconds in which a form has to arrive.
+FORM_SECONDS = 20.0
 #: Seconds before a wrong token is answered.
 WRONG_TOKEN_PAUSE = 0.5
 Masked = Callable[[str], str]
@@ -79,12 +81,18 @@ def render(
 
 
 async def read_form(request: Request, *, longest: int = LONGEST_FORM) -> dict[str, str]:
-    """The fields of a form, `application/x-www-form-urlencoded`; the last of each name. Raises PageError."""
+    """The fields of a form, `application/x-www-form-urlencoded`; the last of each name. Raises WrongQueryError."""
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > longest:
-            raise PageError(f"The form is longer than {longest:,} bytes. Nothing was changed.", title="Too long")
+    try:
+        with anyio.fail_after(FORM_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > longest:
+                    message = f"The form is longer than {longest:,} bytes. Nothing was changed."
+                    raise WrongQueryError(message, title="The form is too long")
+    except TimeoutError:
+        message = f"The form did not arrive within {FORM_SECONDS:g} s. Nothing was changed."
+        raise WrongQueryError(message, title="The form is too slow") from None
     fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=100)
     return {name: values[-1] for name, values in fields.items()}
 

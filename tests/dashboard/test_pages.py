@@ -276,3 +276,21 @@ def test_the_config_may_be_missing_in_part(sqlite_site: Site) -> None:
     page = ask(dashboard_app(site), "/")
     assert page.status == 200
     assert "its schedules are not known: destinations.segment.write_key" in page.text
+
+
+def test_a_run_whose_results_were_deleted_says_so_and_claims_nothing(tmp_path: Path, week: Week) -> None:
+    store = tmp_path / "store.db"
+    shutil.copy(week.project.store, store)
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("insert into pruned_history values ('runs', 3, 0, '')")
+        for table in ("run_audiences", "run_destinations"):
+            connection.execute(f"delete from {table} where run_id <= 3")
+    app = dashboard_app(site_of(store))
+    page = read(ask(app, "/runs/3").text)
+    assert "retention deleted the results of this run." in page.text
+    assert "Nothing was to be sent." not in page.text
+    results = page.table("Timeline").column("Result")
+    assert results["load, compare order_completed_last_30days"] == ""
+    runs = read(ask(app, "/runs").text).tables[0]
+    assert runs.column("Delivered")["3"] == runs.column("Entered")["3"] == "–"
+    assert ask(app, "/").status == ask(app, "/destinations").status == 200

@@ -167,6 +167,11 @@ def test_a_wrong_token_is_refused_and_not_repeated(guarded: ASGIApp) -> None:
     assert (foreign.status, "set-cookie" in foreign.headers) == (403, False)
 
 
+def test_a_form_has_a_limit(guarded: ASGIApp) -> None:
+    answer = ask(guarded, "/login", method="POST", body=b"token=" + b"x" * 200_000)
+    assert (answer.status, "The form is longer than 100,000 bytes." in answer.text) == (400, True)
+
+
 def test_a_program_sends_the_token_itself(guarded: ASGIApp) -> None:
     assert ask(guarded, "/", headers={"authorization": f"Bearer {TOKEN}"}).text == "hello"
     assert ask(guarded, "/", headers={"authorization": "Bearer wrong", "accept": "*/*"}).status == 401

@@ -16,6 +16,8 @@ from audience_sync.web import formats
 
 #: Rows of the timeline: the stages that took longest stay, in the order of time.
 MOST_STAGES = 60
+#: The subject of the stages that load and compare computed traits.
+TRAITS = "computed traits"
 _KINDS = {"compare": "self", "deliver": "ok"}
 
 
@@ -80,7 +82,7 @@ def _line(results: Results, parts: Sequence[Stage], total: float) -> StageLine:
         svg=timeline.row(total, drawn),
         began=f"+{formats.duration(max(began, 0.0))}" if began >= 0.0005 else "0",
         took=("running" if not run.is_over else formats.NOTHING) if is_open else formats.duration(sum(known)),
-        result=results.masked(_result(stage, audience, delivery, run)),
+        result=results.masked(_result(first, audience, delivery, run)),
         link=link,
     )
 
@@ -106,7 +108,7 @@ def _parts(
             yield timeline.Part(max(end - cap, start), end, "self" if delivery.pending else "act", title)
 
 
-def _result(stage: str, audience: AudienceResult | None, delivery: Delivery | None, run: Run) -> str:
+def _result(stage: Stage, audience: AudienceResult | None, delivery: Delivery | None, run: Run) -> str:
     if delivery is not None:
         counts = ((delivery.delivered, "accepted"), (delivery.refused, "refused"), (delivery.pending, "pending"))
         named = [f"{formats.count(count)} {word}" for count, word in counts if count]
@@ -117,12 +119,12 @@ def _result(stage: str, audience: AudienceResult | None, delivery: Delivery | No
         if audience.status == "synced":
             return " ".join(formats.change(each) for each in (audience.entered, -audience.left) if each) or "no change"
         return audience.status
-    match stage:
+    match stage.stage:
         case "commit":
             return "in one transaction"
         case "guard" if run.held:
             return f"held {pluralize(run.held, 'audience')}"
-        case "load" | "compare" if run.trait_users_changed is not None:
+        case "load" | "compare" if stage.subject == TRAITS and run.trait_users_changed is not None:
             return f"{pluralize(run.trait_users_changed, 'user')} changed"
         case _:
             return ""

@@ -20,7 +20,8 @@ alter default privileges in schema audience_sync grant select on tables to audie
 -- trait_values, membership_changes, trait_changes, absent_members, held_out_members, refused_calls, refusals and invalid_rows.
 set search_path = audience_sync, public;
 grant select on
-    sync_runs, audience_syncs, audiences, computed_traits, holds, freezes, deliveries, pending_calls, destinations,
+    sync_runs, run_stages, audience_syncs, audiences, computed_traits, holds, freezes, decisions,
+    deliveries, pending_calls, destinations, requests,
     audience_members, scheduled_runs, alerts, absent_members, held_out_members, membership_changes, trait_changes,
     trait_values, refused_calls, refusals, invalid_rows, pruned_history
 to audience_sync_reader;

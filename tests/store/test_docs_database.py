@@ -12,11 +12,13 @@ import pytest
 from sqlalchemy import inspect, text
 
 from audience_sync.store.connection.engine import Store
+from audience_sync.store.tables import VIEWS as VIEW_NAMES
 from audience_sync.store.tables import metadata
 
 from . import example_week
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "database.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs" / "database.md").read_text("utf-8")
 VIEWS = re.findall(r"^### (\w+)\n.*?\n((?:\|[^\n]*\n)+)", DOCUMENT, re.MULTILINE | re.DOTALL)
 INDEXES = re.findall(r"^\| `(\w+)` \| (.+) \| (?:primary key of )?`(\w+)` \|$", DOCUMENT, re.MULTILINE)
 EXAMPLES = re.findall(r"^```sql\n(.*?)```\n\n((?:\|[^\n]*\n)+)", DOCUMENT, re.MULTILINE | re.DOTALL)
@@ -55,6 +57,11 @@ def test_a_condition_uses_the_index_that_the_text_names(
 def test_every_view_is_documented(store: Store) -> None:
     with store.reading() as connection:
         assert sorted(view for view, _ in VIEWS) == sorted(inspect(connection).get_view_names(schema(store)))
+
+
+def test_the_role_that_reads_gets_every_view() -> None:
+    granted = (ROOT / "docs" / "operations" / "roles.sql").read_text("utf-8").rpartition("grant select on")[2]
+    assert [view for view in VIEW_NAMES if not re.search(rf"\b{view}\b", granted)] == []
 
 
 def test_every_table_is_named() -> None:

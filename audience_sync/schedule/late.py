@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from sqlalchemy import Connection
+
+from audience_sync.config.models import Settings
 from audience_sync.history.attention import LateSchedule
-from audience_sync.schedule.entries import ScheduleEntry
+from audience_sync.schedule.entries import ScheduleEntry, schedule_entries
 from audience_sync.schedule.times import find_due
-from audience_sync.store.runs.schedule_slots import LastSlot
+from audience_sync.store.connection.lease import is_run_in_progress
+from audience_sync.store.runs.runs import last_run_started_by
+from audience_sync.store.runs.schedule_slots import LastSlot, last_slots
 
 _MOMENT = timedelta(microseconds=1)
+
+
+def find_late(connection: Connection, settings: Settings, now: datetime) -> list[LateSchedule]:
+    """The schedules that are late now, by `notify.late`. Raises ConfigError if the config has no schedule."""
+    entries = schedule_entries(settings)
+    last = last_slots(connection, [each.name for each in entries], now)
+    running = last_run_started_by(connection, now) if is_run_in_progress(connection) else None
+    return list(late_schedules(entries, last, now, tolerance=settings.notify.late, running=running))
 
 
 def late_schedules(

@@ -85,6 +85,21 @@ def test_a_config_that_can_not_be_used_here_is_noted_and_the_rest_is_found(proje
     assert found.stdout.splitlines()[-1].startswith("The schedules were not checked, because config.yaml ")
 
 
+def test_a_schedule_that_no_scheduler_serves_is_late(project: Project) -> None:
+    project.configure(audiences=[audience("VIP")], schedule="0 6 * * *")
+    project.write_members("vip.csv", *MANY)
+    project.run("sync")
+    assert project.run("status", "--json").json["needs_person"] == []
+    project.query(
+        "insert into schedule_slots (schedule, due_at, ended_at, missed) values ('cron 0 6 * * * UTC', "
+        "'2026-01-02 06:00:00.000000', '2026-01-02 06:00:01.000000', 0)"
+    )
+    found = project.run("status", "--json", "--exit-code")
+    (late,) = found.json["needs_person"]
+    assert (found.code, late["state"], late["subjects"]) == (1, "late", ["cron 0 6 * * * UTC"])
+    assert late["text"].startswith("due at 2026-01-03 06:00 UTC, and ")
+
+
 def test_status_changes_nothing(project: Project) -> None:
     configure(project)
     for name in ("vip.csv", "big.csv", "new.csv"):

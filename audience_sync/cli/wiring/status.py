@@ -42,20 +42,12 @@ def find_attention(session: Session, now: datetime) -> tuple[Attention, Sequence
 
 def _late(session: Session, connection: Connection, now: datetime) -> Sequence[LateSchedule] | None:
     """The schedules that are late; None if the config can't be used, such as without its secrets."""
-    from audience_sync.schedule.entries import schedule_entries
-    from audience_sync.schedule.late import late_schedules
-    from audience_sync.store.connection.lease import is_run_in_progress
-    from audience_sync.store.runs.runs import last_run_started_by
-    from audience_sync.store.runs.schedule_slots import last_slots
+    from audience_sync.schedule.late import find_late
 
     try:
-        settings = session.settings()
-        entries = schedule_entries(settings)
+        return find_late(connection, session.settings(), now)
     except ConfigError:
         return None
-    last = last_slots(connection, [each.name for each in entries], now)
-    running = last_run_started_by(connection, now) if is_run_in_progress(connection) else None
-    return list(late_schedules(entries, last, now, tolerance=settings.notify.late, running=running))
 
 
 def exit_code_of_status(found: Attention) -> int:

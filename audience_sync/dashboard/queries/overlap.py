@@ -73,7 +73,7 @@ def count_shared(connection: Connection, key: str, size: int, others: Collection
 
 
 def _whole(shared: int, size: int, compared: int) -> int:
-    return round(shared * size / compared) if compared else shared
+    return min(round(shared * size / compared), size) if compared else shared
 
 
 def pairs_of(keys: Sequence[str], sizes: Mapping[str, int]) -> Mapping[str, Sequence[str]]:

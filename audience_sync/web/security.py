@@ -168,6 +168,14 @@ def is_same_origin(headers: Mapping[str, str]) -> bool:
     return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
 
 
+def is_embedded_elsewhere(headers: Mapping[str, str]) -> bool:
+    """Whether a page of another site asks for a page as an image, a frame or a script.
+
+    It could not read the answer, but make this program work: a query is part of an address. A link is fine.
+    """
+    return headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-dest", "document") != "document"
+
+
 def local_path(text: str) -> str:
     """A path of this application to go to after a login; the first page for anything else."""
     parts = urlsplit(text)
@@ -204,6 +212,8 @@ class Guard:
             return self._refuse(scope, 405, "This page is only for looking: it changes nothing.", "")
         if method == "POST" and not is_same_origin(headers):
             return self._refuse(scope, 403, "The form was sent by another site. Nothing was changed.", "")
+        if method in SAFE_METHODS and is_embedded_elsewhere(headers):
+            return self._refuse(scope, 403, "Another site asked for this page as a part of its own.", "")
         if path != LOGIN and not path.startswith(STATIC) and not self._access.is_logged_in(headers):
             return self._refuse(scope, 401, "This address asks for a token.", "")
         return self._app

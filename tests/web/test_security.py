@@ -126,6 +126,23 @@ def test_a_form_is_accepted_from_a_page_of_ours_only(app: ASGIApp, headers: dict
     assert ask(app, "/form", method="POST", headers=headers).status == status
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec-fetch-site": "cross-site", "sec-fetch-dest": "image"}, 403),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-dest": "iframe"}, 403),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-dest": "empty"}, 403),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-dest": "document"}, 200),  # a link in a message
+        ({"sec-fetch-site": "same-origin", "sec-fetch-dest": "script"}, 200),
+        ({}, 200),  # a program
+    ],
+)
+def test_no_other_site_makes_a_page_work_as_a_part_of_its_own(
+    app: ASGIApp, headers: dict[str, str], status: int
+) -> None:
+    assert ask(app, "/", headers=headers).status == status
+
+
 def test_a_vendors_protocol_has_rules_of_its_own(app: ASGIApp) -> None:
     answer = ask(app, "/v1/batch", method="POST", host="api.segment.io", headers={"origin": "https://shop.example"})
     assert answer.status == 200

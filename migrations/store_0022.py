@@ -54,8 +54,8 @@ TABLES = {
 #: A table that is new gets the rights of other roles on the table that it belongs to.
 NEW_TABLES = {
     "members": ("user_traits",),
-    "run_audiences": ("run_stages",),
-    "held_snapshots": ("decisions",),
+    "run_audiences": ("stage_log",),
+    "held_snapshots": ("decision_log",),
     "delivery_requests": ("request_attempts",),
 }
 _SUBSCRIPTION = {"backfill": "tell_everyone", "previously_delivered_run": "told_before", "sent_as": "null"}

@@ -144,17 +144,23 @@ def test_it_continues_where_it_was(old: OldStore, receiver: Receiver) -> None:
 
 
 def test_its_views_have_the_same_rows(old: OldStore) -> None:
+    """Columns that are new stand at the end of a view."""
     before = {view: sorted(old.query(f"select * from {view}"), key=repr) for view in OLD_VIEWS}
+    assert [view for view, rows in before.items() if not rows] == []
     assert old.project.run("db", "upgrade").code == 0
     prefix = "" if old.url.startswith("sqlite") else "audience_sync."
     names = {view: prefix + view.replace("rejected_rows", "invalid_rows") for view in OLD_VIEWS}
-    assert {view: sorted(old.query(f"select * from {names[view]}"), key=repr) for view in OLD_VIEWS} == before
-    assert [view for view, rows in before.items() if not rows] == []
+    after = {view: old.query(f"select * from {name}") for view, name in names.items()}
+    width = {view: len(rows[0]) for view, rows in before.items()}
+    assert {view: sorted((row[: width[view]] for row in rows), key=repr) for view, rows in after.items()} == before
 
 
 def test_every_value_of_every_row_is_kept(old: OldStore) -> None:
     before = old.rows()
     assert old.project.run("db", "upgrade").code == 0
+    [(command, subject)] = old.query("select command, subject from decision_log")
+    assert (command, subject) == ("db upgrade", "schema 0022 to 0100")
+    old.query("delete from decision_log")
     after = old.rows()
     assert before - after == Counter({"['', 'rejected_rows', 0, 1]": 1})
     assert after - before == Counter({"['', 'invalid_rows', 0, 1]": 1})
@@ -227,7 +233,8 @@ class TestOnPostgresql:
             "grant select on sync_runs, rejected_rows to moved_reader",
             "grant select, insert, update, delete on feeds to moved_runner",
             "grant usage, select on sequence feeds_id_seq to moved_runner",
-            "grant select, insert, delete on members to moved_runner",
+            "grant select, insert, delete on members, run_audiences, held_snapshots, requests to moved_runner",
+            "grant usage on sequence held_snapshots_id_seq, requests_id_seq to moved_runner",
         )
         try:
             assert old.project.run("db", "upgrade").code == 0
@@ -238,9 +245,14 @@ class TestOnPostgresql:
                 "has_schema_privilege('moved_reader', 'audience_sync', 'usage'), "
                 "has_table_privilege('moved_runner', 'delivery_cursors', 'select, insert, update, delete'), "
                 "has_sequence_privilege('moved_runner', 'delivery_cursors_id_seq', 'usage'), "
-                "has_table_privilege('moved_runner', 'user_traits', 'select, insert, delete')"
+                "has_table_privilege('moved_runner', 'user_traits', 'select, insert, delete'), "
+                "has_table_privilege('moved_runner', 'stage_log', 'insert'), "
+                "has_table_privilege('moved_runner', 'decision_log', 'insert'), "
+                "has_sequence_privilege('moved_runner', 'decision_log_id_seq', 'usage'), "
+                "has_table_privilege('moved_runner', 'request_attempts', 'insert'), "
+                "has_sequence_privilege('moved_runner', 'request_attempts_id_seq', 'usage')"
             )
-            assert old.query(rights) == [(True, True, False, True, True, True, True)]
+            assert old.query(rights) == [(True, True, False, *[True] * 9)]
         finally:
             for role in ("moved_reader", "moved_runner"):
                 old.query(f"drop owned by {role}", f"drop role {role}")

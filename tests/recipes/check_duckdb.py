@@ -33,7 +33,7 @@ def main() -> None:
     [attach] = re.findall(r"`(load postgres; attach [^`]+)`", section)
     duckdb.sql(attach.replace("dbname=shop", sys.argv[1]).replace(" as store ", " as server "))
     views = [name for (name,) in rows(names["views"])]
-    for view in views:
+    for view in set(views) - {"decisions"}:  # the copy has one more: that it was made
         there, here = rows(f"select count(*) from server.{view}"), rows(f"select count(*) from {view}")
         assert there == here, (view, there, here)
     assert rows("select count(*) > 30000 from trait_values") == [(True,)]

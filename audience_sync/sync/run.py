@@ -45,7 +45,7 @@ def sync(
             if review is not None:
                 review(workspace, plan)
             pending = pending_deliveries(workspace, plan)
-            states = commit_run(lease, workspace, settings, plan, planned_calls(pending, run))
+            states = commit_run(lease, workspace, settings, plan, planned_calls(workspace, plan, pending))
             pending = [each.committed(states) for each in pending]
             deliveries = deliver_all(dependencies, progress, workspace, lease, plan=plan, pending=pending)
             report = build_report(run, plan.findings, deliveries, time.monotonic() - started)

@@ -179,6 +179,18 @@ def test_what_a_seed_has_left_is_right_after_kill_9(shop: Project, receiver: Rec
     assert shop.query(PENDING) == [("segment", 0, None, 0)]
 
 
+def test_what_a_seed_has_left_is_right_when_it_reached_no_user(shop: Project, receiver: Receiver) -> None:
+    receiver.will_answer(Reply(401))
+    shop.run("seed", "vip")
+    assert shop.query(PENDING) == [("segment", 3, 1, 3)]
+    shop.write_members("vip.csv", "ada", "dan", "eve", "fay")  # bob and cyd may have been sent `true`
+    shop.sync()
+    assert shop.query(PENDING) == [("segment", 6, 1, 6)]
+    receiver.will_answer(ACCEPTED)
+    assert shop.run("seed", "vip", "--json").destination("segment")["delivered"] == 6
+    assert shop.query(PENDING) == [("segment", 0, None, 0)]
+
+
 def test_a_seed_hides_nothing_that_other_runs_have_left(shop: Project, receiver: Receiver) -> None:
     new = {"name": "New", "source": "shop", "file": "new.csv", "initial": "manual"}
     options = {"batch_size": 1, "concurrency": 1, "give_up_after": "100ms"}

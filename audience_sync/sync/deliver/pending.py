@@ -85,18 +85,29 @@ def _cursors(state: DestinationState, request: RunRequest) -> list[tuple[Deliver
     return [(state.cursor, False), *reached]
 
 
-def planned_calls(pending: Sequence[PendingDelivery], run: RunId) -> list[CursorCalls]:
+def planned_calls(workspace: Workspace, plan: RunPlan, pending: Sequence[PendingDelivery]) -> list[CursorCalls]:
     """The calls to send from each cursor, and the run since which some of them are pending."""
-    return [
+    planned = [
         CursorCalls(
             destination=each.state.name,
             seeding=each.cursor.seeding,
             calls=each.calls,
-            since=each.cursor.pending_since or run,
+            since=each.cursor.pending_since or plan.run,
             waiting=each.waiting,
         )
         for each in pending
     ]
+    return planned + [each for state in plan.states.values() for each in _unreached_seeds(workspace, plan, state)]
+
+
+def _unreached_seeds(workspace: Workspace, plan: RunPlan, state: DestinationState) -> Iterator[CursorCalls]:
+    """The calls of seeds that have reached no user yet, if this run has changed the members of their audience."""
+    for key, cursor in state.seeds.items():
+        is_own = cursor.ranges or key == plan.request.seeded_key or key not in state.subscriptions
+        if not is_own and plan.changes.chain_of(key):
+            waiting = count_waiting(workspace, plan.inputs, cursor, [state.subscriptions[key]])
+            since = cursor.pending_since or plan.run
+            yield CursorCalls(destination=state.name, seeding=key, calls=0, since=since, waiting=waiting)
 
 
 def read_pending(

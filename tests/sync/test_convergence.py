@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Settings
 from audience_sync.config.sections.base import DestinationOptions
@@ -48,7 +49,7 @@ ACCEPT_ALL = GuardExceptions(accepted=(*AUDIENCES, "city"))
 SYNC = Sync(exceptions=ACCEPT_ALL)
 RETRY = Retry(exceptions=ACCEPT_ALL)
 SEED = Seed(key="vip", exceptions=ACCEPT_ALL)
-SEED_TWO = replace(SEED, limits=SendLimits(calls=2))
+SEED_TWO = structs.replace(SEED, limits=SendLimits(calls=2))
 
 Members = Mapping[str, frozenset[str]]
 #: A store without data.

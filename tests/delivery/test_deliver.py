@@ -241,7 +241,7 @@ class LostAtRequest:
     """A lease that is lost when the second request is about to be sent."""
 
     def __init__(self, lease: Lease) -> None:
-        self.transaction, self.transact = lease.transaction, lease.transact
+        self.transaction, self.transact, self.renewing = lease.transaction, lease.transact, lease.renewing
         self._left = 1
 
     def confirm(self) -> None:

@@ -32,6 +32,12 @@ def test_the_operator_sees_the_hold_and_copies_its_command(dashboard: Page) -> N
     assert copied(dashboard) == command
 
 
+def test_the_open_hold_is_marked_in_the_chart_of_its_audience(dashboard: Page) -> None:
+    dashboard.locator(".todo").get_by_role("link", name="VIP").click()
+    expect(dashboard.locator("figure.chart .ev.act")).to_have_count(1)
+    expect(dashboard.locator(".note.act")).to_contain_text("241 of 260 members would leave, and 1 user would enter")
+
+
 def test_the_commands_of_the_home_page_are_those_of_status(dashboard: Page, week: Week) -> None:
     needs = week.project.run("status", "--json").json["needs_person"]
     shown = dashboard.locator(".todo .cmd code").all_inner_texts()

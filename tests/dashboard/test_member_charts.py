@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from audience_sync.dashboard.charts.lanes import Band, Span, lane_svg
-from audience_sync.dashboard.charts.members import ChartPoint, members_svg, round_steps
+from audience_sync.dashboard.charts.members import ChartEvent, ChartPoint, chart_data, members_svg, round_steps
 from audience_sync.dashboard.charts.sparkline import sparkline
 from audience_sync.dashboard.charts.time_axis import time_ticks
 from audience_sync.dashboard.pages.members_chart import MOST_POINTS, thinned
@@ -114,6 +114,21 @@ class TestAChart:
     def test_has_no_style_and_no_text_of_others_as_markup(self, svg: str) -> None:
         assert "style=" not in svg
         assert "<x>" not in svg
+
+
+def test_the_hold_of_the_newest_run_is_drawn_at_that_run() -> None:
+    """It is stored a moment after the run started."""
+    runs = points(3, timedelta(days=1))
+    held = [
+        ChartEvent(run=run, at=START + timedelta(days=run - 1, seconds=1), icon="held", hue="act", word="held", text="")
+        for run in (2, 3)
+    ]
+    end = round(runs[-1].at.timestamp())
+    assert chart_data(runs, held)["events"] == [
+        {"t": round(held[0].at.timestamp()), "icon": "held", "cls": "act"},
+        {"t": end, "icon": "held", "cls": "act"},
+    ]
+    assert str(members_svg(runs, held, BERLIN)).count("#i-held") == 2
 
 
 def test_a_sparkline_begins_where_the_audience_does() -> None:

@@ -62,11 +62,22 @@ def chart_data(points: Sequence[ChartPoint], events: Sequence[ChartEvent]) -> di
         "entered": [each.entered for each in points],
         "left": [-each.left for each in points],
         "events": [
-            {"t": round(each.at.timestamp()), "icon": each.icon, "cls": each.hue}
-            for each in events
-            if points and points[0].at <= each.at <= points[-1].at
+            {"t": round(at.timestamp()), "icon": each.icon, "cls": each.hue}
+            for at, each in _drawn_events(points, events)
         ],
     }
+
+
+def _drawn_events(points: Sequence[ChartPoint], events: Sequence[ChartEvent]) -> list[tuple[datetime, ChartEvent]]:
+    """The events within the chart and where they are drawn. The last one after the newest run is drawn at that run.
+
+    Such a one is the hold of the newest run, which is stored a moment after the run started.
+    """
+    if not points:
+        return []
+    start, end = points[0].at, points[-1].at
+    later = [(end, each) for each in events if each.at > end]
+    return [*((each.at, each) for each in events if start <= each.at <= end), *later[-1:]]
 
 
 def round_steps(high: int) -> list[int]:
@@ -113,8 +124,8 @@ def _area(points: Sequence[ChartPoint], events: Sequence[ChartEvent], zone: Zone
         for value in round_steps(max(each.members for each in points))
     ]
     free = -math.inf
-    for event in (each for each in events if start <= each.at <= end):
-        at = share(event.at) * 100
+    for moment, event in _drawn_events(points, events):
+        at = share(moment) * 100
         glyph = max(at, free)
         free = glyph + _GLYPH_ROOM
         parts.append(

@@ -31,7 +31,7 @@ COMMANDS = {
     "explain a long value": ("explain u01", ["and", "more characters"]),
     "explain an unknown user": ("explain nobody", ["There is no user 'nobody' in the store."]),
     "check": ("check", ["checks failed: 1 audience.", "FAILED", "there is no column 'user_id'"]),
-    "db check": ("db check", ["The store is intact: 6 checks passed.", "all checksums match"]),
+    "db check": ("db check", ["The store is intact: 7 checks passed.", "all checksums match"]),
     "db current": ("db current", ["is up to date: schema"]),
     "schedule --list": ("schedule --list", ["30 4 * * mon-fri Europe/Berlin", LONG, "computed traits"]),
     "members": (f"members {LONG}", ["user_id,member_since", "u19,"]),

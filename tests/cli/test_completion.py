@@ -20,9 +20,10 @@ from .conftest import Project
 MANY = [f"u{number}" for number in range(200)]
 
 
-@pytest.fixture
-def shop(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """Run 1 created two audiences, run 2 held one of them; the working folder is the project's."""
+@pytest.fixture(scope="module")
+def synced(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Run 1 created two audiences, run 2 held one of them, and the other is frozen."""
+    project = Project(tmp_path_factory.mktemp("synced"))
     project.configure(
         audiences=[
             {"name": "VIP", "source": "shop", "file": "vip.csv"},
@@ -37,9 +38,16 @@ def shop(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     project.write_members("vip.csv", "u1")
     project.run("sync")
     project.run("freeze", "big_spenders")
-    monkeypatch.chdir(project.folder)
-    monkeypatch.delenv("AUDIENCE_SYNC_CONFIG", raising=False)
     return project
+
+
+@pytest.fixture
+def shop(synced: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A copy of that project, which is the working folder."""
+    folder = shutil.copytree(synced.folder, tmp_path / "shop")
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("AUDIENCE_SYNC_CONFIG", raising=False)
+    return Project(folder)
 
 
 def completed(*words: str) -> list[str]:

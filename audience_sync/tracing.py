@@ -20,6 +20,8 @@ log = logging.getLogger("audience_sync")
 TIMEOUT_SECONDS = 2.0
 #: The stage of each audience or entry of computed traits, whose number shows how far a run is.
 LOAD = "load"
+#: The stage of each destination. Several are in progress at once.
+DELIVER = "deliver"
 #: OpenTelemetry's own variables. One of them turns tracing on.
 VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 

@@ -38,7 +38,7 @@ from audience_sync.model import DestinationId, PropertyId, RunId, UserId
 from audience_sync.pace import Wait
 from audience_sync.sql import TableName
 from audience_sync.store.connection.lease import Lease
-from audience_sync.store.runs.stages import save_stages
+from audience_sync.store.runs.stages import save_begun_delivery
 from audience_sync.workspace import Workspace
 
 #: An answer is recorded at once, unless the last transaction is less than GROUP_SECONDS old: then answers wait and
@@ -188,7 +188,7 @@ def _send_batches(
     context.begin(stall_timer)
     rate_limiter = AdaptiveRateLimiter(options.rate_limit, wait=stall_timer.stopped.wait)
     user_rate = UserRate(job.rate, wait=stall_timer.stopped.wait)
-    cursor = context.lease.transact(partial(_begin, cursor=cursor, run=context.run))
+    cursor = context.lease.transact(partial(_begin, cursor=cursor, run=context.run, name=job.name))
 
     def new_sender(transport: Transport) -> Callable[[Batch], BatchResult]:
         return BatchSender(
@@ -247,9 +247,9 @@ def _send_batches(
     return cursor, stall_timer
 
 
-def _begin(connection: Connection, cursor: DeliveryCursor, run: RunId) -> DeliveryCursor:
+def _begin(connection: Connection, cursor: DeliveryCursor, run: RunId, name: str) -> DeliveryCursor:
     """Record, before anything is sent, that calls are in flight, and which stage the run is at."""
-    save_stages(connection, run)
+    save_begun_delivery(connection, run, name)
     return mark_in_flight(connection, cursor, run)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from audience_sync.model import RunId
 from audience_sync.store.connection.lease import Lease
 from audience_sync.store.tables import runs, stage_log
-from audience_sync.tracing import Stage, StageLog, current_stages, logged_stages
+from audience_sync.tracing import DELIVER, Stage, StageLog, current_stages, logged_stages
 
 #: Seconds. A stage that found nothing to do is not stored if it took less: a run may have hundreds of them.
 IDLE_SECONDS = 0.1
@@ -31,35 +31,46 @@ def save_progress(connection: Connection, run: RunId, log: StageLog | None = Non
     if (found := log or current_stages()) is not None:
         progress = update(runs).where(runs.c.id == run).values(entries=found.entries, entries_loaded=found.loaded)
         if connection.execute(progress).rowcount:
-            _save(connection, run, found, until=None)
+            _save(connection, run, found.stages)
 
 
 def save_stages(connection: Connection, run: RunId, *, at_end: bool = False) -> None:
     """Store the stages of the run in progress that are new or have ended. ``at_end``: those in progress end now."""
     if (log := current_stages()) is not None:
-        _save(connection, run, log, until=datetime.now(UTC) if at_end else None)
+        _save(connection, run, log.stages, until=datetime.now(UTC) if at_end else None)
 
 
-def _save(connection: Connection, run: RunId, log: StageLog, until: datetime | None) -> None:
-    """``until``: when the stages in progress end; None = they continue."""
+def save_begun_delivery(connection: Connection, run: RunId, destination: str) -> None:
+    """Store that a delivery begins, and the stages before it: other deliveries store their own."""
+    if (log := current_stages()) is not None:
+        mine = [each if each.name != DELIVER or each.subject == destination else None for each in log.stages]
+        _save(connection, run, mine)
+
+
+def _save(connection: Connection, run: RunId, stages: Sequence[Stage | None], until: datetime | None = None) -> None:
+    """Write the stages in order, without those that are None. ``until``: when the open ones end; None = not yet."""
     mine = stage_log.c.run_id == run
     query = select(stage_log.c.number, stage_log.c.seconds).where(mine)
     stored = {row.number: row.seconds for row in connection.execute(query)}
-    if None in stored.values():
-        connection.execute(delete(stage_log).where(mine, stage_log.c.seconds.is_(None)))
-    ended = {number for number, seconds in stored.items() if seconds is not None}
-    rows = [
-        _row(run, number, each, until)
-        for number, each in enumerate(tuple(log.stages), 1)
-        if number not in ended and not (each.is_idle and (each.seconds or 0.0) < IDLE_SECONDS)
-    ]
+    rows, outdated = list[dict[str, Any]](), list[int]()
+    for number, each in enumerate(tuple(stages), 1):
+        if each is None or stored.get(number) is not None:
+            continue
+        seconds = _seconds(each, until)
+        if number in stored:
+            if seconds is None:
+                continue
+            outdated.append(number)
+        if not (each.is_idle and (seconds or 0.0) < IDLE_SECONDS):
+            row = {"stage": each.name, "subject": each.subject, "started_at": each.started_at, "seconds": seconds}
+            rows.append({"run_id": run, "number": number, **row})
+    if outdated:
+        connection.execute(delete(stage_log).where(mine, stage_log.c.number.in_(outdated)))
     if rows:
         connection.execute(insert(stage_log), rows)
 
 
-def _row(run: RunId, number: int, each: Stage, until: datetime | None) -> dict[str, Any]:
-    seconds = each.seconds
-    if seconds is None and until is not None:
-        seconds = round(max((until - each.started_at).total_seconds(), 0.0), 3)
-    row = {"stage": each.name, "subject": each.subject, "started_at": each.started_at, "seconds": seconds}
-    return {"run_id": run, "number": number, **row}
+def _seconds(each: Stage, until: datetime | None) -> float | None:
+    if each.seconds is not None or until is None:
+        return each.seconds
+    return round(max((until - each.started_at).total_seconds(), 0.0), 3)

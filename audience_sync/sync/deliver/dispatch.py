@@ -26,7 +26,7 @@ from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.sync.values.report import DestinationReport, destination_report
 from audience_sync.sync.values.request import ProgressListener, RunDependencies
 from audience_sync.sync.values.run_plan import RunPlan
-from audience_sync.tracing import TraceContext, current_context, set_span_attributes, stage
+from audience_sync.tracing import DELIVER, TraceContext, current_context, set_span_attributes, stage
 from audience_sync.workspace import THREADS, Workspace
 
 
@@ -124,7 +124,7 @@ def _deliver_one(
     if plan.suppressed.error:
         return [DeliveryStats(name=each.state.name, calls=each.calls, error=plan.suppressed.error) for each in parts]
     name = parts[0].state.name
-    with stage("deliver", name, parent=within, run=plan.run, destination=name):
+    with stage(DELIVER, name, parent=within, run=plan.run, destination=name):
         stats = [deliver(workspace, context, _delivery(each, plan)) for each in parts]
         set_span_attributes(calls=sum(each.calls for each in stats), delivered=sum(each.delivered for each in stats))
         return stats

@@ -73,7 +73,8 @@
       [31536000, "{YYYY}", null, null, null, null, null, null, 1],
       [2419200, "{MMM}", "{YYYY}", null, null, null, null, null, 0],
       [86400, "{D} {MMM}", null, null, null, null, null, null, 1],
-      [60, "{HH}:{mm}", null, null, "{D} {MMM}", null, null, null, 0]
+      [60, "{HH}:{mm}", null, null, "{D} {MMM}", null, null, null, 0],
+      [1, "{HH}:{mm}:{ss}", null, null, "{D} {MMM}", null, null, null, 0]
     ];
     var moved = data.entered.concat(data.left).some(Boolean); // a flat audience has no bars
     var whole = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7];

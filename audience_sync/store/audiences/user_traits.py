@@ -120,7 +120,7 @@ def insert_values(connection: Connection, workspace: Workspace, chain: Chain, fi
     No value becomes a Python object of its own: DuckDB writes them as CSV for COPY, and as JSON for SQLite.
     """
     traits, has_value = traits_object(chain.keys), f"coalesce({', '.join(chain.columns)}) is not null"
-    parts = row_groups(file.path, file.rows, _rows_per_part(workspace, file, traits))
+    parts = row_groups(file.path, file.rows, _rows_per_part(workspace, file, chain))
     if connection.dialect.name == "postgresql":
         cursor: Any = connection.connection.cursor()
         with cursor, cursor.copy(f"copy user_traits ({_COLUMNS}) from stdin (format csv, encoding utf8)") as copy:
@@ -152,9 +152,11 @@ def traits_object(keys: Sequence[str]) -> Expression:
     return Expression(f"'{{' || concat_ws(',', {', '.join(pairs)}) || '}}'")
 
 
-def _rows_per_part(workspace: Workspace, file: SnapshotFile, traits: Expression) -> int:
+def _rows_per_part(workspace: Workspace, file: SnapshotFile, chain: Chain) -> int:
     """Rows that are one text in memory: a row group, or fewer if the values are long."""
     if file.rows <= SHORT_PART:
         return SHORT_PART
-    (size,) = workspace.one(f"select sum(strlen({traits})) from read_parquet({quote_literal(str(file.path))})")
-    return max(1, min(ROWS_PER_GROUP, PART_BYTES * file.rows // max(int(size), 1)))
+    lengths = " + ".join(f"coalesce(sum(strlen({column})), 0)" for column in ("user_id", *chain.columns))
+    (size,) = workspace.one(f"select {lengths} from read_parquet({quote_literal(str(file.path))})")
+    names = file.rows * sum(len(key) + 6 for key in chain.keys)
+    return max(1, min(ROWS_PER_GROUP, PART_BYTES * file.rows // (int(size) + names)))

@@ -66,7 +66,7 @@ _PENDING = dict.fromkeys(("pending_calls", "pending_run", "pending_since_run", "
 COLUMNS = {
     "installation": {"trait_values_table": "null"},
     "runs": dict.fromkeys(("inputs", "covers_all", "started_by", "host", "entries", "entries_loaded"), "null"),
-    "run_audiences": {"name": "null", "source": "null"},
+    "run_audiences": dict.fromkeys(("name", "source", "config_changes"), "null"),
     "snapshot_chains": {"user_count": "users"},
     "snapshot_file_chunks": {"file_id": "segment_id", "content": "body"},
     "properties": {"fingerprint": "mark", "source": "null"},

@@ -66,7 +66,7 @@ def members_chart(
         *_run_events(synced, decisions),
         *_hold_events(holds, {each.run: each for each in synced}, since),
         *_freeze_events(freezes, since),
-        *_holdout_events(synced),
+        *_config_events(synced),
     ]
     events = sorted(found, key=lambda each: each.at)
     shown = events[-MOST_EVENTS:]
@@ -167,18 +167,12 @@ def _freeze_events(freezes: Sequence[Freeze], since: datetime | None) -> list[Ch
     return found
 
 
-def _holdout_events(history: Sequence[AudienceRun]) -> list[ChartEvent]:
-    """Changes of the config that the results of runs show: a holdout that began or ended."""
-    found, before = list[ChartEvent](), None
-    for each in history:
-        if each.status in ("held", "failed", "frozen"):
-            continue
-        now = bool(each.held_out)
-        if before is not None and now != before:
-            text = f"holdout: {each.held_out:,} users are held out" if now else "the holdout ended"
-            found.append(_event(each.run, each.at, "config", "", "config", text))
-        before = now
-    return found
+def _config_events(history: Sequence[AudienceRun]) -> list[ChartEvent]:
+    return [
+        _event(each.run, each.at, "config", "", "config", each.config_changes)
+        for each in history
+        if each.config_changes
+    ]
 
 
 def _event(run: int | None, at: datetime, icon: str, hue: str, word: str, text: str) -> ChartEvent:  # noqa: PLR0917

@@ -35,6 +35,7 @@ class AudienceRun:
     invalid: int
     held_out: int | None
     error: str | None
+    config_changes: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,6 @@ class Decision:
     """A command of a person about this audience or about one of its runs, as in the view `decisions`."""
 
     run: int | None
-    decision: str
     decided_at: datetime
     decided_by: str | None
     reason: str | None
@@ -132,7 +132,7 @@ def read_history(
     which += "" if run is None else " and a.run = :run"
     query = f"""
         select a.run, r.started_at, r.command, a.status, a.members_before, a.members_after, a.entered, a."left",
-            a.invalid, a.held_out, a.error
+            a.invalid, a.held_out, a.error, a.config_changes
         from {{views}}audience_syncs a join {{views}}sync_runs r on r.run = a.run
         where a.audience_key = :key {which} order by a.run
     """
@@ -150,6 +150,7 @@ def read_history(
             invalid=row["invalid"],
             held_out=row["held_out"],
             error=row["error"],
+            config_changes=row["config_changes"],
         )
         for row in read(connection, query, **values)
     ]
@@ -188,14 +189,14 @@ def read_freezes(connection: Connection, key: str) -> list[Freeze]:
 def read_decisions(connection: Connection, key: str) -> list[Decision]:
     """Read what people decided about an audience or started in its runs, the oldest first."""
     query = """
-        select d.run, d.decision, d.decided_at, d.decided_by, d.reason from {views}decisions d
+        select d.run, d.decided_at, d.decided_by, d.reason from {views}decisions d
         where d.subject = :key or exists (
             select 1 from {views}audience_syncs a where a.audience_key = :key and a.run = d.run
         )
         order by d.decided_at
     """
     return [
-        Decision(row["run"], row["decision"], _time(row["decided_at"]), row["decided_by"], row["reason"])
+        Decision(row["run"], _time(row["decided_at"]), row["decided_by"], row["reason"])
         for row in read(connection, query, key=key)
     ]
 

@@ -80,6 +80,7 @@ run_audiences = Table(
     Column("held_out", Integer, comment="Users of its source who are never sent true (holdout)"),
     Column("name", Text, comment="Its name in the config, if it has not been created yet"),
     Column("source", Text, comment="Its source, if it has not been created yet"),
+    Column("config_changes", Text, comment="How its config had changed since it was last used; NULL = not at all"),
     Index("ix_run_audiences_audience_key", "audience_key", "run_id"),
     comment="The result of each audience of a run",
 )

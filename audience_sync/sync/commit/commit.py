@@ -331,6 +331,7 @@ def _write_run_details(connection: Connection, plan: RunPlan) -> None:
             "absent": each.absent,
             "returned": each.returned,
             "held_out": each.held_out,
+            "config_changes": each.config_changes,
             "name": each.name if each.source else None,
             "source": each.source,
         }

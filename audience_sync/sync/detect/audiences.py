@@ -354,11 +354,14 @@ def _accept(context: RunContext, each: AudienceDiff, source: SourceState) -> Det
         holdout=(target.holdout, target.salt) if target.holdout != (stored and stored.holdout) else None,
         min_stay=(stay,) if stay != (stored and stored.min_stay) else None,
     )
+    result = each.result
+    if property_change.renamed or property_change.holdout or property_change.min_stay:
+        result = replace(result, config_changes=target.config_changes)
     warnings: tuple[str, ...] = ()
     if stored is not None and stored.name != target.name:
         warning = f"audience '{stored.name}' has the new name '{target.name}'; its key stays '{target.key}'."
         warnings = (warning,)
     return Detection(
         changes=ChangeSet(chains=(change,) if change else (), properties={target.key: property_change}),
-        findings=RunFindings(audiences=(each.result,), warnings=warnings),
+        findings=RunFindings(audiences=(result,), warnings=warnings),
     )

@@ -46,6 +46,28 @@ class ResolvedAudience(Struct, frozen=True, kw_only=True):
         stored = self.stored
         return stored is not None and (stored.name, stored.definition) != (self.name, self.definition)
 
+    @property
+    def config_changes(self) -> str | None:
+        """How its config differs from the one that was last used, for people; None if it does not."""
+        stored = self.stored
+        if stored is None:
+            return None
+        found = [
+            _change("name", stored.name, self.name),
+            "another source, file, query or user_id" if self.definition != stored.definition else "",
+            _change("holdout", _share(stored.holdout), _share(self.holdout)),
+            _change("min_stay", stored.min_stay, str(self.config.min_stay) if self.config.min_stay else None),
+        ]
+        return "; ".join(filter(None, found)) or None
+
+
+def _change(option: str, before: str | None, now: str | None) -> str:
+    return f"{option}: {now or 'none'} (was {before or 'none'})" if now != before else ""
+
+
+def _share(share: float | None) -> str | None:
+    return f"{share * 100:g}%" if share else None
+
 
 def source_hash(config: AudienceConfig) -> str:
     """A hash of where an audience is loaded from, which recognises it under a new name."""

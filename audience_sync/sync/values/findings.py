@@ -48,7 +48,7 @@ class AudienceResult(Struct, frozen=True, kw_only=True):
 
     ``absent``: members who are missing from the snapshot and stay. ``returned``: members who were missing and came
     back. ``held_out``: users of the snapshot who are held out. ``source``: where it is loaded from, if it has yet to be
-    created.
+    created. ``config_changes``: how its config has changed since it was last used.
     """
 
     key: str
@@ -64,6 +64,7 @@ class AudienceResult(Struct, frozen=True, kw_only=True):
     returned: int = 0
     held_out: int = 0
     source: str | None = None
+    config_changes: str | None = None
 
     @property
     def after(self) -> int:

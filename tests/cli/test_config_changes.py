@@ -1,0 +1,52 @@
+"""The history says in which run an audience's config had changed, and how."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .conftest import Project
+
+
+def vip_is(project: Project, **parts: Any) -> None:
+    project.configure(audiences=[{"name": "VIP", "key": "vip", "source": "shop", "file": "vip.csv", **parts}])
+
+
+def changes(project: Project) -> list[tuple[Any, ...]]:
+    return project.query("select run, config_changes from audience_syncs order by run")
+
+
+def test_each_run_names_what_is_new_in_the_config(vip: Project) -> None:
+    vip_is(vip)
+    vip.sync()
+    vip_is(vip, name="Very Important", min_stay="2 runs")
+    vip.sync()
+    vip_is(vip, name="Very Important", min_stay="2 runs", query="select user_id from 'vip.csv' where true", file=None)
+    vip.sync()
+    vip_is(
+        vip,
+        name="Very Important",
+        min_stay="2 runs",
+        query="select user_id from 'vip.csv' where true",
+        file=None,
+        holdout="5%",
+    )
+    vip.sync()
+    vip.sync()
+    assert changes(vip) == [
+        (1, None),
+        (2, "name: Very Important (was VIP); min_stay: 2 runs (was none)"),
+        (3, "another source, file, query or user_id"),
+        (4, "holdout: 5% (was none)"),
+        (5, None),
+    ]
+
+
+def test_a_held_snapshot_leaves_the_config_as_new_until_it_is_approved(vip: Project) -> None:
+    vip_is(vip, guard={"max_removed": 0, "at_least": 0})
+    vip.sync()
+    vip.write_members("other.csv", "ada")
+    vip_is(vip, guard={"max_removed": 0, "at_least": 0}, file="other.csv")
+    vip.sync()
+    assert changes(vip) == [(1, None), (2, None)]
+    vip.run("approve", "2", "vip")
+    assert changes(vip)[-1] == (3, "another source, file, query or user_id")

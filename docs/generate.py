@@ -1,6 +1,6 @@
 """Write the generated documents: `python docs/generate.py`.
 
-docs/configuration.md and docs/config.schema.json come from the config's models, docs/recipes/datasette.yaml from the
+docs/configuration.md and docs/config.schema.json come from the config's models, docs/recipes/metadata.yaml from the
 store's tables and docs/database.md.
 """
 
@@ -35,7 +35,7 @@ def generated() -> Mapping[str, str]:
     return {
         "config.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         "configuration.md": NOTE + reference_markdown(schema, template),
-        "recipes/datasette.yaml": datasette_metadata(questions, [*metadata.tables, "alembic_version"]),
+        "recipes/metadata.yaml": datasette_metadata(questions, [*metadata.tables, "alembic_version"]),
     }
 
 

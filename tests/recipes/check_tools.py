@@ -23,7 +23,7 @@ from conftest import PostgreSQL, a_server
 from sqlalchemy import create_engine, make_url
 
 HERE, RECIPES = Path(__file__).parent, Path(__file__).parents[2] / "docs" / "recipes"
-METADATA = yaml.safe_load((RECIPES / "datasette.yaml").read_text("utf-8"))["databases"]["audience_sync"]
+METADATA = yaml.safe_load((RECIPES / "metadata.yaml").read_text("utf-8"))["databases"]["audience_sync"]
 #: What a person would fill into the forms of Datasette.
 FIELDS = {
     "audience": "big_spenders",
@@ -85,7 +85,7 @@ def serving(readers: Path, shop: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    metadata = ["--metadata", str(RECIPES / "datasette.yaml")]
+    metadata = ["--metadata", str(RECIPES / "metadata.yaml")]
     command = [str(readers / "bin" / "datasette"), "audience_sync.db", *metadata, "--port", str(port)]
     with subprocess.Popen(command, cwd=shop, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:

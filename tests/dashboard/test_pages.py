@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import sqlite3
 from contextlib import closing
@@ -266,7 +265,6 @@ def test_a_stream_ends_with_a_reload_when_the_run_has_ended(sqlite_site: Site) -
         assert home_part(visit).state == (11, "held")
         assert run_part(visit).state == (11, "held")
         assert (home_part(visit).template, home_part(visit).pause) == ("", 5.0)
-    assert asyncio.run(asyncio.sleep(0)) is None
 
 
 def test_the_config_may_be_missing_in_part(sqlite_site: Site) -> None:

@@ -20,7 +20,7 @@ _VERSION = re.compile(r'(\baudience-sync/|"audience-sync", ?"version": ?")[\w.+]
 _FINGERPRINT = re.compile(r"\b[0-9a-f]{32}\b")
 #: Columns of tables that differ between any two plays.
 _VOLATILE = re.compile(
-    r"^request_id$|(seconds|duration|expires|token|holder|checksum|bytes|size|fingerprint|version|hash)$|_bytes|pid"
+    r"^request(_id)?$|(seconds|duration|expires|token|holder|checksum|bytes|size|fingerprint|version|hash)$|_bytes|pid"
 )
 
 

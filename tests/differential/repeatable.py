@@ -6,6 +6,7 @@ It runs inside the version under test, which may be an older one: it imports the
 from __future__ import annotations
 
 import getpass
+import os
 import secrets
 import socket
 import uuid
@@ -23,6 +24,7 @@ def prepare(command: int, bug: str | None = None) -> None:
     secrets.token_hex = token
     uuid.uuid4 = lambda: uuid.UUID(token(16))
     getpass.getuser = lambda: "ana"
+    os.environ["SUDO_USER"] = "ana"
     socket.gethostname = lambda: "laptop"
     if bug:
         from model.bugs import plant

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from event_loop import run_async
 
 from audience_sync.sandbox.keys import CONNECT_PAIRS, SEGMENT_KEY
 from audience_sync.sandbox.receive.routes import read
@@ -90,7 +91,7 @@ def ask(
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    asyncio.run(app(scope, receive, send))
+    run_async(app(scope, receive, send))
     start = next(each for each in sent if each["type"] == "http.response.start")
     parts: Sequence[bytes] = [each.get("body", b"") for each in sent if each["type"] == "http.response.body"]
     return Reply(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from event_loop import run_async
 from starlette.types import ASGIApp, Message
 
 
@@ -69,7 +70,7 @@ def ask(
             if not sent:
                 raise
 
-    asyncio.run(call())
+    run_async(call())
     start = sent[0]
     return Answer(
         start["status"],

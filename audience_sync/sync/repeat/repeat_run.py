@@ -60,14 +60,24 @@ def repeat_run(config: ConfigInputs, is_notified: Callable[[str], bool]) -> Repo
             return None
         with store.reading() as connection:
             found = read_inputs(connection) if _revision(connection) == HEAD else None
-        if found is None or not _is_unchanged(config, json.loads(found[1])):
+        kept = None if found is None else _kept(found[1])
+        if found is None or kept is None or not _is_unchanged(config, kept):
             return None
         refuse_damaged(store)
         with store.writing() as connection:
             token = acquire_row(connection)
             run = _record_repeat(connection, *found, started) if _has_nothing_due(connection) else None
             release_row(connection, token)
-    return None if run is None else _report(run, json.loads(found[1]), time.monotonic() - started)
+    return None if run is None else _report(run, kept, time.monotonic() - started)
+
+
+def _kept(text: str) -> dict[str, Any] | None:
+    """What the last run kept; None if that is damaged, which the run that is made then finds."""
+    try:
+        kept = json.loads(text)
+    except ValueError:
+        return None
+    return kept if isinstance(kept, dict) else None
 
 
 def _revision(connection: Connection) -> str | None:

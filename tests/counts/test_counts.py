@@ -42,6 +42,8 @@ guard: {{max_removed: 100%, max_added: 100%}}
 """
 #: The files of an unchanged run are written again with the same rows; those of a repeated run are not.
 RUNS = ("first run", "1% run", "unchanged run", "repeated run")
+#: What a slow machine may add: a stage without work is stored if it took 0.1 s.
+BY_TIME = {"statements: store": 2}
 Counts = Mapping[str, Mapping[str, int]]
 
 
@@ -85,13 +87,16 @@ def count_run(folder: Path, receiver: Receiver, *, day: int | None) -> dict[str,
     return {**totals, "requests": len(bodies), "bytes sent": sum(map(len, bodies))}
 
 
-def differences(recorded: Counts, counted: Counts, *, are_more: bool) -> list[str]:
+def differences(
+    recorded: Counts, counted: Counts, *, are_more: bool, allowed: Mapping[str, int] | None = None
+) -> list[str]:
     return [
         f"{run}: {name}: {counted[run].get(name, 0):,}, recorded are {recorded[run].get(name, 0):,}"
         for run in RUNS
         for name in sorted({*recorded[run], *counted[run]})
         if counted[run].get(name, 0) != recorded[run].get(name, 0)
         and (counted[run].get(name, 0) > recorded[run].get(name, 0)) == are_more
+        and abs(counted[run].get(name, 0) - recorded[run].get(name, 0)) > (allowed or {}).get(name, 0)
     ]
 
 
@@ -102,7 +107,7 @@ def test_a_run_does_no_more_than_recorded(empty_store: Store, database: str, tmp
     fewer = differences(recorded, counted, are_more=False)
     if fewer:
         warnings.warn("\n".join(["fewer than recorded:", *fewer, f"Record them: {RECORD}"]), stacklevel=1)
-    more = differences(recorded, counted, are_more=True)
+    more = differences(recorded, counted, are_more=True, allowed=BY_TIME)
     assert not more, "\n".join(["A run does more than recorded:", *more, f"If it has to: {RECORD}"])
 
 

@@ -70,7 +70,8 @@ def _drawn(bars: Sequence[Bar], zone: ZoneInfo, screen: str) -> Markup:
     labels = _labels(bars, zone)
     for index, bar in enumerate(bars):
         known = bar.seconds is not None
-        height = max(_LEAST, (bar.seconds if known else longest * _UNKNOWN) / longest * (base - _TOP))  # type: ignore[operator]
+        seconds = longest * _UNKNOWN if bar.seconds is None else bar.seconds
+        height = max(_LEAST, seconds / longest * (base - _TOP))
         left, top = index * width + width * (1 - _FILL) / 2, base - height
         kind = bar.kind if known else "none"
         drawn = _rect(kind, left, top, width * _FILL, height)

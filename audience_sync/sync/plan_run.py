@@ -146,7 +146,7 @@ def plan_run(
             lost = read_lost_values(context, connection, states, inputs.log)
     step, message = _trait_values_step(context, detected.changes)
     if message is not None:
-        detected += Detection(findings=RunFindings(warnings=(message,)))
+        detected += Detection(findings=RunFindings(notices=(message,)))
     identifiers = {
         key for each in destinations.values() for key in (each.options.known_by, *(each.options.identifiers or ()))
     }

@@ -117,6 +117,25 @@ def test_quiet_and_exit_code_of_a_repeated_run(shop: Project) -> None:
     assert shop.run("sync", "-q") == Result(0, "", "")
 
 
+@pytest.mark.parametrize("limits", [(2, 1), (1, 2)], ids=["emptied", "filled"])
+def test_a_run_after_one_that_changed_the_table_of_trait_values_is_repeated(
+    limits: tuple[int, int], shop: Project
+) -> None:
+    for limit in limits:
+        shop.configure(
+            audiences=[VIP, {"names_from": "audience", "source": "shop", "file": "lists.csv"}],
+            computed_traits=[PLANS],
+            trait_values_table=limit,
+        )
+        done, _ = sync(shop)
+    assert ["trait_values is" in each for each in json.loads(done.stdout)["warnings"]] == [True]
+
+    done, repeated = sync(shop)
+
+    assert repeated
+    assert json.loads(done.stdout)["warnings"] == []
+
+
 def new_member(shop: Project) -> None:
     write_old(shop, "vip.csv", "user_id", "ada", "bob", "dan")
 

@@ -188,17 +188,17 @@ GOLD = {"ada": {"plan": '"gold"'}, "Bob": {"plan": '"free"', "score": "1"}}
 
 class TestSize:
     def test_beyond_the_size_the_table_is_emptied_and_the_run_reports_it(self, store: Store) -> None:
-        assert run(store, GOLD, 4).warnings == ()
+        assert run(store, GOLD, 4).messages == []
         more = {**GOLD, "é": {"plan": '"gold"'}}
 
         report = run(store, more, 4)
 
-        assert report.warnings == (
+        assert report.notices == (
             "The view trait_values is empty from this run on: 6 values (users times traits) are more than 4 "
             "(`trait_values_table`). Nothing else depends on it. To keep it at any size: trait_values_table: true",
         )
         assert view(store) == {}
-        assert run(store, more, 4).warnings == ()
+        assert run(store, more, 4).messages == []
         assert is_whole(store)
 
     def test_within_the_size_again_it_is_filled_from_the_snapshots(self, store: Store) -> None:
@@ -207,7 +207,7 @@ class TestSize:
 
         report = run(store, {"ada": GOLD["ada"]}, 3)
 
-        assert report.warnings == (
+        assert report.notices == (
             "The view trait_values is filled: 2 values (users times traits) are within 3 (`trait_values_table`).",
         )
         assert view(store) == {("plan", "ada"): ('"gold"', 1)}
@@ -220,22 +220,22 @@ class TestSize:
         assert written == ["DELETE FROM user_traits"]
 
     def test_the_option_alone_decides_without_a_word(self, store: Store) -> None:
-        assert run(store, GOLD, False).warnings == ()
+        assert run(store, GOLD, False).messages == []
         assert view(store) == {}
-        assert run(store, GOLD, True).warnings == ()
+        assert run(store, GOLD, True).messages == []
         assert view(store) == {
             ("plan", "Bob"): ('"free"', 1),
             ("plan", "ada"): ('"gold"', 1),
             ("score", "Bob"): ("1", 1),
         }
-        assert run(store, GOLD, False).warnings == ()
+        assert run(store, GOLD, False).messages == []
         assert view(store) == {}
 
     def test_an_older_store_is_filled_by_its_next_run(self, store: Store) -> None:
         run(store, GOLD, False)
         with store.writing() as connection:
             connection.execute(update(installation).values(trait_values_table=None))
-        assert run(store, GOLD, 1_000_000).warnings == ()
+        assert run(store, GOLD, 1_000_000).messages == []
         assert len(view(store)) == 3
 
 

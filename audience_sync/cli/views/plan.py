@@ -82,7 +82,7 @@ def plan_lines(
             *_requests(forecasts, secrets, screen),
             *_missing_fields(forecasts, screen),
             *_refusals(forecasts, screen),
-            notes(findings.audiences, findings.warnings, screen),
+            notes(findings.audiences, findings.messages, screen),
             *failure_blocks(findings.audiences, findings.traits.errors, findings.errors, details, screen),
             *(held_block(replace(each, run=None), details, screen) for each in details.held),
             *(prose(f"Held: {text}", screen) for text in findings.held),

@@ -37,7 +37,7 @@ def undo_preview(
         yield prose(f"Computed traits: {pluralize(traits.changed, 'user')} would get their earlier values.", screen)
     yield forecast_table(found.forecasts, screen)
     yield withheld_lines(found.forecasts, screen)
-    yield notes((), found.findings.warnings, screen)
+    yield notes((), found.findings.messages, screen)
 
 
 def retire_preview(found: RunPreview, screen: Screen, *, key: str) -> Iterator[Sequence[str]]:
@@ -53,7 +53,7 @@ def retire_preview(found: RunPreview, screen: Screen, *, key: str) -> Iterator[S
     yield sends_table(found, screen, key=key)
     yield withheld_lines(found.forecasts, screen)
     closed = prose(f"No audience or trait can use the key {key} again.", screen) if closes else []
-    yield [*closed, *notes((), found.findings.warnings, screen)]
+    yield [*closed, *notes((), found.findings.messages, screen)]
 
 
 def forecast_table(forecasts: Sequence[Forecast], screen: Screen, *, addresses: bool = True) -> list[str]:

@@ -84,7 +84,7 @@ def summary(
             audience_table(report.audiences, screen, run=report.run),
             *_traits_and_destinations(report, wording, screen),
             mapping_lines(report.mappings, screen),
-            notes(report.audiences, report.warnings, screen),
+            notes(report.audiences, report.messages, screen),
             *(each.lines for each in found),
             last,
         ]
@@ -105,7 +105,7 @@ def short_summary(report: Report, details: Details, screen: Screen) -> list[str]
     sent = [each for each in report.destinations if each.calls]
     deliveries = [text for each in sent for text in prose(_delivery_text(each), screen, indent=INDENT)]
     lines = prose(headline(report), screen)
-    return [*lines, *deliveries, *joined([notes((), report.warnings, screen), *found])]
+    return [*lines, *deliveries, *joined([notes((), report.messages, screen), *found])]
 
 
 def _headline(report: Report, wording: Wording, screen: Screen) -> list[str]:

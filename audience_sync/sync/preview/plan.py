@@ -143,7 +143,7 @@ class RunPreview(Struct, frozen=True, kw_only=True):
             "destinations": [each.as_json() for each in self.forecasts],
             "largest_changes": [each.as_json() for each in self.largest],
             "invalid_rows": [asdict(each) for each in found.invalid_rows[:MAX_INVALID_ROWS]],
-            "warnings": list(found.warnings),
+            "warnings": list(found.messages),
             "errors": list(found.errors),
             "held": list(found.held),
             **({"mapping_changes": mappings_json(found.mappings)} if found.mappings else {}),

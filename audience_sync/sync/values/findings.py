@@ -128,17 +128,23 @@ class RunFindings(Addable, frozen=True, kw_only=True):
     """Everything that a run reports, in order.
 
     ``errors`` stop all sending. ``held``: messages of held suppression lists and mappings. ``skipped_users``: of an
-    undo.
+    undo. ``notices``: what the run changes by itself; a run over the same inputs repeats its ``warnings``, and none of
+    them.
     """
 
     audiences: tuple[AudienceResult, ...] = ()
     traits: TraitsResult = field(default_factory=TraitsResult)
     invalid_rows: tuple[InvalidRow, ...] = ()
     warnings: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
     mappings: tuple[MappingResult, ...] = ()
     skipped_users: tuple[SkippedUser, ...] | None = None
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        return self.warnings + self.notices
 
 
 class Detection(Addable, frozen=True, kw_only=True):

@@ -54,12 +54,17 @@ class Report(Struct, frozen=True, kw_only=True):
     destinations: Sequence[DestinationReport]
     seconds: float
     warnings: Sequence[str] = ()
+    notices: Sequence[str] = ()
     store_is_new: bool = False
     errors: Sequence[str] = ()
     held: Sequence[str] = ()
     mappings: Sequence[MappingResult] = ()
     skipped_users: Sequence[SkippedUser] | None = None  # of an undo
     invalid_rows: Sequence[InvalidRow] = ()
+
+    @property
+    def messages(self) -> Sequence[str]:
+        return [*self.warnings, *self.notices]
 
     @property
     def status(self) -> RunStatus:
@@ -96,7 +101,7 @@ class Report(Struct, frozen=True, kw_only=True):
             "traits": traits_json(self.traits),
             "destinations": [_destination(each) for each in self.destinations],
             "seconds": round(self.seconds, 3),
-            "warnings": list(self.warnings),
+            "warnings": list(self.messages),
             "errors": list(self.errors),
             "held": list(self.held),
             **({"mapping_changes": mappings_json(self.mappings)} if self.mappings else {}),
@@ -212,6 +217,7 @@ def build_report(run: RunId, found: RunFindings, destinations: Sequence[Destinat
         destinations=destinations,
         seconds=seconds,
         warnings=found.warnings,
+        notices=found.notices,
         errors=found.errors,
         held=found.held,
         mappings=found.mappings,

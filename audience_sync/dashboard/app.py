@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from audience_sync.dashboard.frame import attention, frame
-from audience_sync.dashboard.links import href, with_query
+from audience_sync.dashboard.links import href
 from audience_sync.dashboard.live import MOST_SECONDS, LivePart, home_part, run_part
 from audience_sync.dashboard.overlap import SECONDS as OVERLAP_SECONDS
 from audience_sync.dashboard.overlap import OverlapCache
@@ -34,14 +34,13 @@ from audience_sync.dashboard.store import EmptyStoreError, PageStore
 from audience_sync.web.app import create_app, render
 from audience_sync.web.errors import TookTooLongError, WrongQueryError
 from audience_sync.web.events import HEARTBEAT, event_stream, message
+from audience_sync.web.links import with_query
 from audience_sync.web.security import Access
-from audience_sync.web.static_files import static_address
 from audience_sync.web.tables import FORMATS, table_response
-from audience_sync.web.templating import Address, make_environment
+from audience_sync.web.templating import make_environment
 
 Result = TypeVar("Result")
 TEMPLATES = Path(__file__).parent / "templates"
-TOKEN_VARIABLE = "AUDIENCE_SYNC_DASHBOARD_TOKEN"
 #: Seconds for a whole page, and how many pages read the store at the same time.
 PAGE_SECONDS, AT_ONCE = 15.0, 4
 
@@ -84,23 +83,14 @@ def dashboard_app(
         access=access or Access(),
         templates=templates,
         mask=mask,
-        token_variable=TOKEN_VARIABLE,
         on_stop=stop,
     )
 
 
-def dashboard_environment(
-    site: Site,
-    *,
-    clock: Callable[[], datetime],
-    address: Address = href,
-    static: Callable[[str], str] = static_address,
-) -> Environment:
-    """The templates of the dashboard. ``address`` and ``static`` make links: to a server, or between files."""
-    environment = make_environment(
-        TEMPLATES, href=address, zone=site.zone, static=static, clock=clock, more={"app_name": "Audience Sync"}
-    )
-    environment.globals |= {"site": site, "is_served": True}
+def dashboard_environment(site: Site, *, clock: Callable[[], datetime], is_served: bool = True) -> Environment:
+    """The templates of the dashboard. ``is_served``: a page has what needs the server, such as forms."""
+    more = {"app_name": "Audience Sync", "site": site, "is_served": is_served}
+    environment = make_environment(TEMPLATES, href=href, zone=site.zone, clock=clock, more=more)
     environment.filters |= {"shown_id": site.shown_id, "masked": site.masked, "marked": site.marked}
     return environment
 

@@ -143,8 +143,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
 def _write(
     site: Site, patient: PageStore, connection: Connection, target: Path, *, folder: Path, now: datetime
 ) -> WrittenFiles:
-    environment = dashboard_environment(site, clock=lambda: now)
-    environment.globals |= {"is_served": False}
+    environment = dashboard_environment(site, clock=lambda: now, is_served=False)
     pages, all_runs, all_audiences = _pages(connection, OverlapCache(patient.reading))
     writer = _Writer(target)
     files = {each.path: each.file for each in pages}

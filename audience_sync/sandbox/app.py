@@ -31,7 +31,7 @@ from audience_sync.sandbox.pages.feed import (
     setup_page,
     totals,
 )
-from audience_sync.sandbox.pages.links import href, with_query
+from audience_sync.sandbox.pages.links import href
 from audience_sync.sandbox.pages.users import events_page, user_page, user_rows, users_page
 from audience_sync.sandbox.pages.visit import Page, Visit
 from audience_sync.sandbox.receiver import Sandbox
@@ -39,23 +39,20 @@ from audience_sync.sandbox.state.read import reading
 from audience_sync.sandbox.state.state import State, settings_of
 from audience_sync.sandbox.state.stored import CallFilter
 from audience_sync.text import pluralize
-from audience_sync.web.app import create_app, read_form, render
+from audience_sync.web.app import FORM_REFERRER, create_app, read_form, render
 from audience_sync.web.errors import NotFoundError
 from audience_sync.web.events import HEARTBEAT, event_stream, message
 from audience_sync.web.formats import visible
+from audience_sync.web.links import with_query
 from audience_sync.web.security import Access, local_path
-from audience_sync.web.static_files import static_address
 from audience_sync.web.tables import table_response
 from audience_sync.web.templating import make_environment
 
 TEMPLATES = Path(__file__).parent / "templates"
-TOKEN_VARIABLE = "AUDIENCE_SYNC_SANDBOX_TOKEN"
 #: Seconds between two looks for new calls, and between two signs of life.
 LIVE_PAUSE, LIVE_SILENCE = 0.4, 15.0
 #: The most calls in a JSON document.
 MOST_CALLS = 1_000
-#: Browsers name the origin of a form only if its page may be named as the referrer.
-REFERRER = "same-origin"
 #: Forms that change something.
 POSTS = frozenset({"/answers", "/clear"})
 
@@ -96,7 +93,7 @@ def sandbox_app(
         Route("/answers", pages.answers, methods=["GET", "POST"]),
         Route("/clear", pages.clear, methods=["POST"]),
     ]
-    app = create_app(routes, access=access or Access(posts=POSTS), templates=templates, token_variable=TOKEN_VARIABLE)
+    app = create_app(routes, access=access or Access(posts=POSTS), templates=templates)
     return Sandbox(state, app, clock=clock)
 
 
@@ -106,9 +103,14 @@ def sandbox_environment(site: Site, *, zone: ZoneInfo, clock: Callable[[], float
         TEMPLATES,
         href=href,
         zone=zone,
-        static=static_address,
         clock=lambda: datetime.fromtimestamp(clock(), UTC),
-        more={"app_name": "Sandbox", "sandbox": True, "site": site, "with_query": with_query, "referrer": REFERRER},
+        more={
+            "app_name": "Sandbox",
+            "sandbox": True,
+            "site": site,
+            "with_query": with_query,
+            "referrer": FORM_REFERRER,
+        },
     )
     environment.filters |= {
         "clock": lambda at: f"{(local := at.astimezone(zone)):%H:%M:%S}.{local.microsecond // 1000:03}",
@@ -222,7 +224,7 @@ class _Pages:
         context = dict(page.context)
         if "hours" in context:
             context["chart"] = hours_chart(context["hours"], self._zone)
-        headers = {"referrer-policy": REFERRER}
+        headers = {"referrer-policy": FORM_REFERRER}
         return render(self._templates, page.template, context, status=page.status, headers=headers)
 
     @contextmanager

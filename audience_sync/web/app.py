@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs
 
 import anyio
 from jinja2 import Environment
@@ -19,7 +18,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Scope
 
 from audience_sync.errors import AudienceSyncError, summarize_error
-from audience_sync.web.errors import PageError, UnavailableError, WrongQueryError
+from audience_sync.web.errors import NotFoundError, PageError, UnavailableError, WrongQueryError
+from audience_sync.web.links import with_query
 from audience_sync.web.security import LOGIN, SESSION_SECONDS, Access, Guard, local_path
 from audience_sync.web.static_files import CACHE_CONTROL, static_files, static_hash
 
@@ -31,6 +31,8 @@ LONGEST_FORM = 100_000
 FORM_SECONDS = 20.0
 #: Seconds before a wrong token is answered.
 WRONG_TOKEN_PAUSE = 0.5
+#: Browsers name the origin of a form only if its page may be named as the referrer.
+FORM_REFERRER = "same-origin"
 Masked = Callable[[str], str]
 
 
@@ -40,14 +42,10 @@ def create_app(
     access: Access,
     templates: Environment,
     mask: Masked = lambda text: text,
-    token_variable: str = "",
     on_stop: Callable[[], None] = lambda: None,
 ) -> ASGIApp:
-    """The application. ``mask`` removes secrets from messages. ``on_stop`` is called when the server stops.
-
-    ``token_variable``: the environment variable that may hold the token, for the page that asks for it.
-    """
-    pages = _Pages(access=access, templates=templates, mask=mask, token_variable=token_variable)
+    """The application. ``mask`` removes secrets from messages. ``on_stop`` is called when the server stops."""
+    pages = _Pages(access=access, templates=templates, mask=mask)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -80,20 +78,20 @@ def render(
     return HTMLResponse(html.encode("utf-8", "backslashreplace"), status_code=status, headers=headers)
 
 
-async def read_form(request: Request, *, longest: int = LONGEST_FORM) -> dict[str, str]:
+async def read_form(request: Request) -> dict[str, str]:
     """The fields of a form, `application/x-www-form-urlencoded`; the last of each name. Raises WrongQueryError."""
     body = bytearray()
     try:
         with anyio.fail_after(FORM_SECONDS):
             async for part in request.stream():
                 body += part
-                if len(body) > longest:
-                    message = f"The form is longer than {longest:,} bytes. Nothing was changed."
+                if len(body) > LONGEST_FORM:
+                    message = f"The form is longer than {LONGEST_FORM:,} bytes. Nothing was changed."
                     raise WrongQueryError(message, title="The form is too long")
     except TimeoutError:
         message = f"The form did not arrive within {FORM_SECONDS:g} s. Nothing was changed."
         raise WrongQueryError(message, title="The form is too slow") from None
-    fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=100)
+    fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
     return {name: values[-1] for name, values in fields.items()}
 
 
@@ -109,22 +107,19 @@ async def _static(request: Request) -> Response:
 class _Pages:
     """The pages that every application has: login, and errors without traces and secrets."""
 
-    def __init__(self, *, access: Access, templates: Environment, mask: Masked, token_variable: str) -> None:
-        self._access, self._templates, self._mask, self._variable = access, templates, mask, token_variable
+    def __init__(self, *, access: Access, templates: Environment, mask: Masked) -> None:
+        self._access, self._templates, self._mask = access, templates, mask
 
     async def login(self, request: Request) -> Response:
-        # Browsers name the origin of a form only if its page may be named as the referrer.
-        headers = {"referrer-policy": "same-origin"}
         if self._access.token is None:
             return RedirectResponse("/", 303)
         if request.method != "POST":
-            target = local_path(request.query_params.get("next", "/"))
-            return self._login_page(target, wrong=False, status=200, headers=headers)
+            return self._login_page(local_path(request.query_params.get("next", "/")), is_wrong=False)
         fields = await read_form(request)
         target = local_path(fields.get("next", "/"))
         if not self._access.is_token(fields.get("token", "").strip()):
             await anyio.sleep(WRONG_TOKEN_PAUSE)
-            return self._login_page(target, wrong=True, status=403, headers=headers)
+            return self._login_page(target, is_wrong=True)
         answer = RedirectResponse(target, 303)
         answer.set_cookie(
             self._access.cookie,
@@ -136,27 +131,25 @@ class _Pages:
         )
         return answer
 
-    def _login_page(self, target: str, *, wrong: bool, status: int, headers: Mapping[str, str]) -> Response:
+    def _login_page(self, target: str, *, is_wrong: bool) -> Response:
         context = {
             "title": "Token",
             "next": target,
-            "wrong": wrong,
-            "variable": self._variable,
+            "wrong": is_wrong,
+            "variable": self._access.token_variable,
             "public": True,
-            "referrer": headers["referrer-policy"],  # of the page itself, which counts more than the header
+            "referrer": FORM_REFERRER,  # of the page itself, which counts more than the header
         }
-        return render(self._templates, "login.html", context, status=status, headers=headers)
+        headers = {"referrer-policy": FORM_REFERRER}
+        return render(self._templates, "login.html", context, status=403 if is_wrong else 200, headers=headers)
 
     def refuse(self, scope: Scope, status: int, message: str, remedy: str) -> ASGIApp:
         """The answer to a request that the rules of access don't allow."""
         request = Request(scope)
         if status == 401 and request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", ""):
-            path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            return RedirectResponse(f"{LOGIN}?{urlencode({'next': path})}", 303)
-        headers = {"allow": "GET, HEAD"} if status == 405 else {}
-        if status == 401:
-            headers = {"www-authenticate": 'Bearer realm="audience-sync"'}
-        return PlainTextResponse(f"{message}\n{remedy}".strip() + "\n", status, headers)
+            return RedirectResponse(with_query(LOGIN, {"next": _path_and_query(request)}), 303)
+        headers = {401: {"www-authenticate": 'Bearer realm="audience-sync"'}, 405: {"allow": "GET, HEAD"}}
+        return PlainTextResponse(f"{message}\n{remedy}".strip() + "\n", status, headers.get(status))
 
     def _error(self, request: Request, error: PageError) -> Response:
         context = {
@@ -165,23 +158,20 @@ class _Pages:
             "message": self._mask(str(error)),
             "remedy": self._mask(error.remedy),
             "commands": [self._mask(each) for each in error.commands],
-            "again": local_path(request.url.path + (f"?{request.url.query}" if request.url.query else "")),
+            "again": local_path(_path_and_query(request)),
         }
         return render(self._templates, "error.html", context, status=error.status)
 
     async def known_error(self, request: Request, error: Exception) -> Response:
-        found = (
-            error if isinstance(error, PageError) else UnavailableError(str(error), commands=["audience-sync check"])
-        )
-        return self._error(request, found)
+        if not isinstance(error, PageError):
+            error = UnavailableError(str(error), commands=["audience-sync check"])
+        return self._error(request, error)
 
     async def http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if error.status_code == 404:
-            page = PageError(f"There is no page at {request.url.path}.", title="There is no such page")
-        else:
-            page = PageError(error.detail, title="This can’t be answered")
-        page.status = error.status_code
+            return self._error(request, NotFoundError(f"There is no page at {request.url.path}."))
+        page = PageError(error.detail, title="This can’t be answered", status=error.status_code)
         return self._error(request, page)
 
     async def unexpected_error(self, request: Request, error: Exception) -> Response:
@@ -191,4 +181,5 @@ class _Pages:
         return self._error(request, PageError(message, remedy="Run the command again with -v and report its output."))
 
 
-to_thread = partial(anyio.to_thread.run_sync, abandon_on_cancel=True)
+def _path_and_query(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")

@@ -13,11 +13,20 @@ class PageError(AudienceSyncError):
     status = 500
     title = "The page can’t be shown"
 
-    def __init__(self, message: str, *, remedy: str = "", commands: Sequence[str] = (), title: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        commands: Sequence[str] = (),
+        title: str | None = None,
+        status: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.remedy = remedy
         self.commands = tuple(commands)
-        self.title = title or type(self).title
+        self.title = title or self.title
+        self.status = status or self.status
 
 
 class NotFoundError(PageError):

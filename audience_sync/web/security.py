@@ -63,14 +63,16 @@ def is_loopback(host: str) -> bool:
 class Access:
     """The rules of access of one application.
 
-    ``host``: the address that it listens on. ``names``: more names by which browsers may reach it. ``cookie``: the name
-    of its cookie. ``posts``: paths of forms that change something. ``receives``: whether a method and path belong to a
-    protocol of other programs, which has rules of its own: neither host, origin nor token is checked there.
+    ``host``: the address that it listens on. ``names``: more names by which browsers may reach it. ``token_variable``:
+    the environment variable that may hold the token. ``cookie``: the name of its cookie. ``posts``: paths of forms that
+    change something. ``receives``: whether a method and path belong to a protocol of other programs, which has rules of
+    its own: neither host, origin nor token is checked there.
     """
 
     host: str = "127.0.0.1"
     names: frozenset[str] = frozenset()
     token: str | None = field(default=None, repr=False)
+    token_variable: str = ""
     cookie: str = "audience_sync_dashboard"
     posts: frozenset[str] = frozenset()
     receives: Callable[[str, str], bool] = lambda method, path: False

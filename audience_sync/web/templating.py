@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
@@ -14,35 +14,25 @@ from markupsafe import Markup
 
 from audience_sync.version import __version__
 from audience_sync.web import formats
+from audience_sync.web.links import Links
 from audience_sync.web.states import state_of
 from audience_sync.web.static_files import static_address
 
 FOLDER = Path(__file__).parent / "templates"
 
 
-class Address(Protocol):
-    """Make the address of a page: ``href("run", run=46)``, ``href("destinations", anchor="log")``.
-
-    A server's addresses are absolute paths; the files of ``dashboard --out`` have relative ones.
-    """
-
-    def __call__(self, page: str, *, anchor: str = "", **values: object) -> str: ...
-
-
 def make_environment(
     folder: Path,
     *,
-    href: Address,
-    zone: ZoneInfo | None = None,
-    static: Callable[[str], str] = static_address,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    more: Mapping[str, Any] | None = None,
+    href: Links,
+    zone: ZoneInfo,
+    clock: Callable[[], datetime],
+    more: Mapping[str, Any],
 ) -> Environment:
     """The environment of an application whose templates are in ``folder``; they may replace the shared ones by name.
 
-    ``static``: makes the address of a static file. ``more``: values for every template.
+    ``more``: values for every template; the frame needs ``app_name``.
     """
-    chosen = zone or ZoneInfo("UTC")
     environment = Environment(
         loader=ChoiceLoader([FileSystemLoader(folder), FileSystemLoader(FOLDER)]),
         autoescape=True,
@@ -60,20 +50,19 @@ def make_environment(
         "duration": formats.duration,
         "visible": formats.visible,
         "iso": formats.iso,
-        "moment": lambda value, **options: formats.moment(value, chosen, clock(), **options),
-        "day": lambda value: formats.day(value, chosen),
+        "moment": lambda value, **options: formats.moment(value, zone, clock(), **options),
         "relative": lambda value: formats.relative(value, clock()),
         "shown_id": formats.shown_id,
         "json_text": json_text,
     }
     environment.globals |= {
         "href": href,
-        "static": static,
+        "static": static_address,
         "state_of": state_of,
         "share": formats.share,
-        "zone": chosen.key,
+        "zone": zone.key,
         "version": __version__,
-        **(more or {}),
+        **more,
     }
     return environment
 

@@ -12,7 +12,6 @@ from audience_sync.dashboard.charts.bars import Column, bars, small_bars
 from audience_sync.dashboard.charts.scale import second_ticks, tick_label
 from audience_sync.dashboard.charts.strip import Bar, kind_of, strip
 from audience_sync.dashboard.charts.timeline import Part, axis, row
-from audience_sync.dashboard.links import href
 from audience_sync.dashboard.masks import IdMask
 from audience_sync.dashboard.queries.progress import recent_rate
 from audience_sync.dashboard.remedies import answer_meaning, remedy
@@ -136,14 +135,6 @@ def test_an_answer_has_a_meaning_in_a_few_words() -> None:
     assert answer_meaning("sent again", 400) == "a batch that is halved"
     assert answer_meaning("sent again", 503) == "sent again later"
     assert answer_meaning("accepted", 200) == "accepted"
-
-
-def test_addresses_carry_any_value() -> None:
-    assert href("run", run=46) == "/runs/46"
-    assert href("audience", key="a b/c") == "/audiences/a%20b%2Fc"
-    assert href("user", id="<b>&é/") == "/users?id=%3Cb%3E%26%C3%A9%2F"
-    assert href("runs", status="held", audience="", before=None) == "/runs?status=held"
-    assert href("destinations", anchor='a"b') == "/destinations#a%22b"
 
 
 def test_a_pseudonym_is_stable_and_of_one_program() -> None:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from web.asgi import ask
 
 from audience_sync.dashboard.app import dashboard_app
-from audience_sync.dashboard.links import PATHS, href
+from audience_sync.dashboard.links import href
 from audience_sync.dashboard.page import Dataset
 from audience_sync.dashboard.site import Site
 from audience_sync.dashboard.store import EmptyStoreError, PageStore
@@ -54,7 +54,7 @@ def site_of(path: Path) -> Site:
 def test_a_page_is_well_formed_and_leads_to_pages_that_exist(get: Get, path: str) -> None:
     page = read(get(path).text)
     assert page.text.count("None") == page.text.count("None.")
-    starts = tuple({each.split("{")[0] for each in PATHS.values()})
+    starts = tuple({each.split("{")[0] for each in href.paths.values()})
     for link in page.links:
         assert link.startswith(("#", *starts)), link
 

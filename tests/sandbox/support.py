@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from event_loop import run_async
+from starlette.types import ASGIApp
+from web import asgi
 
 from audience_sync.sandbox.keys import CONNECT_PAIRS, SEGMENT_KEY
 from audience_sync.sandbox.receive.routes import read
@@ -46,56 +46,9 @@ def codes(found: Reading | Call) -> list[str]:
     return [each.code for each in found.problems]
 
 
-@dataclass(frozen=True)
-class Reply:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        return self.body.decode()
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
 def ask(
-    app: Any, path: str, *, method: str = "GET", query: str = "", headers: Mapping[str, str] = {}, body: bytes = b""
-) -> Reply:
-    """Call an ASGI application once."""
-    sent: list[dict[str, Any]] = []
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
-        "headers": [
-            (b"host", b"127.0.0.1:8790"),
-            *((name.encode(), value.encode()) for name, value in headers.items()),
-        ],
-        "scheme": "http",
-        "server": ("127.0.0.1", 8790),
-        "client": ("127.0.0.1", 50000),
-        "http_version": "1.1",
-        "root_path": "",
-        "app": None,
-    }
-    messages = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive() -> dict[str, Any]:
-        return messages.pop(0) if messages else {"type": "http.disconnect"}
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    run_async(app(scope, receive, send))
-    start = next(each for each in sent if each["type"] == "http.response.start")
-    parts: Sequence[bytes] = [each.get("body", b"") for each in sent if each["type"] == "http.response.body"]
-    return Reply(
-        start["status"],
-        {name.decode().lower(): value.decode() for name, value in start["headers"]},
-        b"".join(parts),
-    )
+    app: ASGIApp, path: str, *, method: str = "GET", query: str = "", headers: Mapping[str, str] = {}, body: bytes = b""
+) -> asgi.Answer:
+    """The answer to one request of a program; a browser's has ``accept: text/html``."""
+    address = f"{path}?{query}" if query else path
+    return asgi.ask(app, address, method=method, headers={"accept": "*/*", **headers}, body=body)

@@ -9,12 +9,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from web.asgi import Answer
 
 from audience_sync.sandbox.app import sandbox_app
 from audience_sync.sandbox.receiver import Sandbox
 from audience_sync.sandbox.state.state import State
 
-from .support import AT, DEVELOPMENT, Reply, ask, basic
+from .support import AT, DEVELOPMENT, ask, basic
 
 PAGE = {"accept": "text/html"}
 ODD = ["<script>alert(1)</script>", "' or 1=1 --", "😀" * 625, "\u202etxt.exe", 'a"b&c=d#e', "a/b?c"]
@@ -28,7 +29,7 @@ def app(tmp_path: Path) -> Iterator[Sandbox]:
     built.close()
 
 
-def send(app: Sandbox, *items: dict[str, Any]) -> Reply:
+def send(app: Sandbox, *items: dict[str, Any]) -> Answer:
     body = json.dumps({"batch": items}).encode()
     return ask(app, "/v1/batch", method="POST", headers=basic("sandbox-segment"), body=body)
 
@@ -37,11 +38,11 @@ def identify(user: str, **traits: Any) -> dict[str, Any]:
     return {"type": "identify", "userId": user, "traits": traits}
 
 
-def post(app: Sandbox, path: str, headers: Mapping[str, str] | None = None, /, **fields: object) -> Reply:
+def post(app: Sandbox, path: str, headers: Mapping[str, str] | None = None, /, **fields: object) -> Answer:
     return ask(app, path, method="POST", headers=headers or {}, body=urlencode(fields).encode())
 
 
-def get(app: Sandbox, path: str, **fields: object) -> Reply:
+def get(app: Sandbox, path: str, **fields: object) -> Answer:
     return ask(app, path, query=urlencode(fields), headers=PAGE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,20 +25,24 @@ class Answer:
     def text(self) -> str:
         return self.body.decode()
 
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
 
 def ask(
     app: ASGIApp,
     path: str,
     *,
     method: str = "GET",
-    headers: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] = {},
     body: bytes = b"",
     host: str = "127.0.0.1:8789",
     scheme: str = "http",
 ) -> Answer:
     """The answer to one request. An exception after the answer, as Starlette raises it for the server, is dropped."""
     where, _, query = path.partition("?")
-    given = {"host": host, "accept": "text/html", **(headers or {})}
+    given = {"host": host, "accept": "text/html", **headers}
     scope: dict[str, Any] = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,43 +16,33 @@ from sqlalchemy import make_url
 from audience_sync.cli.base.errors import masked_text, print_error
 from audience_sync.cli.base.layout import Screen, prose
 from audience_sync.cli.base.session import Session
-from audience_sync.cli.wiring.web import read_token, refuse_unsafe, serve_app
+from audience_sync.cli.wiring.web import Listener, access_of, open_socket
 from audience_sync.config.models import Settings
-from audience_sync.dashboard.app import TOKEN_VARIABLE, dashboard_app
+from audience_sync.dashboard.app import dashboard_app
 from audience_sync.dashboard.masks import IdMask
 from audience_sync.dashboard.site import Site
 from audience_sync.errors import ConfigError
 from audience_sync.store.connection.engine import database_address, display_url
 from audience_sync.text import display_path, pluralize
-from audience_sync.web.security import Access
+from audience_sync.web.serve import serve
 
 if TYPE_CHECKING:
     from audience_sync.dashboard.files import WrittenFiles
 
 
-def serve_dashboard(
-    session: Session,
-    *,
-    host: str,
-    port: int,
-    names: Sequence[str],
-    token_file: Path | None,
-    mask_ids: bool,
-) -> None:
+def serve_dashboard(session: Session, listener: Listener, *, mask_ids: bool) -> None:
     """Serve the pages until Ctrl-C or SIGTERM."""
-    access = Access(host=host, names=frozenset(map(str.lower, names)), token=read_token(token_file, TOKEN_VARIABLE))
-    refuse_unsafe(access, TOKEN_VARIABLE)
+    access = access_of(listener, cookie="audience_sync_dashboard")
     app = dashboard_app(load_site(session, mask_ids=mask_ids), access=access, mask=masked_text)
     token = "It asks for the token." if access.token else "Only users of this machine can open it."
-    lines = ["Dashboard: {address}", f"Read-only. {token} Ctrl-C ends it."]
 
     def announce(address: str) -> None:
         if session.as_json:
             session.answer({"address": address}, lambda _: [])
         else:
-            print_error("\n".join(lines).replace("{address}", address), logging.INFO)
+            print_error(f"Dashboard: {address}\nRead-only. {token} Ctrl-C ends it.", logging.INFO)
 
-    serve_app(app, host=host, port=port, announce=announce)
+    serve(app, open_socket(listener), announce=announce)
 
 
 def write_dashboard(session: Session, folder: Path, *, show_ids: bool) -> None:
@@ -113,8 +104,6 @@ def _settings(session: Session) -> tuple[Settings | None, str]:
 
 def _options(session: Session) -> str:
     """The shared options that other commands need to find the same project."""
-    import shlex
-
     config = [] if session.config == "config.yaml" else ["--config", session.config]
     environment = ["--env", session.environment] if session.environment else []
     return shlex.join([*config, *environment])

@@ -3,46 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
-
-import click
 
 from audience_sync.cli.base.layout import advice, prose
 from audience_sync.cli.base.output import screen, write
 from audience_sync.cli.base.session import Session
-from audience_sync.cli.wiring.web import read_token, refuse_unsafe
-from audience_sync.sandbox.app import POSTS, TOKEN_VARIABLE, sandbox_app
+from audience_sync.cli.wiring.web import Listener, access_of, open_socket
+from audience_sync.sandbox.app import POSTS, sandbox_app
 from audience_sync.sandbox.state.state import State
-from audience_sync.web.security import Access
-from audience_sync.web.serve import ListenError, address_of, listen, serve
+from audience_sync.web.serve import address_of, serve
 
 
-def run_sandbox(
-    session: Session,
-    *,
-    host: str,
-    port: int,
-    names: Sequence[str],
-    token_file: Path | None,
-    file: Path,
-    keep: int,
-) -> None:
+def run_sandbox(session: Session, listener: Listener, *, file: Path, keep: int) -> None:
     """Serve the sandbox until it is stopped. Raises ConfigError or click.ClickException."""
-    access = Access(
-        host=host,
-        names=frozenset(map(str.lower, names)),
-        token=read_token(token_file, TOKEN_VARIABLE),
-        cookie="audience_sync_sandbox",
-        posts=POSTS,
-    )
-    refuse_unsafe(access, TOKEN_VARIABLE)
-    try:
-        opened = listen(host, port)
-    except ListenError as error:
-        raise click.ClickException(str(error)) from None
-    with opened:
+    access = access_of(listener, cookie="audience_sync_sandbox", posts=POSTS)
+    with open_socket(listener) as opened:
         address = address_of(opened).rstrip("/")
         app = sandbox_app(State(file, keep=keep), address=address, access=access, zone=local_zone())
         try:

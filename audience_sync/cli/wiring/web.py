@@ -1,24 +1,75 @@
-"""Start what the dashboard and the sandbox serve: the extra, the token, the address."""
+"""Serve the dashboard and the sandbox: their options, the extra, the token, the address."""
 
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from audience_sync.cli.base.errors import add_secrets
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
     from audience_sync.web.security import Access
 
 #: The packages of the extra.
 _PACKAGES = ("jinja2", "starlette", "uvicorn")
+_MAKE_TOKEN = "Make a token: python3 -c 'import secrets; print(secrets.token_urlsafe(24))' > token"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Where a command listens, from its options. ``names``: more names by which browsers reach it.
+
+    The token is in ``token_file``, or in the environment variable ``token_variable``.
+    """
+
+    host: str
+    port: int
+    names: tuple[str, ...]
+    token_file: Path | None
+    token_variable: str
+
+
+def listener_options(*, port: int, token_variable: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the options of a command that serves pages. They are passed as one ``listener``."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @click.option(
+            "--host", default="127.0.0.1", show_default=True, help="The address to listen on; others need a token."
+        )
+        @click.option(
+            "--port", type=click.IntRange(0, 65535), default=port, show_default=True, help="The port; 0 = any free one."
+        )
+        @click.option(
+            "--allow-host",
+            "names",
+            multiple=True,
+            metavar="NAME",
+            help="A name by which browsers reach it, such as a proxy's.",
+        )
+        @click.option(
+            "--token-file",
+            type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+            metavar="FILE",
+            help=f"Ask for the token in this file; or set {token_variable}.",
+        )
+        @wraps(command)
+        def with_listener(
+            *arguments: Any, host: str, port: int, names: tuple[str, ...], token_file: Path | None, **options: Any
+        ) -> Any:
+            listener = Listener(host=host, port=port, names=names, token_file=token_file, token_variable=token_variable)
+            return command(*arguments, listener=listener, **options)
+
+        return with_listener
+
+    return decorate
 
 
 def require_web_extra(command: str) -> None:
@@ -30,39 +81,49 @@ def require_web_extra(command: str) -> None:
         )
 
 
-def read_token(file: Path | None, variable: str) -> str | None:
-    """The token of the file, or of the environment variable; None without one. It is masked from now on."""
-    if file is not None:
+def access_of(listener: Listener, *, cookie: str, posts: frozenset[str] = frozenset()) -> Access:
+    """The rules of access. The token is masked in all output from now on.
+
+    Raises click.ClickException if the token can't be read or is too short, or if others could look without one.
+    """
+    from audience_sync.web.security import Access
+
+    access = Access(
+        host=listener.host,
+        names=frozenset(map(str.lower, listener.names)),
+        token=_read_token(listener),
+        token_variable=listener.token_variable,
+        cookie=cookie,
+        posts=posts,
+    )
+    if (problem := access.problem()) is not None:
+        raise click.ClickException(
+            f"{problem}. Nothing is served.\n{_MAKE_TOKEN}\n"
+            f"Then: --token-file token (or the variable {listener.token_variable})"
+        )
+    return access
+
+
+def _read_token(listener: Listener) -> str | None:
+    if listener.token_file is not None:
         try:
-            text = file.read_text("utf-8").strip()
+            text = listener.token_file.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise click.BadParameter(f"the file can't be read: {error}", param_hint="--token-file") from None
         if not text:
-            raise click.BadParameter(f"{file} is empty. {_MAKE_ONE}", param_hint="--token-file")
+            raise click.BadParameter(f"{listener.token_file} is empty. {_MAKE_TOKEN}", param_hint="--token-file")
     else:
-        text = os.environ.get(variable, "").strip()
+        text = os.environ.get(listener.token_variable, "").strip()
     if text:
         add_secrets([text])
     return text or None
 
 
-_MAKE_ONE = "Make a token: python3 -c 'import secrets; print(secrets.token_urlsafe(24))' > token"
-
-
-def refuse_unsafe(access: Access, variable: str) -> None:
-    """Raise click.ClickException if others could look without a token, or the token is too short."""
-    if (problem := access.problem()) is not None:
-        raise click.ClickException(
-            f"{problem}. Nothing is served.\n{_MAKE_ONE}\nThen: --token-file token (or the variable {variable})"
-        )
-
-
-def serve_app(app: ASGIApp, *, host: str, port: int, announce: Callable[[str], None]) -> None:
-    """Serve until a signal. ``announce`` is called with the address."""
-    from audience_sync.web.serve import ListenError, listen, serve
+def open_socket(listener: Listener) -> socket.socket:
+    """A socket that listens. Raises click.ClickException if the address can't be used."""
+    from audience_sync.web.serve import ListenError, listen
 
     try:
-        opened = listen(host, port)
+        return listen(listener.host, listener.port)
     except ListenError as error:
         raise click.ClickException(str(error)) from None
-    serve(app, opened, announce=announce)

@@ -13,12 +13,10 @@ import re
 import resource
 import shutil
 import tempfile
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from audience_sync.errors import ConfigError, Problem, ScarceMemoryError
 from audience_sync.sql import LINE_BYTES, WRITTEN_CSV, TableName, csv_scan, quote_literal
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
     import duckdb
 
     from audience_sync.arrow import TextColumn
-
-Item = TypeVar("Item")
-Made = TypeVar("Made")
 
 #: Memory of Python, the libraries and the senders' buffers, in addition to DuckDB's (bytes).
 RESERVED_BYTES = 300_000_000
@@ -124,21 +119,6 @@ def interruptible_query() -> Iterator[None]:
         if "Query interrupted" in str(error):
             raise KeyboardInterrupt from None
         raise
-
-
-def in_order(make: Callable[[Item], Made], items: Iterable[Item], threads: int = THREADS) -> Generator[Made]:
-    """Yield what is made of each item, in order. So many are made at a time, each in a thread of its own.
-
-    An error is raised in its turn.
-    """
-    with ThreadPoolExecutor(threads, thread_name_prefix="ahead") as makers:
-        coming = deque[Future[Made]]()
-        for item in items:
-            coming.append(makers.submit(make, item))
-            if len(coming) == threads:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
 
 
 class Workspace(AbstractContextManager["Workspace"]):

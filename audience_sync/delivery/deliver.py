@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 
 from msgspec import Struct, field
@@ -17,7 +16,7 @@ from audience_sync.delivery.pending.pending import PendingCalls
 from audience_sync.delivery.send.acknowledge import AnswerRecorder, acknowledge
 from audience_sync.delivery.send.batches import Batch, BatchResult, batches, limit_calls
 from audience_sync.delivery.send.body_limit import BodyLimit
-from audience_sync.delivery.send.calls import CallReader, prefetch
+from audience_sync.delivery.send.calls import CallReader
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter, UserRate, max_batch_users
 from audience_sync.delivery.send.sender import BatchSender
 from audience_sync.delivery.send.sender_pool import INTERRUPTED, SenderPool, StallTimer
@@ -33,19 +32,14 @@ from audience_sync.delivery.state.cursors import (
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, record_versions
 from audience_sync.destinations.base import Destination, Transport
 from audience_sync.destinations.http.statuses import name_destination
-from audience_sync.errors import BrokenDestinationError
 from audience_sync.model import DestinationId, PropertyId, RunId, UserId
 from audience_sync.pace import Wait
+from audience_sync.prefetch import prefetch
 from audience_sync.sql import TableName
 from audience_sync.store.connection.lease import Lease
 from audience_sync.store.runs.stages import save_begun_delivery
 from audience_sync.workspace import Workspace
 
-#: An answer is recorded at once, unless the last transaction is less than GROUP_SECONDS old: then answers wait and
-#: share a transaction, at most GROUP_SIZE of them. After a kill at most these requests are sent again, with the same
-#: message ids: see docs/decisions/0009-answers-in-groups.md.
-GROUP_SIZE = 16
-GROUP_SECONDS = 0.025
 #: Why nothing is sent while another meaning of the user ids waits for a decision.
 ID_IS_HELD = (
     "the config changes what the id of a user is there, and this change is held: nothing is sent. Approve it, or set "
@@ -238,7 +232,7 @@ def _send_batches(
     )
     waiting = partial(recorder.record_waiting, cursor=cursor)
     with context.lease.renewing(waiting), SenderPool(job.destination, stall_timer, new_sender, user_rate) as senders:
-        for results in _grouped_results(senders, limit_calls(_limited_batches(calls, job), job.max_calls), stall_timer):
+        for results in senders.send_all(limit_calls(_limited_batches(calls, job), job.max_calls)):
             cursor = acknowledge(context.lease, cursor, results, recorder)
             _add_results(stats, results)
             context.progress(stats)
@@ -256,45 +250,6 @@ def _begin(connection: Connection, cursor: DeliveryCursor, run: RunId, name: str
 def _limited_batches(calls: CallReader, job: DeliveryJob) -> Iterator[Batch]:
     sizes = [each for each in (job.max_calls, max_batch_users(job.rate)) if each is not None]
     return batches(prefetch(calls.encoded(job.destination)), job.destination, max_calls=min(sizes, default=None))
-
-
-def _grouped_results(
-    senders: SenderPool, found: Iterator[Batch], stall_timer: StallTimer
-) -> Iterator[Sequence[BatchResult]]:
-    """Yield results in groups, each for one transaction. No batch is submitted after a stop.
-
-    An error of a sender is raised after all earlier results have been yielded.
-    """
-    batches = _until_broken(found, stall_timer)
-    in_flight: set[Future[BatchResult]] = set()
-    group: list[BatchResult] = []
-    due = time.monotonic()
-    while True:
-        batch = None if stall_timer.stopped.is_set() else next(batches, None)
-        if batch is not None:
-            in_flight.add(senders.submit(batch))
-        while len(in_flight) >= (1 if batch is None else senders.size):
-            timeout = max(due - time.monotonic(), 0) if group else None
-            done, in_flight = wait(in_flight, timeout=timeout, return_when=FIRST_COMPLETED)
-            group += [future.result() for future in done if future.exception() is None]
-            failed = [error for future in done if (error := future.exception())]
-            if failed or len(group) >= GROUP_SIZE or time.monotonic() >= due:
-                yield group
-                group, due = [], time.monotonic() + GROUP_SECONDS
-            if failed:
-                raise failed[0]
-        if batch is None:
-            break
-    if group:
-        yield group
-
-
-def _until_broken(found: Iterator[Batch], stall_timer: StallTimer) -> Iterator[Batch]:
-    """Yield batches until the destination's own code fails at all calls. Requests in flight are still answered."""
-    try:
-        yield from found
-    except BrokenDestinationError as error:
-        stall_timer.stop(str(error))
 
 
 def _add_results(stats: DeliveryStats, results: Sequence[BatchResult]) -> None:

@@ -9,7 +9,8 @@ from msgspec import Struct, field
 
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.delivery.hashing import hash_value
-from audience_sync.delivery.state.cursors import SentForm, SentId, Subscription
+from audience_sync.delivery.state.cursors import Subscription
+from audience_sync.delivery.state.sent_form import SentForm, SentId
 from audience_sync.destinations.base import Destination
 from audience_sync.destinations.messages.identify import object_json, split_traits
 from audience_sync.errors import NoIdentifierError, UnsendableError

@@ -6,14 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from audience_sync.history.concerns import (
-    Attention,
-    Concern,
-    LastRun,
-    LateSchedule,
-    Reason,
-    State,
-    SubjectKind,
+from audience_sync.history.concern_rows import (
     failed_concerns,
     held_concerns,
     late_concerns,
@@ -23,9 +16,8 @@ from audience_sync.history.concerns import (
     unfinished_concerns,
     waiting_concern,
 )
+from audience_sync.history.concerns import Attention, Concern, LastRun, LateSchedule, State, SubjectKind
 from audience_sync.history.view_rows import Row, read_rows
-
-__all__ = ["Attention", "Concern", "LastRun", "LateSchedule", "Reason", "State", "SubjectKind", "read_attention"]
 
 _AUDIENCES = "select key, name, flags, last_run from {views}audiences where retired_at is null order by key"
 _ALERTS = "select kind, subject, words, began_run, began_at from {views}alerts where ended_at is null order by began_at"

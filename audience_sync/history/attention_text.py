@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from audience_sync.history.attention import Attention, Concern, State, SubjectKind
+from audience_sync.history.concerns import Attention, Concern, State, SubjectKind
 from audience_sync.text import form, pluralize
 
 _KINDS = {

@@ -10,19 +10,15 @@ from sqlalchemy import Connection, select
 
 from audience_sync.history.runs import run_at
 from audience_sync.model import RunId
+from audience_sync.prefetch import in_order
 from audience_sync.sql import Condition, Expression, Query, TableName, quote_literal
 from audience_sync.store.audiences.properties import Property, read_audience, read_chains
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.snapshots.chain import (
-    Chain,
-    base_rows_query,
-    download_chain,
-    newest_rows_query,
-    row_groups,
-)
+from audience_sync.store.snapshots.chain import Chain, base_rows_query, newest_rows_query, row_groups
+from audience_sync.store.snapshots.files import download_chain
 from audience_sync.store.tables import changes, runs
 from audience_sync.text import iso_time
-from audience_sync.workspace import Workspace, in_order
+from audience_sync.workspace import THREADS, Workspace
 
 #: Row groups of the base in one part of the answer, and bytes of its ids: DuckDB sorts it in memory. Lines of more
 #: bytes, if ids are very long, become rows of Python, a few at a time.
@@ -86,7 +82,7 @@ def members_of(
                 return (_part_of(some) for some in workspace.stream(lines))
             return [Part(each.data, len(each.offsets) - 1) for (each,) in workspace.text_columns(lines)]
 
-        for parts in in_order(read, _ranges(row_groups(workspace, chain))):
+        for parts in in_order(read, _ranges(row_groups(workspace, chain)), THREADS):
             yield from parts
 
 

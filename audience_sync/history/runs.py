@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from audience_sync.delivery.state.cursors import SentForm
+from audience_sync.delivery.state.sent_form import SentForm
 from audience_sync.errors import HistoryPrunedError, UnknownNameError
 from audience_sync.history.view_rows import Row
 from audience_sync.history.view_rows import read_rows as _rows

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from audience_sync.config.models import Settings
-from audience_sync.history.attention import LateSchedule
+from audience_sync.history.concerns import LateSchedule
 from audience_sync.schedule.entries import ScheduleEntry, schedule_entries
 from audience_sync.schedule.times import find_due
 from audience_sync.store.connection.lease import is_run_in_progress

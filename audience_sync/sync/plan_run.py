@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from audience_sync.delivery.state.cursors import DestinationState, SentForm, read_destination_states
+from audience_sync.delivery.state.cursors import DestinationState, read_destination_states
+from audience_sync.delivery.state.sent_form import SentForm
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, first_subscriptions
 from audience_sync.destinations.base import Audiencing
 from audience_sync.destinations.boundary import contain_errors

@@ -30,6 +30,9 @@ def always(judgement: Judgement) -> Answers:
     return lambda users: judgement
 
 
+ACCEPTING = always(DELIVERED)
+
+
 def in_turn(*judgements: Judgement) -> Answers:
     """Give these answers in turn, and then accept everything."""
     left = list(judgements)
@@ -46,7 +49,7 @@ class ScriptedDestination(Destination):
 
     def __init__(
         self,
-        answers: Answers = always(DELIVERED),  # noqa: B008 - it has no state
+        answers: Answers = ACCEPTING,
         *,
         messages: int = 100,
         request_bytes: int = 1_000_000,

@@ -20,7 +20,16 @@ from audience_sync.store.connection.lease import Lease
 from audience_sync.store.tables import delivered_ranges, delivery_requests
 
 from .harness import IDS, DeliveryHarness
-from .scripted_destination import DELIVERED, REFUSED, WRONG_KEY, Answers, ScriptedDestination, in_turn, refusing
+from .scripted_destination import (
+    ACCEPTING,
+    DELIVERED,
+    REFUSED,
+    WRONG_KEY,
+    Answers,
+    ScriptedDestination,
+    in_turn,
+    refusing,
+)
 
 FOUR = ("ann", "bob", "cem", "dan")
 
@@ -30,7 +39,7 @@ def counts(stats: DeliveryStats) -> tuple[int, int, int, int]:
     return stats.calls, stats.delivered, stats.refused, stats.pending
 
 
-def in_batches_of(size: int, answers: Answers = in_turn(), **options: Any) -> ScriptedDestination:  # noqa: B008
+def in_batches_of(size: int, answers: Answers = ACCEPTING, **options: Any) -> ScriptedDestination:
     return ScriptedDestination(answers, batch_size=size, **options)
 
 

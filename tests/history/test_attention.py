@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import insert, update
 from store.example_week import CONNECT, NO_FILE, fill, morning
 
-from audience_sync.history.attention import Attention, LateSchedule, State, SubjectKind, read_attention
+from audience_sync.history.attention import read_attention
 from audience_sync.history.attention_text import headline
+from audience_sync.history.concerns import Attention, LateSchedule, State, SubjectKind
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import (
     alert_log,

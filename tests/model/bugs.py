@@ -229,7 +229,7 @@ def a_former_name_keeps_its_value() -> None:
 
 def a_change_of_a_mapping_is_overlooked() -> None:
     """Properties stay as they were first sent."""
-    from audience_sync.delivery.state.cursors import SentForm
+    from audience_sync.delivery.state.sent_form import SentForm
 
     SentForm.is_same = lambda *arguments: True
 

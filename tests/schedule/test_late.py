@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from audience_sync.config.sections.guard import Schedule
-from audience_sync.history.attention import LateSchedule
+from audience_sync.history.concerns import LateSchedule
 from audience_sync.schedule.entries import ScheduleEntry
 from audience_sync.schedule.late import late_schedules
 from audience_sync.store.runs.schedule_slots import LastSlot

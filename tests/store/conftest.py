@@ -1,4 +1,4 @@
-"""A program with one more migration than this one."""
+"""A store with a week of runs, and a program with one more migration than this one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
+
+from .example_week import fill
+
+
+@pytest.fixture
+def week(store: Store) -> Store:
+    fill(store)
+    return store
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, Executable, insert, text, update
 
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import (
@@ -133,6 +133,22 @@ def fill(store: Store) -> None:
         _add_deliveries(connection)
         _add_requests(connection)
         _add_decisions(connection)
+
+
+def change(store: Store, *statements: Executable) -> None:
+    """Execute the statements in one transaction."""
+    with store.writing() as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def rows(store: Store, query: str) -> list[tuple[object, ...]]:
+    """The rows of a query on the views."""
+    with store.reading() as connection:
+        if not store.is_sqlite:
+            connection.execute(text("set local time zone 'UTC'"))
+            connection.execute(text("set local search_path = audience_sync"))
+        return [tuple(row) for row in connection.execute(text(query))]
 
 
 def morning(day: int) -> datetime:

@@ -10,8 +10,15 @@ from sqlalchemy import Connection, insert, inspect
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.sql import quote_literal
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.snapshots import chain as chains
-from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, SnapshotFile
+from audience_sync.store.snapshots import files
+from audience_sync.store.snapshots.chain import (
+    BASE,
+    DELTA,
+    Chain,
+    SnapshotFile,
+    current_rows_query,
+    write_snapshot_file,
+)
 from audience_sync.store.tables import properties, runs
 from audience_sync.store.tables import snapshot_chains as chains_table
 from audience_sync.store.tables.views import VIEW_SCHEMA
@@ -56,23 +63,23 @@ def delta(workspace: Workspace, run: int, changes: Mapping[str, bool]) -> Snapsh
 def _segment(workspace: Workspace, kind: str, run: int, changes: Mapping[str, bool]) -> SnapshotFile:
     rows = ", ".join(f"({quote_literal(user)}, {run}, {present})" for user, present in changes.items())
     values = f"values {rows}" if rows else "select '', 0, true where false"
-    return chains.write_snapshot_file(workspace, kind, f"select * from ({values}) as t(user_id, run_id, present)")
+    return write_snapshot_file(workspace, kind, f"select * from ({values}) as t(user_id, run_id, present)")
 
 
 def save(store: Store, chain: Chain, *new: SnapshotFile, run: int = 1) -> int:
     """Store the snapshot files in a transaction of their own; the chain's id."""
     with store.writing() as connection:
-        return chains.save_files(connection, chain, new, RunId(run))
+        return files.save_files(connection, chain, new, RunId(run))
 
 
 def fetch(store: Store, workspace: Workspace, chain: Chain) -> Chain:
     with store.reading() as connection:
-        return chains.download_chain(connection, workspace, chain)
+        return files.download_chain(connection, workspace, chain)
 
 
 def members(store: Store, workspace: Workspace, chain: Chain) -> list[tuple[str, int]]:
     """What the stored chain says now: user ids, each with the run that last changed it."""
-    query = chains.current_rows_query(fetch(store, workspace, chain))
+    query = current_rows_query(fetch(store, workspace, chain))
     return workspace.all(f"select user_id, run_id from ({query}) order by user_id")
 
 

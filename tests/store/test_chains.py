@@ -9,8 +9,15 @@ from sqlalchemy import delete, func, select, update
 from audience_sync.errors import StoreDamagedError
 from audience_sync.model import PropertyKind
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.snapshots import chain as chains
-from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, trait_column
+from audience_sync.store.snapshots import files
+from audience_sync.store.snapshots.chain import (
+    BASE,
+    DELTA,
+    Chain,
+    current_rows_query,
+    trait_column,
+    write_snapshot_file,
+)
 from audience_sync.store.tables import snapshot_chains as chains_table
 from audience_sync.store.tables import snapshot_file_chunks, snapshot_files
 from audience_sync.workspace import Workspace
@@ -92,15 +99,15 @@ class TestTraitValues:
 
     def test_are_those_of_the_newest_row_and_gone_when_all_are(self, store: Store, workspace: Workspace) -> None:
         a_store_with(store, runs_so_far=2)
-        first = chains.write_snapshot_file(
+        first = write_snapshot_file(
             workspace, BASE, self.values(workspace, "('ann', 1, '7', '\"a\"'), ('ben', 1, '8', null)")
         )
-        then = chains.write_snapshot_file(
+        then = write_snapshot_file(
             workspace, DELTA, self.values(workspace, "('ann', 2, '9', '\"a\"'), ('ben', 2, null, null)")
         )
         chain = replace(self.CHAIN, id=save(store, self.CHAIN, first))
         save(store, chain, then, run=2)
-        now = workspace.all(chains.current_rows_query(fetch(store, workspace, chain)))
+        now = workspace.all(current_rows_query(fetch(store, workspace, chain)))
         assert now == [("ann", 2, "9", '"a"')]
 
 
@@ -146,9 +153,9 @@ class TestALargeSegment:
     def test_is_stored_in_parts_and_comes_back_whole(
         self, store: Store, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(chains, "CHUNK_BYTES", 1_000)
+        monkeypatch.setattr(files, "CHUNK_BYTES", 1_000)
         a_store_with(store)
-        segment = chains.write_snapshot_file(
+        segment = write_snapshot_file(
             workspace, BASE, "select md5(i::varchar) as user_id, 1 as run_id, true as present from range(1000) t(i)"
         )
         chain = the_audience(id=save(store, the_audience(users=1000), segment))
@@ -164,7 +171,7 @@ class TestALargeSegment:
         a_store_with(store)
         chain = the_audience(id=save(store, the_audience(), base(workspace, 1, ["ann"])))
         with store.writing() as connection:
-            chains.download_chain(connection, workspace, chain)
+            files.download_chain(connection, workspace, chain)
             assert "yield_per" not in connection.get_execution_options()
             add_run(connection, 2)
 

@@ -13,7 +13,7 @@ from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import Lease, acquire
 from audience_sync.store.maintenance import migrate
 from audience_sync.store.maintenance.copy import copy_store
-from audience_sync.store.snapshots import chain as chains
+from audience_sync.store.snapshots import files
 from audience_sync.store.tables import lease, metadata, runs, snapshot_file_chunks
 from audience_sync.workspace import Workspace
 
@@ -81,7 +81,7 @@ def test_more_rows_than_fit_into_one_batch_arrive(store: Store, target: Store) -
 def test_snapshots_arrive_whole(
     store: Store, target: Store, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chains, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(files, "CHUNK_BYTES", 100)
     fill(store)
     chain = the_audience(id=save(store, the_audience(), base(workspace, 39, ["ann", "ben"]), run=39))
     copy_store(store, target)
@@ -102,7 +102,7 @@ def test_the_next_audience_and_segment_have_the_next_numbers(store: Store, targe
     fill(store)
     copy_store(store, target)
     with target.writing() as connection:
-        assert chains.save_files(connection, the_audience("vip"), [base(workspace, 43, ["ann"])], RunId(43)) == 4
+        assert files.save_files(connection, the_audience("vip"), [base(workspace, 43, ["ann"])], RunId(43)) == 4
 
 
 def test_the_new_store_is_free_for_the_next_run(store: Store, target: Store) -> None:

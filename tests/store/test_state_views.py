@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, text, update
+from sqlalchemy import delete, insert, update
 
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import (
@@ -25,7 +25,7 @@ from audience_sync.store.tables import (
     unaccepted_calls,
 )
 
-from .example_week import BIG, CONNECT, LOG, NEW, fill, morning
+from .example_week import BIG, CONNECT, LOG, NEW, change, morning, rows
 
 FLAGS = "select key, flags from audiences order by key"
 PENDING = "select destination, calls, since_run, waiting from pending_calls order by destination"
@@ -43,26 +43,6 @@ HOLD = {
     "left": 5,
     "held_at": morning(6),
 }
-
-
-@pytest.fixture
-def week(store: Store) -> Store:
-    fill(store)
-    return store
-
-
-def rows(store: Store, query: str) -> list[tuple[object, ...]]:
-    with store.reading() as connection:
-        if not store.is_sqlite:
-            connection.execute(text("set local time zone 'UTC'"))
-            connection.execute(text("set local search_path = audience_sync"))
-        return [tuple(row) for row in connection.execute(text(query))]
-
-
-def change(store: Store, *statements: Any) -> None:
-    with store.writing() as connection:
-        for statement in statements:
-            connection.execute(statement)
 
 
 class TestAnAudience:

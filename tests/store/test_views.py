@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, insert, text, update
 
 from audience_sync.history.runs import last_runs, one_run
 from audience_sync.model import RunId
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import members, properties, runs
 
-from .example_week import EMPTY, NO_FILE, fill, morning
-
-
-@pytest.fixture
-def week(store: Store) -> Store:
-    fill(store)
-    return store
-
-
-def rows(store: Store, query: str) -> list[tuple[object, ...]]:
-    with store.reading() as connection:
-        if not store.is_sqlite:
-            connection.execute(text("set local search_path = audience_sync"))
-        return [tuple(row) for row in connection.execute(text(query))]
+from .example_week import EMPTY, NO_FILE, change, morning, rows
 
 
 def test_a_run_sums_up_its_audiences_and_destinations(week: Store) -> None:
@@ -58,17 +45,8 @@ def test_a_run_sums_up_its_audiences_and_destinations(week: Store) -> None:
 
 
 def test_a_run_that_has_just_begun_is_there_with_nothing_yet(week: Store) -> None:
-    with week.writing() as connection:
-        connection.execute(
-            runs.insert().values(
-                id=44,
-                command="seed",
-                status="running",
-                started_at=morning(7),
-                holder="process 8 on shop",
-                version="1.0",
-            )
-        )
+    begun = {"command": "seed", "status": "running", "started_at": morning(7)}
+    change(week, insert(runs).values(id=44, **begun, holder="process 8 on shop", version="1.0"))
     columns = 'finished_at, seconds, audiences, entered, "left", trait_users_changed, delivered, pending, error'
     query = f"select status, {columns} from sync_runs where run = 44"
     assert rows(week, query) == [("running", None, None, 0, 0, 0, 0, 0, 0, None)]
@@ -90,8 +68,7 @@ def test_a_member_is_one_since_the_run_that_found_them(week: Store) -> None:
 
 
 def test_nobody_is_listed_where_the_table_of_members_is_off(week: Store) -> None:
-    with week.writing() as connection:
-        connection.execute(delete(members))
+    change(week, delete(members))
     assert rows(week, "select * from audience_members") == []
 
 
@@ -103,8 +80,7 @@ def test_computed_traits_are_no_memberships(week: Store) -> None:
 
 
 def test_the_changes_of_a_retired_audience_stay(week: Store) -> None:
-    with week.writing() as connection:
-        connection.execute(update(properties).values(retired_at=morning(7)))
+    change(week, update(properties).values(retired_at=morning(7)))
     assert rows(week, "select count(*) from membership_changes") == [(9,)]
 
 
@@ -124,11 +100,8 @@ def test_an_invalid_row_is_there_with_its_place_and_reason(week: Store) -> None:
 def test_user_ids_are_ordered_by_their_bytes(week: Store) -> None:
     """Hazard 5, as people see it."""
     hostile = ["10", "9", "B", "Z", "a", "é", "\uffff", "\U0001f600"]
-    with week.writing() as connection:
-        connection.execute(delete(members))
-        connection.execute(
-            members.insert(), [{"property_id": 1, "user_id": user, "run_id": 39} for user in reversed(hostile)]
-        )
+    unordered = [{"property_id": 1, "user_id": user, "run_id": 39} for user in reversed(hostile)]
+    change(week, delete(members), insert(members).values(unordered))
     found = rows(week, "select user_id from audience_members order by user_id")
     assert [user for (user,) in found] == hostile
 

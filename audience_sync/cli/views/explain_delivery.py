@@ -18,7 +18,7 @@ from audience_sync.cli.base.layout import (
 )
 from audience_sync.cli.base.output import time_text
 from audience_sync.cli.views.attention import answer_text
-from audience_sync.delivery.state.cursors import SentForm
+from audience_sync.delivery.state.sent_form import SentForm
 from audience_sync.history.explain.as_json import http_status, reason
 from audience_sync.history.explain.explain import DestinationView, Explanation
 from audience_sync.history.explain.replay import Call, CallOutcome

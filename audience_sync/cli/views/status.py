@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from audience_sync.cli.base.layout import COLOURS, INDENT, Screen, command, display_id, printable_lines, prose
 from audience_sync.cli.base.output import short_duration
-from audience_sync.history.attention import Attention, Concern, LastRun, State, SubjectKind
 from audience_sync.history.attention_text import headline
+from audience_sync.history.concerns import Attention, Concern, LastRun, State, SubjectKind
 from audience_sync.text import ago, form, join_names, pluralize
 
 #: Lines of a normal terminal.

@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from audience_sync.cli.base.session import Session
 from audience_sync.config.read.names import ConfigNames, read_names
 from audience_sync.errors import ConfigError
-from audience_sync.history.attention import Attention, LateSchedule, State, read_attention
+from audience_sync.history.attention import read_attention
+from audience_sync.history.concerns import Attention, LateSchedule, State
 
 #: Exit codes of `status --exit-code`, the highest of 3, 4, 1; waiting audiences and a run in progress have none.
 EXIT_CODES = {

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import sha1
 from itertools import pairwise
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -28,8 +27,9 @@ from audience_sync.destinations.base import Destination
 from audience_sync.destinations.messages.identify import split_traits
 from audience_sync.errors import ArrowError, BrokenDestinationError
 from audience_sync.model import ALIAS_KEY, AudienceEvent, IdentifyCall, RunId, UserId
+from audience_sync.prefetch import in_order
 from audience_sync.sql import Query, Relation, TableName, quote_literal
-from audience_sync.workspace import Workspace, in_order
+from audience_sync.workspace import Workspace
 
 #: The error of the program's own SQL for a run that the store does not have.
 NO_RUN_TIME = "there is no start time of run "
@@ -47,7 +47,6 @@ BLOCK_ROWS = 256
 T = TypeVar("T")
 #: The message id, the body, the user id, and the fields of a call without a body.
 _Row = tuple[Any, ...]
-_END = object()
 
 #: The columns of a call, in the order of ``CallReader._call``.
 CALL_COLUMNS = ("user_id", "traits", "message_id", "timestamp", "versions", "identifiers", "former", "repeated")
@@ -291,12 +290,3 @@ def _error_summary(error: Exception) -> str:
 def _raise_if_broken(calls: Sequence[EncodedCall]) -> None:
     if all(call.details is not None and call.details.is_fault for call in calls):
         raise BrokenDestinationError(calls[0].unsendable)
-
-
-def prefetch(items: Iterator[T]) -> Generator[T]:
-    """Yield the same items; the next one is made in a thread meanwhile. Its error is raised in its turn."""
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as maker:
-        coming = maker.submit(next, items, _END)
-        while (item := coming.result()) is not _END:
-            coming = maker.submit(next, items, _END)
-            yield cast(T, item)

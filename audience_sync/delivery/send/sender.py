@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,8 +12,9 @@ from audience_sync.delivery.send.batches import Attempt, Batch, BatchResult, Par
 from audience_sync.delivery.send.body_limit import BodyLimit
 from audience_sync.delivery.send.encode import EncodedCall, with_details
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter, backoff
+from audience_sync.delivery.send.retry_wait import ReportWait, RetryWait, report_nothing
 from audience_sync.delivery.send.sender_pool import StallTimer
-from audience_sync.destinations.base import LONGEST_WAIT, Judgement, Limits, Meaning, Message, Transport
+from audience_sync.destinations.base import Judgement, Limits, Meaning, Message, Transport
 from audience_sync.model import UserId
 
 #: Failed attempts (5xx) at the same request, after which one of its calls may be the cause: the batch is halved to find
@@ -25,8 +25,6 @@ MAX_HALF_ATTEMPTS = 2
 #: A repeatedly failing call of at least so many bytes may be too large for a proxy on the way.
 MAYBE_TOO_LARGE_BYTES = 1024
 STATUS_TOO_LARGE = 413
-#: Waits of so many seconds are reported.
-SHOWN_WAIT = 1.0
 
 
 class _Failure(Struct):
@@ -47,16 +45,6 @@ class _Share(Struct, frozen=True):
     calls: Sequence[EncodedCall]
     failure: _Failure | None = None
     is_rest: bool = False
-
-
-class ReportWait(Protocol):
-    """Receives a wait before another attempt, in seconds. ``for_all``: no sender sends meanwhile."""
-
-    def __call__(self, seconds: float, *, for_all: bool) -> None: ...
-
-
-def _report_nothing(seconds: float, *, for_all: bool) -> None:
-    """Ignore the wait."""
 
 
 class _SuppressedMeanwhileError(Exception):
@@ -89,7 +77,7 @@ class BatchSender:
         split_call: Callable[[EncodedCall], Sequence[EncodedCall]] = lambda call: (),
         mask: Callable[[str], str] = str,
         own_key: Callable[[str], str | None] = str,
-        report_wait: ReportWait = _report_nothing,
+        report_wait: ReportWait = report_nothing,
         note_attempt: Callable[[Attempt], None] = lambda attempt: None,
     ) -> None:
         self._parts = parts
@@ -100,11 +88,10 @@ class BatchSender:
         self._rate_limiter = rate_limiter
         self._stall_timer = stall_timer
         self._confirm = confirm
-        self._backoff = retry_delay
         self._suppressed = suppressed
         self._mask = mask
         self._own_key = own_key
-        self._report_wait = report_wait
+        self._retry_wait = RetryWait(rate_limiter, stall_timer, retry_delay, report_wait)
         self._note_attempt = note_attempt
 
     def send(self, batch: Batch) -> BatchResult:
@@ -331,7 +318,7 @@ class BatchSender:
                     return judgement
                 if self._stall_timer.last_progress > begun:  # others are accepted, but this call may be right
                     return None
-            self._wait_or_stop(judgement, attempt, started_at)
+            self._retry_wait.wait_or_stop(judgement, attempt, started_at)
         return None
 
     def _masked(self, judgement: Judgement) -> Judgement:
@@ -344,34 +331,6 @@ class BatchSender:
             for index, each in judgement.refused_fields.items()
         }
         return replace(judgement, reason=self._mask(judgement.reason), refused=refused, refused_fields=fields)
-
-    def _wait_or_stop(self, judgement: Judgement, attempt: int, started_at: float) -> None:
-        timer, limited = self._stall_timer, judgement.meaning is Meaning.SLOW_DOWN
-        if judgement.meaning is Meaning.STOP:
-            timer.stop(judgement.reason)
-        elif timer.remaining() <= 0:
-            timer.stop(f"no progress for {timer.give_up_after:g} s, last: {judgement.reason}", rate_limited=limited)
-        elif limited and (judgement.retry_after or 0) > timer.remaining():
-            wait = f"{'at least ' if judgement.retry_after == LONGEST_WAIT else ''}{judgement.retry_after:g} s"
-            asks = "The destination asks to wait"
-            whose = "The answer has no time to wait; ours is" if judgement.has_own_wait else asks
-            timer.stop(
-                f"{judgement.reason}. {whose} {wait}, which is longer than "
-                f"`give_up_after: {timer.give_up_after:g}s` leaves",
-                rate_limited=True,
-            )
-        elif limited:
-            self._rate_limiter.on_rate_limited(judgement.retry_after, started_at, timer.remaining())
-            self._report_long(self._rate_limiter.closed_for(), for_all=True)
-        else:
-            pause = self._backoff(attempt) if judgement.retry_after is None else judgement.retry_after
-            pause = min(pause, timer.remaining())
-            self._report_long(pause, for_all=False)
-            timer.stopped.wait(pause)
-
-    def _report_long(self, seconds: float, *, for_all: bool) -> None:
-        if seconds >= SHOWN_WAIT:
-            self._report_wait(seconds, for_all=for_all)
 
 
 def _size(calls: Sequence[EncodedCall]) -> int:

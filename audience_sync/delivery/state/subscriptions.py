@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 
 from msgspec.structs import replace
 
-from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, SentForm, Subscription
+from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
 from audience_sync.delivery.state.pending_rule import PendingRule
+from audience_sync.delivery.state.sent_form import SentForm
 from audience_sync.model import RunId
 
 

@@ -11,7 +11,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 from sqlalchemy import Connection, Row, Table, null, select, text
 
-from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, SentForm, read_destination_states
+from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, read_destination_states
+from audience_sync.delivery.state.sent_form import SentForm
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, read_subscription_history
 from audience_sync.history.explain.provenance import Provenance, snapshots_of
 from audience_sync.history.explain.replay import Call, ReplayInput, ReplayState, Suppression, replay, version_at

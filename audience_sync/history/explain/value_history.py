@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Row, select
 from audience_sync.model import ALIAS_KEY, NO_RUN, PropertyKind, RunId, UserId
 from audience_sync.sql import quote_literal
 from audience_sync.store.audiences.properties import Property, read_chains
-from audience_sync.store.snapshots.chain import current_rows_query, download_chain, trait_column, trait_name
+from audience_sync.store.snapshots.chain import current_rows_query, trait_column, trait_name
+from audience_sync.store.snapshots.files import download_chain
 from audience_sync.store.snapshots.point_lookup import base_rows
 from audience_sync.store.tables import changes, installation, members
 from audience_sync.workspace import Workspace

@@ -20,10 +20,10 @@ from audience_sync.store.snapshots.chain import (
     Chain,
     SnapshotFile,
     current_rows_query,
-    download_chain,
     trait_column,
     write_snapshot_file,
 )
+from audience_sync.store.snapshots.files import download_chain
 from audience_sync.store.tables import installation, user_traits
 from audience_sync.workspace import Workspace
 

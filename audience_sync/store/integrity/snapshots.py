@@ -11,7 +11,8 @@ from audience_sync.model import PropertyKind
 from audience_sync.sql import quote_literal
 from audience_sync.store.audiences.properties import Property
 from audience_sync.store.integrity.result import RESYNC, CheckResult, check_result
-from audience_sync.store.snapshots.chain import BASE, Chain, current_rows_query, download_chain
+from audience_sync.store.snapshots.chain import BASE, Chain, current_rows_query
+from audience_sync.store.snapshots.files import download_chain
 from audience_sync.store.tables import absences, held_out_users, snapshot_file_chunks, snapshot_files
 from audience_sync.store.tables import members as members_table
 from audience_sync.text import pluralize

@@ -16,14 +16,8 @@ from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import acquire
 from audience_sync.store.maintenance.grants import is_owner
 from audience_sync.store.runs.decisions import Decision, forget_users, record_decision
-from audience_sync.store.snapshots.chain import (
-    Chain,
-    current_rows_query,
-    download_chain,
-    replace_file,
-    trait_column,
-    write_snapshot_file,
-)
+from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column, write_snapshot_file
+from audience_sync.store.snapshots.files import download_chain, replace_file
 from audience_sync.store.tables import (
     absences,
     changes,

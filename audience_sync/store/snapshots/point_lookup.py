@@ -14,7 +14,8 @@ from sqlalchemy import Connection, select
 
 from audience_sync.errors import StoreDamagedError
 from audience_sync.sql import quote_literal
-from audience_sync.store.snapshots.chain import BASE, CHUNK_BYTES
+from audience_sync.store.snapshots.chain import BASE
+from audience_sync.store.snapshots.files import CHUNK_BYTES
 from audience_sync.store.tables import snapshot_file_chunks, snapshot_files
 from audience_sync.store.tables.snapshots import BINARY
 from audience_sync.workspace import Workspace

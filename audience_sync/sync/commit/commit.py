@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Table, insert, select, update
 
 from audience_sync.config.models import Settings
 from audience_sync.delivery.state.cursors import (
@@ -16,9 +16,9 @@ from audience_sync.delivery.state.cursors import (
     save_destination_state,
 )
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, record_versions
-from audience_sync.model import PropertyId, PropertyKind, RunId
-from audience_sync.sql import quote_literal
-from audience_sync.store.audiences import holds, user_traits
+from audience_sync.model import PropertyId, RunId
+from audience_sync.sql import TableName
+from audience_sync.store.audiences import holds, members, user_traits
 from audience_sync.store.audiences.properties import (
     create_property,
     mark_holdout_changed,
@@ -34,17 +34,15 @@ from audience_sync.store.audiences.properties import (
 )
 from audience_sync.store.audiences.suppressions import CONFIG, suppress, unsuppress, withhold_refused_of_ended
 from audience_sync.store.audiences.user_traits import TableStep
-from audience_sync.store.connection.bulk import Rows, delete_rows, delete_users, insert_rows, insert_users
+from audience_sync.store.connection.bulk import delete_rows, insert_rows
 from audience_sync.store.connection.lease import Lease
 from audience_sync.store.runs.deliveries import CursorCalls, plan_deliveries, plan_pending
 from audience_sync.store.runs.stages import save_stages
-from audience_sync.store.snapshots.chain import Chain, current_rows_query, download_chain, save_files
+from audience_sync.store.snapshots.files import save_files
 from audience_sync.store.tables import (
     absences,
     changes,
     held_out_users,
-    installation,
-    members,
     open_refusals,
     properties,
     refused_values,
@@ -231,28 +229,25 @@ def _update_members_table(
     run: RunId,
 ) -> None:
     """Update the `members` table, or clear it if the config no longer has `members_table`."""
-    has_table = connection.execute(select(installation.c.members_table)).scalar_one()
-    if has_table != settings.members_table:
-        connection.execute(update(installation).values(members_table=settings.members_table))
+    had_table = members.has_table(connection)
     if not settings.members_table:
-        if has_table:
-            connection.execute(delete(members))
+        if had_table:
+            members.empty_table(connection)
         return
-    if not has_table:
-        rebuild_members(connection, workspace)
+    if not had_table:
+        members.fill_table(connection, workspace)
         return
-    moved = list[str]()
+    moved = list[tuple[PropertyId, TableName]]()
     for change in changes.chains:
-        if change.members and change.creates:
-            (file,), audience = change.files, str(ids[change.chain.keys[0]])
-            insert_users(connection, workspace, members, file.path, file.rows, audience=audience, run=run)
-        elif change.members:
-            moved.append(f"select {ids[change.chain.keys[0]]} as property_id, user_id, present from {change.members}")
-    if moved:
-        path, query = workspace.path(".parquet"), " union all ".join(moved)
-        (rows,) = workspace.one(f"copy (from ({query}) order by all) to {quote_literal(str(path))} (format parquet)")
-        delete_users(connection, workspace, members, path, rows, audience="property_id")
-        insert_users(connection, workspace, members, path, rows, audience="property_id", run=run)
+        if not change.members:
+            continue
+        audience = ids[change.chain.keys[0]]
+        if change.creates:
+            [file] = change.files
+            members.insert_members(connection, workspace, audience, file, run)
+        else:
+            moved.append((audience, change.members))
+    members.move_members(connection, workspace, moved, run)
 
 
 def _update_trait_values(
@@ -293,25 +288,6 @@ def _update_users(
         delete_rows(connection, table, ("property_id", "user_id"), over)
         begun = ([(ids[key], user, run) for (user,) in batch] for batch in workspace.stream(each.begun))
         insert_rows(connection, table, ("property_id", "user_id", "run_id"), begun)
-
-
-def rebuild_members(connection: Connection, workspace: Workspace) -> None:
-    """Fill the `members` table from the snapshot files."""
-    connection.execute(delete(members))
-    audiences = select(properties.c.id, properties.c.chain_id, properties.c.key).where(
-        properties.c.kind == PropertyKind.AUDIENCE.value
-    )
-    for row in connection.execute(audiences).all():
-        chain = download_chain(
-            connection, workspace, Chain(id=row.chain_id, kind=PropertyKind.AUDIENCE, keys=(row.key,), user_count=0)
-        )
-        insert_rows(connection, members, ("property_id", "user_id", "run_id"), _members(workspace, chain, row.id))
-
-
-def _members(workspace: Workspace, chain: Chain, audience: int) -> Iterator[Rows]:
-    number, rows = quote_literal(str(audience)), current_rows_query(chain)
-    query = f"select {number}::integer, user_id, run_id from ({rows}) order by user_id"
-    return workspace.stream(query)
 
 
 def _write_run_details(connection: Connection, plan: RunPlan) -> None:

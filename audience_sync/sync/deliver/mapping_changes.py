@@ -8,7 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from audience_sync.config.sections.guard import Guard
-from audience_sync.delivery.state.cursors import DestinationState, SentId, Subscription
+from audience_sync.delivery.state.cursors import DestinationState, Subscription
+from audience_sync.delivery.state.sent_form import SentId
 from audience_sync.model import ALIAS_KEY, USER_ID, ChangeCounts, HoldKind, PropertyKind
 from audience_sync.sql import Query
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column

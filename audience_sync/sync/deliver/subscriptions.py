@@ -10,7 +10,8 @@ from audience_sync.config.models import AudienceConfig, Settings
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.config.sections.guard import Guard
 from audience_sync.delivery.mapping import known_by, sent_form
-from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, SentForm
+from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState
+from audience_sync.delivery.state.sent_form import SentForm
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
 from audience_sync.delivery.state.subscriptions import (
     forget_ended_names,

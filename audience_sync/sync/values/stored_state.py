@@ -18,7 +18,8 @@ from audience_sync.store.audiences.holdouts import count_held_out, read_held_out
 from audience_sync.store.audiences.holds import Hold, HoldKey, latest_holds
 from audience_sync.store.audiences.properties import Property, read_chains, read_properties
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.snapshots.chain import Chain, download_chain, download_chains, rebuild_chain
+from audience_sync.store.snapshots.chain import Chain
+from audience_sync.store.snapshots.files import download_chain, download_chains, rebuild_chain
 from audience_sync.store.tables import erasures, installation, runs
 from audience_sync.workspace import Workspace
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from audience_sync.delivery.send.calls import prefetch
-from audience_sync.workspace import in_order
+from audience_sync.prefetch import in_order, prefetch
 
 
 def test_items_keep_their_order() -> None:
@@ -58,14 +57,14 @@ def test_several_results_are_made_at_a_time_and_come_in_order() -> None:
         both.wait()
         return number
 
-    assert list(in_order(make, range(10))) == list(range(10))
+    assert list(in_order(make, range(10), threads=2)) == list(range(10))
 
 
 def test_an_error_of_one_result_is_raised_after_all_before_it() -> None:
     def make(number: int) -> float:
         return 1 / (2 - number)
 
-    found = in_order(make, range(5))
+    found = in_order(make, range(5), threads=2)
     assert [next(found), next(found)] == [0.5, 1.0]
     with pytest.raises(ZeroDivisionError):
         next(found)
@@ -73,7 +72,7 @@ def test_an_error_of_one_result_is_raised_after_all_before_it() -> None:
 
 def test_results_that_are_not_used_leave_no_thread_running() -> None:
     before = threading.active_count()
-    found = in_order(str, range(1000))
+    found = in_order(str, range(1000), threads=2)
     next(found)
     found.close()
     assert threading.active_count() == before

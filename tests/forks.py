@@ -6,6 +6,7 @@ A process that has imported the program forks a child for each command.
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -50,12 +51,15 @@ class Forks:
         folder: Path,
         environment: Mapping[str, str],
         prepare: tuple[Any, ...] | None = None,
+        terminal: str | None = None,
     ) -> tuple[int, bytes, bytes]:
         """The exit code (minus the signal for a killed command), and the bytes of stdout and stderr.
 
         ``prepare``: a function, as `module:name`, and its arguments; it is called in the child before the command.
+        ``terminal``: the name of a terminal that gets stdout.
         """
-        request = [arguments, str(folder), dict(environment), prepare, str(self._out), str(self._err)]
+        self._out.write_bytes(b"")
+        request = [arguments, str(folder), dict(environment), prepare, terminal or str(self._out), str(self._err)]
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._server.stdin.write(json.dumps(request).encode() + b"\n")
@@ -90,6 +94,8 @@ def serve() -> None:
     for name in LATE:
         importlib.import_module(name)
     _build_validators(BaseModel)
+    gc.collect()
+    gc.freeze()  # a child looks at nothing of this, and shares its memory
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()
@@ -116,7 +122,7 @@ def _carry_out(
             opened = os.open(path, mode | (os.O_CREAT | os.O_TRUNC if number else 0))
             os.dup2(opened, number)
             os.close(opened)
-        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115  # until the process ends
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(folder)

@@ -160,12 +160,18 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-@pytest.fixture
-def new_vip(project: Project) -> Project:
+def a_vip_project(folder: Path) -> Project:
     """A project with one audience, `vip`, of three members: ada, bob and cyd. There is no store yet."""
+    project = Project(folder)
     project.configure(audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}])
     project.write_members("vip.csv", "ada", "bob", "cyd")
     return project
+
+
+@pytest.fixture
+def new_vip(tmp_path: Path) -> Project:
+    """See ``a_vip_project``."""
+    return a_vip_project(tmp_path)
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from .conftest import Project
+from .conftest import Project, a_vip_project
 
 
 def empty_index(project: Project, index: str) -> None:
@@ -77,13 +79,14 @@ def test_swapped_pages_stop_the_run(vip: Project, one: str, other: str) -> None:
     assert "Restore a backup" in damaged.stderr or "restore a backup" in damaged.stderr
 
 
-@pytest.fixture
-def grown(vip: Project) -> Project:
-    """A store with more changes and requests than are compared whole."""
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory, sqlite_schema: Path) -> Path:
+    """A project whose store has more changes and requests than are compared whole."""
+    vip = a_vip_project(tmp_path_factory.mktemp("large"))
+    shutil.copy(sqlite_schema, vip.store)
     vip.sync()
     vip.write_members("vip.csv", "ada", "bob")
     vip.sync()
-    vip.sent()
     numbers = "with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < 20000)"
     with closing(sqlite3.connect(vip.store)) as connection, connection:
         (columns,) = connection.execute(
@@ -97,8 +100,14 @@ def grown(vip: Project) -> Project:
         ):
             connection.execute(statement)
     assert vip.sync().code == 0
-    vip.sent()
-    return vip
+    return vip.folder
+
+
+@pytest.fixture
+def grown(large: Path, tmp_path: Path) -> Project:
+    copied = Project(shutil.copytree(large, tmp_path / "grown"))
+    copied.sent()
+    return copied
 
 
 LARGE = ["ix_changes_user_id", "ix_delivery_requests_run_id", "changes", "delivery_requests"]

@@ -7,13 +7,14 @@ import os
 import pty
 import re
 import struct
-import subprocess
 import termios
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from destinations.receiver import Receiver, Reply
-from forks import STUCK
+from forks import forks
 
 from .conftest import Project, segment
 
@@ -71,22 +72,21 @@ def on_a_terminal(project: Project, width: int, arguments: list[str]) -> str:
     """What a person sees on a terminal without colour."""
     screen, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
-    process = subprocess.Popen(
-        project.command(*arguments),
-        cwd=project.folder,
-        env={name: value for name, value in project.environment.items() if name != "COLUMNS"} | {"NO_COLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(theirs)
+    environment = {name: value for name, value in project.environment.items() if name != "COLUMNS"} | {"NO_COLOR": "1"}
+
+    def run() -> None:
+        try:
+            forks().run(tuple(arguments), folder=project.folder, environment=environment, terminal=os.ttyname(theirs))
+        finally:
+            os.close(theirs)
+
     seen = b""
-    try:
-        while part := os.read(screen, 65536):
-            seen += part
-    except OSError:  # the command has ended
-        pass
-    process.wait(timeout=STUCK)
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(run)
+        with suppress(OSError):  # the command has ended
+            while part := os.read(screen, 65536):
+                seen += part
+        running.result()
     os.close(screen)
     return seen.decode().replace("\r\n", "\n")
 

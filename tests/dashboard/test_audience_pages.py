@@ -89,7 +89,9 @@ class TestTheList:
 class TestAnAudience:
     def test_has_the_history_that_the_command_prints(self, small_week: Project) -> None:
         page = look(small_week, "/audiences/vip", range="all").text
-        data = json.loads(re.search(r'<script type="application/json" id="d">(.*?)</script>', page)[1])  # type: ignore[index]
+        found = re.search(r'<script type="application/json" id="d">(.*?)</script>', page)
+        assert found
+        data = json.loads(found[1])
         history = json_of(small_week, "history", "vip")["runs"]
         printed = {each["run"]: each for each in history}
         assert dict(zip(data["run"], data["members"], strict=True)) == {

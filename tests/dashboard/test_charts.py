@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -20,9 +21,9 @@ BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 29, 5, 0, tzinfo=UTC)
 
 
-def bar(seconds: float | None, *, days: float = 0.0, kind: str = "ok", title: str = "Run 1", **more: object) -> Bar:
+def bar(seconds: float | None, *, days: float = 0.0, kind: str = "ok", title: str = "Run 1", **more: Any) -> Bar:
     at = NOW + timedelta(days=days)
-    return Bar(at=at, seconds=seconds, kind=kind, href="/runs/1", title=title, **more)  # type: ignore[arg-type]
+    return Bar(at=at, seconds=seconds, kind=kind, href="/runs/1", title=title, **more)
 
 
 def heights(svg: str, kind: str) -> list[float]:

@@ -39,7 +39,7 @@ def test_one_batch_request_has_all_messages(receiver: Receiver) -> None:
 
 def test_there_is_no_default_address() -> None:
     with pytest.raises(ValidationError, match="url"):
-        RudderStackOptions(type="rudderstack", write_key="wk-1")  # type: ignore[arg-type, call-arg]
+        RudderStackOptions.model_validate({"type": "rudderstack", "write_key": "wk-1"})
 
 
 def test_the_limits_leave_room_for_the_envelope() -> None:

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 
 from audience_sync.config.loader import load
 from audience_sync.destinations.base import Audiencing, Judgement, Meaning, Message
-from audience_sync.destinations.http.transport import HttpTransport
 from audience_sync.destinations.registry import destination_types
 from audience_sync.errors import AudienceSyncError, ConfigError
 from audience_sync.sources.base import SnapshotRequest
@@ -131,7 +130,7 @@ def test_every_answer_has_a_meaning(receiver: Receiver, raw: bytes, kind: str) -
     keys = {"segment": {"write_key": "k"}, "rudderstack": {"write_key": "k"}, "zendesk_connect": {"private_key": "k"}}
     given_options = {"type": kind, "url": receiver.url, "timeout": "2s", **keys.get(kind, {})}
     options = TYPES[kind].Options.model_validate(given_options)
-    transport = HttpTransport(TYPES[kind](options, Audiencing("x")))  # type: ignore[arg-type]
+    transport = TYPES[kind](options, Audiencing("x")).open()
     try:
         found = transport.send([Message("id", b'{"userId": "ada"}')])
     finally:

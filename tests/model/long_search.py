@@ -43,10 +43,12 @@ def main() -> int:
     numbers = count(1)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        new_store: Callable[[], str] = lambda: _with_schema(f"sqlite:///{folder / f'store-{next(numbers)}.db'}")  # noqa: E731
-        if options.postgresql:
-            new_store = partial(stack.enter_context(postgresql_stores()), with_schema=True)
 
+        def on_sqlite() -> str:
+            return _with_schema(f"sqlite:///{folder / f'store-{next(numbers)}.db'}")
+
+        on_postgresql = stack.enter_context(postgresql_stores()) if options.postgresql else None
+        new_store: Callable[[], str] = partial(on_postgresql, with_schema=True) if on_postgresql else on_sqlite
         harness = Harness(folder, new_store, types=tuple(options.types))
 
         class Here(Shop):

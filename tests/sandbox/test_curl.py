@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,8 @@ from audience_sync.sandbox.keys import CONNECT_PAIRS
 BASE = "http://127.0.0.1:8790"
 
 
-def words(message: str, **changes: object) -> list[str]:
-    values = {
+def words(message: str, **changes: Any) -> list[str]:
+    values: dict[str, Any] = {
         "service": "segment",
         "destination": "segment",
         "method": "POST",
@@ -22,7 +23,7 @@ def words(message: str, **changes: object) -> list[str]:
         "headers": {},
         **changes,
     }
-    return shlex.split(curl_command(BASE, message=message, **values))  # type: ignore[arg-type]
+    return shlex.split(curl_command(BASE, message=message, **values))
 
 
 @pytest.mark.parametrize("user", ["O'Hara", '"; rm -rf / #', "$(id)", "`id`", "a\nb", "\u202e", "😀" * 600, "\x1b[2J"])

@@ -1,4 +1,4 @@
-"""The values that say what needs a person, and what continues by itself."""
+"""The values of what needs a person, and of what continues by itself."""
 
 from __future__ import annotations
 

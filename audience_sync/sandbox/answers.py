@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from audience_sync.sandbox.receive import connect, tracking
-from audience_sync.sandbox.values import Answer, Outcome, Reading, Service
+from audience_sync.sandbox.fields import number_of
+from audience_sync.sandbox.receive import connect, tracking, webhook
+from audience_sync.sandbox.values import Answer, Outcome, Reading, Request, Service
 from audience_sync.web.errors import WrongQueryError
 
 #: Values of ``answer``: statuses, and words that are not statuses.
@@ -23,15 +23,6 @@ STATUSES = {
 MOST_REQUESTS, MOST_SECONDS = 1_000_000, 600.0
 #: Seconds that ``slow`` and ``timeout`` wait, and what a 429 asks for, unless the plan names others.
 SLOW_SECONDS, TIMEOUT_SECONDS, RETRY_AFTER = 2.0, 60.0, 1
-
-
-class How(StrEnum):
-    """What is done before or in place of an answer."""
-
-    ANSWER = "answer"
-    WAIT = "wait"
-    SILENCE = "silence"
-    CLOSE = "close"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +40,6 @@ class Plan:
     seconds: float = SLOW_SECONDS
     retry_after: int | None = None
     user: str = ""
-
-    @property
-    def how(self) -> How:
-        return {SLOW: How.WAIT, TIMEOUT: How.SILENCE, CLOSE: How.CLOSE}.get(self.answer, How.ANSWER)
-
-    @property
-    def is_status(self) -> bool:
-        return self.how is How.ANSWER
 
     def words(self) -> str:
         """``429 for the next 10 requests of segment``: for the page and the log."""
@@ -85,56 +68,86 @@ def read_plan(fields: Mapping[str, str]) -> Plan:
         )
     requests = fields.get("requests", "").strip() or "10"
     default = TIMEOUT_SECONDS if answer == TIMEOUT else SLOW_SECONDS
+    retry_after = fields.get("retry_after", "").strip()
     return Plan(
         answer=answer,
         destination=fields.get("destination", "").strip(),
-        requests=None if requests == "all" else _number("requests", requests, 1, MOST_REQUESTS),
-        share=_number("share", fields.get("share", "").strip() or "100", 1, 100),
+        requests=None if requests == "all" else number_of("requests", requests, 1, MOST_REQUESTS),
+        share=number_of("share", fields.get("share", "").strip() or "100", 1, 100),
         seconds=_seconds(fields.get("seconds", "").strip(), default),
-        retry_after=_number("retry_after", text, 0, 3_600) if (text := fields.get("retry_after", "").strip()) else None,
+        retry_after=number_of("retry_after", retry_after, 0, 3_600) if retry_after else None,
         user=fields.get("user", ""),
     )
 
 
-def choose(plans: Mapping[str, Plan], reading: Reading, random: Callable[[], float]) -> Plan | None:
-    """Return the plan for a request: its destination's own before that for all. ``random``: from 0 to 1."""
-    for place in (reading.destination, ""):
-        plan = plans.get(place)
-        if plan is None or (plan.user and all(call.user_id != plan.user for call in reading.calls)):
-            continue
-        if plan.share < 100 and random() * 100 >= plan.share:
-            continue
-        return plan
-    return None
-
-
-def planned_answer(plan: Plan, reading: Reading) -> Answer:
-    """Return the answer of a plan in the service's own words. Other plans leave the service's answer."""
-    if not plan.is_status or plan.answer == ACCEPT:
+def planned_answer(plan: Plan | None, reading: Reading) -> Answer:
+    """Return the answer to a request: that of the service, or an error of the plan in the service's own words."""
+    if plan is None or plan.answer in (SLOW, TIMEOUT, CLOSE):
         return reading.answer
     status = int(plan.answer)
     text = STATUSES.get(plan.answer, "Error")
-    headers = {}
-    if status in (429, 503) and (
-        plan.retry_after is not None or (status == 429 and reading.service is not Service.RUDDERSTACK)
-    ):
-        wait = str(RETRY_AFTER if plan.retry_after is None else plan.retry_after)
-        headers = {"Retry-After": wait}
-        if reading.service is Service.SEGMENT and status == 429:
-            headers["X-RateLimit-Reset"] = wait
     match reading.service:
         case Service.CONNECT:
             found = connect.error(status, text)
         case Service.WEBHOOK:
-            found = Answer(status, b'{"error": "' + text.encode() + b'"}')
+            found = webhook.error(status, text)
         case Service.RUDDERSTACK:
             found = tracking.plain(status, _RUDDERSTACK.get(status, text))
         case Service.SEGMENT:
             found = Answer(status, text.encode(), "text/plain; charset=utf-8")
-    return Answer(found.status, found.body, found.content_type, headers)
+    return replace(found, headers=_wait_headers(plan, status, reading.service))
 
 
 _RUDDERSTACK = {429: "max requests limit reached", 401: "invalid write key", 400: "invalid json"}
+
+
+def _wait_headers(plan: Plan, status: int, service: Service) -> dict[str, str]:
+    """Return how long the client should wait: a 429 has that at each service but RudderStack."""
+    seconds = plan.retry_after
+    if seconds is None and status == 429 and service is not Service.RUDDERSTACK:
+        seconds = RETRY_AFTER
+    if seconds is None or status not in (429, 503):
+        return {}
+    more = {"X-RateLimit-Reset": str(seconds)} if status == 429 and service is Service.SEGMENT else {}
+    return {"Retry-After": str(seconds), **more}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A request that came, as its service reads it, with its answer. ``plan``: the one that chose the answer, if any.
+
+    ``at``: seconds since 1970. ``seconds``: how long it was worked on.
+    """
+
+    request: Request
+    reading: Reading
+    answer: Answer
+    at: float
+    plan: Plan | None = None
+    seconds: float = 0
+
+    @property
+    def wait(self) -> float:
+        """Seconds until the answer is sent, or the connection is closed."""
+        return self.plan.seconds if self.plan and self.plan.answer in (SLOW, TIMEOUT) else 0
+
+    @property
+    def sent(self) -> Answer | None:
+        """The answer; None if the connection is closed in its place."""
+        return None if self.plan and self.plan.answer in (TIMEOUT, CLOSE) else self.answer
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of the calls of the request that are usable."""
+        if self.sent:
+            return outcome_of(self.sent.status)
+        is_accepted = self.plan and self.plan.answer == CLOSE and self.answer.is_success
+        return Outcome.CUT_OFF if is_accepted else Outcome.NO_ANSWER
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether usable calls change their users."""
+        return self.outcome in (Outcome.ACCEPTED, Outcome.CUT_OFF)
 
 
 def outcome_of(status: int) -> Outcome:
@@ -144,12 +157,6 @@ def outcome_of(status: int) -> Outcome:
     if status == 429:
         return Outcome.SLOW_DOWN
     return Outcome.FAILED if status >= 500 else Outcome.REFUSED
-
-
-def _number(name: str, text: str, least: int, most: int) -> int:
-    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
-        raise WrongQueryError(f"`{name}` is {text!r}: it has to be a number from {least} to {most:,}.")
-    return int(text)
 
 
 def _seconds(text: str, default: float) -> float:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
-from typing import Any
+from urllib.parse import quote
 
 from audience_sync.sandbox.keys import CONNECT_PAIRS, RUDDERSTACK_KEY, SEGMENT_KEY
 from audience_sync.sandbox.values import Service
@@ -23,6 +24,7 @@ def curl_command(
     method: str,
     path: str,
     headers: Mapping[str, str],
+    type: str,
     message: str,
     with_keys: bool = False,
 ) -> str:
@@ -46,13 +48,26 @@ def curl_command(
         case _:
             kept = [f"-H {shell_quoted(f'{name}: {headers[name]}')}" for name in _KEPT_HEADERS if name in headers]
             verb = "" if method == "POST" else f"-X {method} "
-            return " ".join([f"curl {verb}{shell_quoted(base + path)}", *kept, f"--data-raw {body}"])
+            if type == "text":  # stored as JSON, and sent as the text itself
+                body = ansi_quoted(json.loads(message))
+            return " ".join([f"curl {verb}{base}{quote(path)}", *kept, f"--data-raw {body}"])
 
 
 def shell_quoted(text: str) -> str:
-    """Return the text as one word of a shell; characters that a terminal acts on become escapes of JSON."""
-    shown = "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
-    return "'" + shown.replace("'", "'\"'\"'") + "'"
+    """Return JSON as one word of a shell; characters that a terminal acts on become escapes of JSON."""
+    return shlex.quote("".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text))
+
+
+def ansi_quoted(text: str) -> str:
+    """Return any text as one word of bash, zsh or a later shell, without a character that a terminal acts on."""
+    if text.isprintable():
+        return shlex.quote(text)
+    marked = text.replace("\\", "\\\\").replace("'", "\\'")
+    return "$'" + "".join(each if each.isprintable() else _octal(each) for each in marked) + "'"
+
+
+def _octal(sign: str) -> str:
+    return "".join(f"\\{byte:03o}" for byte in sign.encode())
 
 
 def _connect_key(destination: str) -> str:
@@ -60,12 +75,3 @@ def _connect_key(destination: str) -> str:
         if destination == f"connect {pair.environment}":
             return pair.private
     return CONNECT_PAIRS[0].private
-
-
-def pretty(message: str) -> str:
-    """Return JSON with indents; a text that is not JSON stays."""
-    try:
-        value: Any = json.loads(message)
-    except ValueError:
-        return message
-    return json.dumps(value, indent=2, ensure_ascii=False)

@@ -7,6 +7,7 @@ nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -29,14 +30,10 @@ CONNECT_PAIRS = (
     Pair("development", "5a4db0c5de7e000000000000000000a1", "5a4db0c5de7e000000000000000000b2"),
     Pair("production", "5a4db0c5b40d000000000000000000a1", "5a4db0c5b40d000000000000000000b2"),
 )
-#: The names of the sandbox's own keys in a curl command.
-VARIABLES = {
-    SEGMENT_KEY: "SEGMENT_WRITE_KEY",
-    RUDDERSTACK_KEY: "RUDDERSTACK_WRITE_KEY",
-    **{pair.private: "CONNECT_PRIVATE_KEY" for pair in CONNECT_PAIRS},
-    **{pair.public: "CONNECT_PUBLIC_KEY" for pair in CONNECT_PAIRS},
-}
 _HEX = re.compile(r"(?:pub-)?[0-9a-fA-F]{32}", re.ASCII)
+#: Headers whose value may be a secret, by their names.
+_SECRET = re.compile(r"auth|cookie|key|password|secret|signature|token")
+MASK = "••••"
 
 
 class ConnectKey(NamedTuple):
@@ -53,11 +50,12 @@ def connect_key(key: str) -> ConnectKey | None:
     """Return what a key is; None if it has not the form of one: 32 hex digits, after ``pub-`` or without."""
     if not _HEX.fullmatch(key):
         return None
+    is_marked = key.startswith("pub-")
     digits = key.removeprefix("pub-").lower()
     for pair in CONNECT_PAIRS:
-        if digits in (pair.private, pair.public):
+        if digits == pair.public or (digits == pair.private and not is_marked):
             return ConnectKey(pair.environment, digits == pair.public)
-    return ConnectKey("", True if key.startswith("pub-") else None)
+    return ConnectKey("", is_marked or None)
 
 
 def destination_name(service: Service, key: str) -> str:
@@ -70,3 +68,10 @@ def destination_name(service: Service, key: str) -> str:
 def key_digest(key: str) -> str:
     """Return ``key 3f9a``: distinguishes keys, and does not give one away."""
     return f"key {blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=2).hexdigest()}"
+
+
+def masked(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with a mask in place of what may be a secret."""
+    return {
+        name: MASK if _SECRET.search(name) and "idempotency" not in name else value for name, value in headers.items()
+    }

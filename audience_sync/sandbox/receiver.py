@@ -15,19 +15,19 @@ from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from audience_sync.sandbox.answers import How, Plan, outcome_of, planned_answer
+from audience_sync.sandbox.answers import Arrival, planned_answer
 from audience_sync.sandbox.receive.body import MOST_BYTES
 from audience_sync.sandbox.receive.routes import is_silent, read, settings
-from audience_sync.sandbox.state.state import Arrival, State
-from audience_sync.sandbox.values import Answer, Outcome, Request
+from audience_sync.sandbox.state.state import State
+from audience_sync.sandbox.values import Answer, Problem, Request
 
 log = logging.getLogger("audience_sync.sandbox")
 
 #: Addresses of forms and pages: everything else that is posted is a call.
 FORMS = frozenset({"/answers", "/clear", "/login"})
 RECEIVED_METHODS = frozenset({"POST", "PUT", "PATCH"})
-#: Bytes of a body that is handled at once: a few calls, in less time than handing them to a thread would need.
-SMALL = 8_192
+#: Seconds in which a body has to arrive.
+BODY_SECONDS = 60.0
 #: Headers that each browser may send, and more that it asks for.
 CORS_HEADERS = (
     "authorization, content-type, content-encoding, anonymousid, x-outbound-key, x-outbound-client, x-outbound-guid"
@@ -61,53 +61,38 @@ class Sandbox:
     async def _receive(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         try:
-            body = await _body(receive)
+            request = await _request(scope, receive)
         except Disconnected:
             return None
-        if body is None:
-            return await _send(send, _with_cors(Answer(413, b"the body is larger than 64 MB", "text/plain")))
-        if is_silent(scope["path"]):
+        if is_silent(request.path):
             return await _send(send, _with_cors(Answer(200, b'{"success": true}')))
-        request = _request(scope, body)
+        loop = asyncio.get_running_loop()
         try:
-            if len(body) <= SMALL:
-                plan, answer = self._handle(request, began)
-            else:
-                loop = asyncio.get_running_loop()
-                plan, answer = await loop.run_in_executor(self._thread, self._handle, request, began)
+            arrival = await loop.run_in_executor(self._thread, self._handle, request, began)
         except sqlite3.Error as error:
             log.error("A request could not be recorded, and was answered with 500: %s", error)
             return await _send(send, _with_cors(Answer(500, b"the sandbox can't write its file", "text/plain")))
-        if plan is not None and plan.how is How.CLOSE:
+        if arrival.wait:
+            await _wait(receive, arrival.wait)
+        if arrival.sent is None:
             return await _close(receive, send)
-        if plan is not None and plan.how is How.SILENCE:
-            await _wait(receive, plan.seconds)
-            return await _close(receive, send)
-        if plan is not None and plan.how is How.WAIT:
-            await _wait(receive, plan.seconds)
-        return await _send(send, _with_cors(answer))
+        return await _send(send, _with_cors(arrival.sent))
 
-    def _handle(self, request: Request, began: float) -> tuple[Plan | None, Answer]:
+    def _handle(self, request: Request, began: float) -> Arrival:
         """Read a request, choose its answer and record both, before it is sent."""
         at = self._clock()
         reading = read(request, datetime.fromtimestamp(at, UTC))
-        plan = self._state.plan_for(reading, random)
-        answer = reading.answer if plan is None else planned_answer(plan, reading)
-        is_silent = plan is not None and plan.how in (How.SILENCE, How.CLOSE)
-        outcome = Outcome.NO_ANSWER if is_silent else outcome_of(answer.status)
-        is_kept = answer.is_success and not (plan is not None and plan.how is How.SILENCE)
+        plan = self._state.plans.next_for(reading, random)
         arrival = Arrival(
             request=request,
             reading=reading,
-            answer=None if is_silent else answer,
-            outcome=outcome,
-            is_kept=is_kept,
+            plan=plan,
+            answer=planned_answer(plan, reading),
             at=at,
             seconds=time.perf_counter() - began,
-            plan=plan.words() if plan else "",
         )
         self._state.record(arrival)
-        return plan, answer
+        return arrival
 
     def close(self) -> None:
         """Finish the request in progress, and close the file."""
@@ -119,30 +104,36 @@ def _is_page(path: str) -> bool:
     return path in FORMS or path.startswith("/static/")
 
 
-def _request(scope: Scope, body: bytes) -> Request:
+async def _request(scope: Scope, receive: Receive) -> Request:
+    """Read the request. A body that is too large or too slow is left out, with the problem."""
     pairs = reversed(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    parts, size, problem = list[bytes](), 0, None
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Disconnected
+                size += len(part := message.get("body", b""))
+                if size <= MOST_BYTES:
+                    parts.append(part)
+                else:  # the rest is read, too, so that the client gets to the answer
+                    parts.clear()
+                    problem = Problem("body_too_large", f"the body has {size:,} bytes: the sandbox reads 10 MB")
+                if not message.get("more_body"):
+                    break
+    except TimeoutError:
+        parts.clear()
+        text = f"the body did not arrive whole within {BODY_SECONDS:g} s: {size:,} bytes came"
+        problem = Problem("body_incomplete", text)
     return Request(
         method=scope["method"],
         path=scope["path"],
         query=dict(pairs),
         headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
-        body=body,
+        body=b"".join(parts),
+        problem=problem,
     )
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """Return the body; None for one that is too large."""
-    parts, size = list[bytes](), 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MOST_BYTES:
-            return None
-        if not message.get("more_body"):
-            return b"".join(parts)
 
 
 async def _wait(receive: Receive, seconds: float) -> None:

@@ -26,18 +26,8 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     SLOW_DOWN = "slow down"
     FAILED = "failed"
+    CUT_OFF = "cut off"  # accepted, and the connection was closed in place of an answer
     NO_ANSWER = "no answer"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """An HTTP request. Names of headers are in lower case; ``query`` has the first value of each parameter."""
-
-    method: str
-    path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
 
 
 class Problem(NamedTuple):
@@ -46,6 +36,21 @@ class Problem(NamedTuple):
     code: str
     text: str
     is_fatal: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """An HTTP request. Names of headers are in lower case; ``query`` has the first value of each parameter.
+
+    ``problem``: why the body did not arrive whole; it is left out then.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    problem: Problem | None = None
 
 
 class ListChange(NamedTuple):
@@ -107,3 +112,7 @@ class Reading:
     problems: tuple[Problem, ...] = ()
     answer: Answer = Answer()
     request_id: str = ""
+
+    @property
+    def is_usable(self) -> bool:
+        return not self.problems or not any(each.is_fatal for each in self.problems)

@@ -11,12 +11,15 @@ from typing import Any
 from starlette.types import ASGIApp
 from web import asgi
 
+from audience_sync.sandbox.answers import ACCEPT, Arrival, Plan, planned_answer
 from audience_sync.sandbox.keys import CONNECT_PAIRS, SEGMENT_KEY
 from audience_sync.sandbox.receive.routes import read
+from audience_sync.sandbox.state.state import State
 from audience_sync.sandbox.values import Call, Reading, Request
 
 NOW = datetime(2026, 11, 30, 2, 0, tzinfo=UTC)
 AT = NOW.timestamp()
+DAY = 86_400
 DEVELOPMENT, PRODUCTION = CONNECT_PAIRS
 
 
@@ -37,8 +40,23 @@ def connect(document: Any, path: str = "/v2/identify", key: str = DEVELOPMENT.pr
     return Request(method="POST", path=path, headers={"x-outbound-key": key, **named}, body=body)
 
 
+def identify(user: str, message_id: str = "", **traits: Any) -> Request:
+    return segment({"batch": [{"type": "identify", "userId": user, "messageId": message_id or None, "traits": traits}]})
+
+
+def track(user: str, event: str, **properties: Any) -> Request:
+    return segment({"batch": [{"type": "track", "userId": user, "event": event, "properties": properties}]})
+
+
 def received(request: Request) -> Reading:
     return read(request, NOW)
+
+
+def record(state: State, request: Request, *, answer: str = ACCEPT, at: float = AT) -> None:
+    """Record a request whose answer is that of a plan: ``500``, ``close``; by default that of the service."""
+    found = received(request)
+    plan = None if answer == ACCEPT else Plan(answer=answer)
+    state.record(Arrival(request=request, reading=found, plan=plan, answer=planned_answer(plan, found), at=at))
 
 
 def codes(found: Reading | Call) -> list[str]:
@@ -47,8 +65,14 @@ def codes(found: Reading | Call) -> list[str]:
 
 
 def ask(
-    app: ASGIApp, path: str, *, method: str = "GET", query: str = "", headers: Mapping[str, str] = {}, body: bytes = b""
+    app: ASGIApp,
+    path: str,
+    *,
+    method: str = "GET",
+    query: str = "",
+    headers: Mapping[str, str] = {},
+    body: bytes | None = b"",
 ) -> asgi.Answer:
-    """The answer to one request of a program; a browser's has ``accept: text/html``."""
+    """The answer to one request of a program; a browser's has ``accept: text/html``. ``body`` None: it never arrives."""
     address = f"{path}?{query}" if query else path
     return asgi.ask(app, address, method=method, headers={"accept": "*/*", **headers}, body=body)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -124,7 +125,7 @@ def test_errors_on_demand_are_survived_and_seen(project: Project) -> None:
             1,
             0,
         )
-        assert [each["outcome"] for each in running.calls(user="d", destination="segment")] == ["no answer", "repeat"]
+        assert [each["outcome"] for each in running.calls(user="d", destination="segment")] == ["cut off", "repeat"]
         assert running.calls(user="d", destination="rudderstack")[-1]["outcome"] == "accepted"
         assert running.calls(user="e", destination="rudderstack")[-1]["outcome"] == "refused"
 
@@ -167,6 +168,31 @@ def test_other_addresses_need_a_token_and_a_port_in_use_has_a_remedy(project: Pr
         assert (taken.code, "--port 0" in taken.stderr) == (2, True)
         same = project.run("sandbox", "--port", "0")
         assert (same.code, "another sandbox uses" in same.stderr) == (2, True)
+
+
+def read_message(stream: HTTPResponse) -> tuple[str, dict[str, Any]]:
+    """The id and the data of the next message of the live feed."""
+    fields: dict[str, str] = {}
+    while "data" not in fields:
+        name, _, value = stream.readline().decode().rstrip("\n").partition(": ")
+        fields[name] = value
+    return fields["id"], json.loads(fields["data"])
+
+
+def test_the_live_feed_sends_each_call_once_also_after_the_connection_was_lost(project: Project) -> None:
+    with sandbox(project.folder) as running:
+        for user in ("a", "b"):
+            running.post("/hooks/x", id=user)
+        with urlopen(f"{running.url}/live?after=1", timeout=30) as stream:
+            number, found = read_message(stream)
+            assert (number, found["html"].count("<li"), found["more"]) == ("2", 1, 0)
+        for _ in range(30):
+            running.post("/hooks/x", id="c")
+        again = Request(f"{running.url}/live?after=1", headers={"Last-Event-ID": number})
+        with urlopen(again, timeout=30) as stream:
+            number, found = read_message(stream)
+            assert (number, found["html"].count("<li"), found["more"]) == ("32", 20, 10)
+        assert running.get("/calls.json", after="x")["last_24_hours"] == {"accepted": 32}
 
 
 def test_init_makes_a_project_that_sends_to_it(project: Project) -> None:

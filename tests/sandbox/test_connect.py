@@ -52,6 +52,16 @@ def test_the_public_key_is_for_browsers_and_phones() -> None:
     assert received(connect(USER, key=f"pub-{public}", origin="https://shop.example")).destination == "connect"
 
 
+def test_the_private_key_is_no_public_key() -> None:
+    found = received(connect(USER, key=f"pub-{DEVELOPMENT.private}", origin="https://shop.example"))
+    assert (found.answer.status, found.destination[:12]) == (200, "connect (key")
+
+
+def test_tokens_of_a_user_are_added_to_those_that_are_registered() -> None:
+    (call,) = received(connect({**USER, "apns": ["t1", "t2"], "fcm": []})).calls
+    assert (call.type, call.lists) == ("identify", (ListChange("apns", True, ("t1", "t2")),))
+
+
 def test_the_private_key_in_a_browser_is_a_warning() -> None:
     found = received(connect(USER, origin="https://shop.example"))
     assert (found.answer.status, codes(found)) == (200, ["private_key_in_browser"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ def words(message: str, **changes: Any) -> list[str]:
         "method": "POST",
         "path": "/v1/batch",
         "headers": {},
+        "type": "identify",
         **changes,
     }
     return shlex.split(curl_command(BASE, message=message, **values))
@@ -51,13 +53,31 @@ def test_the_sandboxs_own_keys_are_shown_when_they_are_asked_for() -> None:
 
 def test_a_webhook_keeps_its_method_and_its_id() -> None:
     found = words(
-        "hello",
+        '{"id":"a"}',
         service="webhook",
         method="PUT",
-        path="/hooks/it's",
-        headers={"content-type": "text/plain", "webhook-id": "m-1", "webhook-signature": "••••"},
+        path="/hooks/it's here",
+        headers={"content-type": "application/json", "webhook-id": "m-1", "webhook-signature": "••••"},
     )
     assert found == [
-        *("curl", "-X", "PUT", f"{BASE}/hooks/it's"),
-        *("-H", "content-type: text/plain", "-H", "webhook-id: m-1", "--data-raw", "hello"),
+        *("curl", "-X", "PUT", f"{BASE}/hooks/it%27s%20here"),
+        *("-H", "content-type: application/json", "-H", "webhook-id: m-1", "--data-raw", '{"id":"a"}'),
     ]
+
+
+@pytest.mark.parametrize("text", ["hello", "it's", "a\nb\tc\\n'", "\x1b[2J", "\u202e😀\r\n", "$(id) `id` !"])
+def test_a_text_that_is_not_json_is_sent_by_a_shell_as_it_came(text: str) -> None:
+    command = curl_command(
+        BASE,
+        service="webhook",
+        destination="webhook /",
+        method="POST",
+        path="/",
+        headers={},
+        type="text",
+        message=json.dumps(text),
+    )
+    assert command.isprintable()
+    shown = command.replace(f"curl {BASE}/ --data-raw", "printf %s", 1)
+    sent = subprocess.run(["bash", "-c", shown], capture_output=True, check=True)
+    assert sent.stdout.decode() == text

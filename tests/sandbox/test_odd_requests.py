@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from itertools import product
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from audience_sync.sandbox import receiver
 from audience_sync.sandbox.app import sandbox_app
+from audience_sync.sandbox.receive.body import MOST_BYTES
 from audience_sync.sandbox.receiver import Sandbox
 from audience_sync.sandbox.state.state import State
 
@@ -52,6 +55,10 @@ BODIES = (
     b"NaN",
     b"[" * 5_000,
     b'{"a":' * 2_000,
+    b'{"user_id":"u","userId":"u","type":"identify","traits":' + b'{"a":' * 400 + b"1" + b"}" * 401,
+    b'{"userId":"u","n":' + b"9" * 5_000 + b"}",
+    b"[" + b"0," * 30_000 + b"0]",
+    b'{"batch":[' + b"0," * 30_000 + b"0]}",
     b"a=b",
     b'{"a":1}\n{"a":2}',
 )
@@ -89,6 +96,29 @@ def test_any_body_at_any_address_has_an_answer_and_a_line_in_the_feed(app: Sandb
         assert ask(app, f"/calls/{call['call']}").status == 200
 
 
+@pytest.mark.parametrize("path", ["/v1/batch", "/rudderstack/v1/batch", "/v2/identify", "/hooks/a"])
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_a_body_that_is_too_large_is_refused_in_the_words_of_the_service(
+    app: Sandbox, path: str, is_packed: bool
+) -> None:
+    body = b" " * (MOST_BYTES + 1)
+    headers = {**basic("sandbox-segment"), "x-outbound-key": DEVELOPMENT.private}
+    if is_packed:
+        body, headers["content-encoding"] = gzip.compress(body), "gzip"
+    found = ask(app, path, method="POST", headers=headers, body=body)
+    assert found.status == (400 if path == "/v1/batch" else 413)
+    (call,) = ask(app, "/calls.json").json["calls"]
+    assert [each["code"] for each in call["problems"]] == ["body_too_large"]
+    assert ask(app, "/").status == 200
+
+
+def test_a_body_that_does_not_arrive_is_answered_after_a_time(app: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiver, "BODY_SECONDS", 0.01)
+    assert ask(app, "/v1/batch", method="POST", headers=basic("sandbox-segment"), body=None).status == 400
+    (call,) = ask(app, "/calls.json").json["calls"]
+    assert [each["code"] for each in call["problems"]] == ["body_incomplete"]
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -99,9 +129,13 @@ def test_any_body_at_any_address_has_an_answer_and_a_line_in_the_feed(app: Sandb
         "open=-1",
         "days=0",
         "a" * 3_000,
+        "after=%C2%B2",
+        "after=99999999999999999",
+        "answer=99999999999999999999",
+        "limit=0",
     ],
 )
-@pytest.mark.parametrize("path", ["/", "/users", "/events", "/user", "/calls.json", "/users.csv"])
+@pytest.mark.parametrize("path", ["/", "/users", "/events", "/user", "/calls.json", "/users.csv", "/calls/1"])
 def test_an_odd_address_is_a_page_or_a_400(app: Sandbox, path: str, query: str) -> None:
     ask(
         app,

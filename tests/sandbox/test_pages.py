@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 from web.asgi import Answer
@@ -73,7 +73,9 @@ def test_a_call_is_shown_with_request_answer_and_curl_whose_key_is_a_variable(ap
     assert "sandbox-segment" not in page
     assert "sandbox-segment:" in get(app, "/calls/1", keys="shown").text
     assert get(app, "/calls/1.json").json["changes"] == [{"property": "name", "old": None, "new": "O'Hara"}]
-    assert get(app, "/calls/2").status == 404
+    for number, status in (("2", 404), ("9" * 30, 400), ("1e3", 400), ("²", 400)):
+        assert get(app, f"/calls/{quote(number)}").status == status
+        assert get(app, f"/calls/{quote(number)}.json").status == status
 
 
 @pytest.mark.parametrize("user", ODD)
@@ -101,13 +103,22 @@ def test_users_are_found_by_property_and_event_and_saved_as_csv(app: Sandbox) ->
         app, identify("C-1", vip=True), identify("C-2", vip=False), {"type": "track", "userId": "C-1", "event": "Paid"}
     )
     page = get(app, "/users", property="vip", value="true", event="Paid").text
-    assert "1 user with vip is true" in page
-    assert "did Paid in the last 7 days" in page
+    assert "1 user: vip is true and did Paid in the last 7 days" in page
     rows = get(app, "/users.csv", property="vip", value="false").text.splitlines()
     assert rows[0] == "destination,user_id,first_received,last_received,calls,vip"
     assert rows[1].startswith("segment,C-2,")
     assert get(app, "/users", property="vip", **{"is": "nearly"}).status == 400
     assert get(app, "/users", event="Paid", days="many").status == 400
+
+
+def test_the_form_of_the_users_has_each_filter_and_an_empty_one(app: Sandbox) -> None:
+    send(app, identify("C-1", vip=True, plan="pro"))
+    page = get(app, "/users", property="vip", property2="plan", is2="contains", value2="r", match="any").text
+    for field in ("property", "property2", "property3", "event"):
+        assert f'name="{field}"' in page
+    assert '<option value="contains" selected>' in page
+    assert '<option value="any" selected>' in page
+    assert "/users.csv?property=vip&amp;property2=plan&amp;is2=contains&amp;value2=r&amp;match=any" in page
 
 
 def test_a_user_without_calls_is_a_404_that_explains(app: Sandbox) -> None:
@@ -148,9 +159,10 @@ def test_a_form_returns_to_the_page_and_one_of_another_site_changes_nothing(app:
     "fields", [{"answer": "700"}, {"answer": "429", "requests": "0"}, {"answer": "slow", "seconds": "-1"}]
 )
 def test_a_plan_that_is_not_valid_is_a_400_with_what_is(app: Sandbox, fields: dict[str, str]) -> None:
-    found = ask(app, "/answers", method="POST", body=urlencode(fields).encode())
-    assert found.status == 400
+    found = post(app, "/answers", **fields)
+    assert (found.status, found.headers["content-type"]) == (400, "text/plain; charset=utf-8")
     assert "it has to be" in found.text
+    assert "<h1>" in post(app, "/answers", PAGE, **fields).text
 
 
 def test_clear_removes_what_was_received(app: Sandbox) -> None:

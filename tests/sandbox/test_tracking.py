@@ -104,6 +104,8 @@ def test_what_only_loses_its_meaning_is_a_warning(change: dict[str, Any], code: 
         (segment(b""), "invalid_json"),
         (segment(b"\xff\xfe"), "invalid_json"),
         (segment(b'{"batch": [{"userId": "u", "traits": {"n": NaN}}]}'), "invalid_json"),
+        (segment(b'{"batch": [{"userId": "u", "traits": {"n": 1e999}}]}'), "invalid_json"),
+        (segment(b'{"batch": [' + b"[" * 100 + b"]" * 100 + b"]}"), "invalid_json"),
         (segment({"batch": [VIP]}, key=""), "invalid_write_key"),
         (segment({"batch": [VIP]}, key="abc"), "invalid_write_key"),
         (segment([VIP]), "not_an_object"),
@@ -148,6 +150,8 @@ def test_integers_over_64_bits_and_half_a_surrogate_pair_are_json() -> None:
     )
     (call,) = found.calls
     assert (found.answer.status, call.user_id, call.sets) == (200, "\\ud800", {"n": 123456789012345678901})
+    (call,) = received(segment(b'{"userId": "\xc3\xa9", "traits": {"n": 123456789012345678901}}', "/v1/identify")).calls
+    assert call.message == '{"userId":"é","traits":{"n":123456789012345678901}}'
 
 
 def test_rudderstack_is_recognised_by_its_key_its_header_its_client_or_the_address() -> None:
@@ -179,6 +183,8 @@ def test_rudderstack_reads_traits_from_the_context_and_needs_a_key() -> None:
     item = {"type": "identify", "userId": "u", "context": {"traits": {"vip": True}}}
     (call,) = received(segment({"batch": [item]}, key=RUDDERSTACK_KEY)).calls
     assert call.sets == {"vip": True}
+    in_body = segment({"batch": [item], "writeKey": "a-key"}, "/rudderstack/v1/batch", key="")
+    assert received(in_body).answer.status == 401
     without = segment({"batch": [item]}, "/rudderstack/v1/batch", key="")
     assert received(without).answer.status == 401
     assert basic("") == {"authorization": "Basic Og=="}

@@ -41,7 +41,7 @@ def test_our_messages_are_read_as_identify_calls() -> None:
         ({"email": "ana@example.com"}, ("json", "ana@example.com", {})),
         ({"id": "x", "event": "Paid", "properties": {"a": 1}}, ("track", "x", {})),
         ([7], ("json", "", {})),
-        ("text", ("text", "", {})),
+        ("text", ("json", "", {})),
         (None, ("json", "", {})),
     ],
 )

@@ -36,11 +36,14 @@ def ask(
     *,
     method: str = "GET",
     headers: Mapping[str, str] = {},
-    body: bytes = b"",
+    body: bytes | None = b"",
     host: str = "127.0.0.1:8789",
     scheme: str = "http",
 ) -> Answer:
-    """The answer to one request. An exception after the answer, as Starlette raises it for the server, is dropped."""
+    """The answer to one request, whose body never arrives if it is None.
+
+    An exception after the answer, as Starlette raises it for the server, is dropped.
+    """
     where, _, query = path.partition("?")
     given = {"host": host, "accept": "text/html", **headers}
     scope: dict[str, Any] = {
@@ -61,7 +64,7 @@ def ask(
     sent = list[Message]()
 
     async def call() -> None:
-        pending = [{"type": "http.request", "body": body, "more_body": False}]
+        pending = [] if body is None else [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive() -> Message:
             return pending.pop() if pending else await asyncio.Future()

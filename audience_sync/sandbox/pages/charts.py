@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
-from audience_sync.sandbox.pages.values import BARS
+from audience_sync.sandbox.pages.texts import BARS
 from audience_sync.sandbox.values import Outcome
 from audience_sync.text import pluralize
 

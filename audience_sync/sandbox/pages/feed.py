@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from audience_sync.sandbox.curl import curl_command, pretty
-from audience_sync.sandbox.keys import CONNECT_PAIRS, RUDDERSTACK_KEY, SEGMENT_KEY, WEBHOOK_SECRET
-from audience_sync.sandbox.pages.values import STATES, Shown, shown_changes, status_words, value_text
+from audience_sync.sandbox.curl import curl_command
+from audience_sync.sandbox.json_text import indented, json_value
+from audience_sync.sandbox.pages.setup import setup_values
+from audience_sync.sandbox.pages.texts import STATES, Shown, shown_changes, status_words, value_text
 from audience_sync.sandbox.pages.visit import Page, Visit
-from audience_sync.sandbox.state.batch import json_value
-from audience_sync.sandbox.state.read import DAY, WEEK, Reader
-from audience_sync.sandbox.state.stored import CallFilter, StoredCall
+from audience_sync.sandbox.state.conditions import DAY
+from audience_sync.sandbox.state.read import WEEK, Reader
+from audience_sync.sandbox.state.stored import StoredCall
 from audience_sync.sandbox.values import Outcome, Problem
 from audience_sync.text import pluralize
 from audience_sync.web.errors import NotFoundError
 
-#: Calls on a page, and changes of a call in the feed.
-PAGE, MOST_CHANGES = 40, 12
+#: Calls on a page, of a message to an open page, and changes of a call in the feed.
+PAGE, LIVE_CALLS, MOST_CHANGES = 40, 20, 12
 TYPES = ("identify", "track", "page", "screen", "group", "alias", "request")
 ANSWERS = ("200", "400", "401", "413", "429", "500", "503", *map(str, Outcome))
+
+#: Outcomes of calls that show what they changed, also if that is nothing.
+_WITH_CHANGES = (Outcome.ACCEPTED, Outcome.CUT_OFF, Outcome.REPEAT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,39 +42,16 @@ class Item:
     @property
     def is_unchanged(self) -> bool:
         """Whether an accepted identify call has only values that were received before."""
-        return self.call.outcome is Outcome.ACCEPTED and self.call.type == "identify" and not self.changes
-
-
-def read_call_filter(visit: Visit) -> CallFilter:
-    """Read the filter of the feed from the address."""
-    return CallFilter(
-        destination=visit.text("destination"),
-        user=visit.text("user"),
-        property_name=visit.text("property"),
-        value=visit.text("value"),
-        type=visit.text("type"),
-        answer=visit.text("answer"),
-        problem=visit.text("problem"),
-        before=visit.number("before"),
-    )
-
-
-def filter_fields(chosen: CallFilter) -> dict[str, str]:
-    """Return the fields of a filter for an address."""
-    return {
-        "destination": chosen.destination,
-        "user": chosen.user,
-        "property": chosen.property_name,
-        "value": chosen.value,
-        "type": chosen.type,
-        "answer": chosen.answer,
-        "problem": chosen.problem,
-    }
+        return (
+            self.call.outcome in (Outcome.ACCEPTED, Outcome.CUT_OFF)
+            and self.call.type == "identify"
+            and not self.changes
+        )
 
 
 def item(reader: Reader, call: StoredCall) -> Item:
     """Return a call as the feed shows it. One that was refused without a problem of its own has its request's."""
-    changes = shown_changes(call)
+    changes = shown_changes(call.changes)
     problems = call.problems
     if not problems and call.outcome in (Outcome.DROPPED, Outcome.REFUSED, Outcome.FAILED):
         request = reader.request(call.request)
@@ -88,7 +69,7 @@ def item(reader: Reader, call: StoredCall) -> Item:
 
 def _details(call: StoredCall) -> list[tuple[str, str]]:
     """Return an event's first properties, or those that a call would have set if it had been accepted."""
-    if not call.event and (call.changes or call.outcome in (Outcome.ACCEPTED, Outcome.REPEAT) or not call.message):
+    if not call.event and (call.changes or call.outcome in _WITH_CHANGES or not call.message):
         return []
     message = json_value(call.message)
     names = ("properties",) if call.event else ("traits", "attributes")
@@ -103,162 +84,96 @@ def _details(call: StoredCall) -> list[tuple[str, str]]:
 def feed_page(visit: Visit) -> Page:
     """The first page: the newest calls, what happened in the last 24 hours, and which answers are planned."""
     reader = visit.reader
-    destinations = reader.destinations()
-    if not destinations:
-        return Page(
-            "sandbox_empty.html", {"title": "Waiting for the first call", "here": "home", **setup_values(visit)}
-        )
-    chosen = read_call_filter(visit)
+    if not reader.totals().destinations:
+        return Page("sandbox_empty.html", {"title": "Waiting for the first call", "here": "home", **setup_values()})
+    chosen = visit.call_filter()
     found = reader.calls(chosen, PAGE + 1)
     calls = found[:PAGE]
-    is_live = visit.text("live") != "0" and chosen.before is None
     opened = visit.number("open")
-    fields = filter_fields(chosen)
+    numbers = day_numbers(visit)
     return Page(
         "sandbox_feed.html",
         {
-            "title": f"{pluralize(sum(reader.calls_since(visit.now - DAY).values()), 'call')} in the last 24 hours",
+            "title": f"{pluralize(numbers['total'], 'call')} in the last 24 hours",
             "here": "home",
             "items": [item(reader, call) for call in calls],
-            "opened": _opened(visit, opened, calls),
+            "opened": next((opened_call(visit, each) for each in calls if each.call == opened), None),
             "older": calls[-1].call if len(found) > PAGE else None,
             "chosen": chosen,
-            "fields": fields,
-            "is_live": is_live,
+            "fields": chosen.fields(),
+            "is_live": visit.text("live") != "0" and chosen.before is None,
             "is_first": chosen.before is None,
-            "last": max((call.call for call in calls), default=0) if chosen.is_empty else _newest(visit),
+            "last": reader.last_call(),
             "types": TYPES,
             "answers": ANSWERS,
-            **numbers(visit, chosen.destination),
+            "kept": reader.kept_calls(),
+            "destinations": reader.destinations(),
+            "hours": reader.calls_by_hour(visit.now, chosen.destination),
+            "properties": reader.properties(chosen.destination, 15),
+            "events": reader.events(visit.now, chosen.destination, 10),
+            "found_problems": reader.problems_since(visit.now - WEEK, chosen.destination),
+            "plans": visit.plans,
+            **numbers,
         },
     )
 
 
-def _newest(visit: Visit) -> int:
-    newest = visit.reader.calls(CallFilter(), 1)
-    return newest[0].call if newest else 0
-
-
-def numbers(visit: Visit, destination: str = "") -> dict[str, Any]:
-    """Return the numbers next to the feed."""
-    reader = visit.reader
-    return {
-        **totals(visit),
-        "kept": reader.kept_calls(),
-        "keep": visit.keep,
-        "hours": reader.calls_by_hour(visit.now, destination),
-        "properties": reader.properties(destination, 30),
-        "events": reader.events(visit.now, destination, 10),
-        "found_problems": reader.problems_since(visit.now - WEEK, destination),
-        "plans": list(visit.plans.values()),
-    }
-
-
-def totals(visit: Visit) -> dict[str, Any]:
-    """Return the numbers of the head: calls of the last 24 hours, and all users and requests."""
-    destinations = visit.reader.destinations()
+def day_numbers(visit: Visit) -> dict[str, Any]:
+    """Return the numbers of the head: calls of the last 24 hours, and totals."""
     counts = visit.reader.calls_since(visit.now - DAY)
-    return {
-        "destinations": destinations,
-        "counts": counts,
-        "total": sum(counts.values()),
-        "ever": sum(each.calls for each in destinations),
-        "users": sum(each.users for each in destinations),
-        "requests": sum(each.requests for each in destinations),
-        "last_at": max((each.last_at for each in destinations), default=None),
-    }
-
-
-def _opened(visit: Visit, number: int | None, calls: Sequence[StoredCall]) -> dict[str, Any] | None:
-    call = next((each for each in calls if each.call == number), None)
-    return opened_call(visit, call) if call else None
+    return {"counts": counts, "total": sum(counts.values()), "ever": visit.reader.totals()}
 
 
 def opened_call(visit: Visit, call: StoredCall) -> dict[str, Any]:
     """Return request, answer and curl command of a call."""
     request = visit.reader.request(call.request)
     with_keys = visit.text("keys") == "shown"
-    found: dict[str, Any] = {"call": call, "request": request, "message": pretty(call.message), "with_keys": with_keys}
+    message = indented(json_value(call.message)) if call.message else ""
+    found: dict[str, Any] = {"request": request, "call": call, "message": message, "with_keys": with_keys}
     if request is not None:
         found["headers"] = [
             (name.title(), value) for name, value in request.headers.items() if name not in ("host", "content-length")
         ]
         found["curl"] = curl_command(
-            visit.base,
+            visit.site.address,
             service=call.service,
             destination=call.destination,
             method=request.method,
             path=request.path,
             headers=request.headers,
+            type=call.type,
             message=call.message,
             with_keys=with_keys,
         )
     return found
 
 
-def call_page(visit: Visit, number: int) -> Page:
-    """One call in full."""
-    call = visit.reader.call(number)
-    if call is None:
+def kept_call(visit: Visit) -> StoredCall:
+    """Return the call of the address. Raises NotFoundError."""
+    number = visit.number("call") or 0
+    if (call := visit.reader.call(number)) is None:
         raise NotFoundError(
-            f"There is no call {number:,} here: the sandbox keeps the last {visit.keep:,} calls.",
+            f"There is no call {number:,} here: the sandbox keeps the last {visit.site.keep:,} calls.",
             title="This call is not kept",
         )
+    return call
+
+
+def call_page(visit: Visit) -> Page:
+    """One call in full."""
+    call = kept_call(visit)
     context = {
-        "title": f"Call {number:,}",
+        "title": f"Call {call.call:,}",
         "here": "home",
         "item": item(visit.reader, call),
         "opened": opened_call(visit, call),
-        "all_changes": [
-            Shown(each.property, value_text(each.old, None) if each.was_set else "–", value_text(each.new, None))
-            for each in call.changes
-        ],
+        "all_changes": shown_changes(call.changes, None),
     }
     return Page("sandbox_call.html", context)
 
 
-def live_items(visit: Visit, after: int, limit: int = 20) -> tuple[list[Item], int]:
-    """Return the newest calls after a number, and how many more there are that the filter allows."""
-    chosen = replace(read_call_filter(visit), before=None, after=after)
-    items = [item(visit.reader, call) for call in visit.reader.calls(chosen, limit)]
-    more = visit.reader.count_calls(chosen) - limit if len(items) == limit else 0
-    return items, more
-
-
-def setup_values(visit: Visit) -> Mapping[str, Any]:
-    """Return what the page about setting up shows."""
-    return {
-        "base": visit.base,
-        "host": visit.base.removeprefix("http://"),
-        "segment_key": SEGMENT_KEY,
-        "rudderstack_key": RUDDERSTACK_KEY,
-        "pairs": CONNECT_PAIRS,
-        "webhook_secret": WEBHOOK_SECRET,
-    }
-
-
-def setup_page(visit: Visit) -> Page:
-    """How to send to the sandbox, and how to choose its answers."""
-    return Page("sandbox_setup.html", {"title": "Set up", "here": "setup", "plans": [], **setup_values(visit)})
-
-
-def call_document(call: StoredCall) -> dict[str, Any]:
-    """Return a call as a value of JSON."""
-    return {
-        "call": call.call,
-        "at": call.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "destination": call.destination,
-        "service": call.service,
-        "type": call.type,
-        "user": call.user_id,
-        "event": call.event or None,
-        "outcome": call.outcome.value,
-        "status": call.status,
-        "message_id": call.message_id or None,
-        "changes": [
-            {"property": each.property, "old": each.old if each.was_set else None, "new": each.new}
-            for each in call.changes
-        ],
-        "problems": [{"code": each.code, "text": each.text, "is_fatal": bool(each.is_fatal)} for each in call.problems],
-        "message": json_value(call.message) if call.message else None,
-    }
+def live_items(visit: Visit, after: int, last: int) -> tuple[list[Item], int]:
+    """Return the newest calls after a number up to another, and how many more there are that the filter allows."""
+    chosen = replace(visit.call_filter(), after=after, before=last + 1)
+    items = [item(visit.reader, call) for call in visit.reader.calls(chosen, LIVE_CALLS)]
+    return items, visit.reader.count_calls(chosen) - len(items) if len(items) == LIVE_CALLS else 0

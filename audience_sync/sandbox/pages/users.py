@@ -1,33 +1,21 @@
-"""Show users by property and event, one user, and events with how often."""
+"""Show users by property and event, and one user."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from audience_sync.sandbox.pages.feed import item
-from audience_sync.sandbox.pages.values import value_text
+from audience_sync.sandbox.pages.texts import value_text
 from audience_sync.sandbox.pages.visit import Page, Visit
-from audience_sync.sandbox.state.filters import (
-    WORDS,
-    Comparison,
-    PropertyFilter,
-    UserFilter,
-    days_of,
-    read_user_filter,
-)
+from audience_sync.sandbox.state.filters import WORDS, CallFilter, read_user_filter
 from audience_sync.sandbox.state.read import PAGE
-from audience_sync.sandbox.state.stored import CallFilter, StoredUser
+from audience_sync.sandbox.state.stored import StoredUser
 from audience_sync.text import pluralize
 from audience_sync.web.errors import NotFoundError
 
-FIELDS = (
-    *("destination", "id", "property", "is", "value", "property2", "is2", "value2"),
-    *("did", "event", "days", "event_property", "event_is", "event_value"),
-)
 DAYS = ("1", "7", "30", "90", "365", "ever")
-#: The most rows of a file to save.
-MOST_ROWS = 1_000_000
+#: Properties that are true, in the list.
+MOST_TRUE = 20
 
 
 def users_page(visit: Visit) -> Page:
@@ -36,66 +24,35 @@ def users_page(visit: Visit) -> Page:
     after = (visit.text("after_destination"), visit.text("after"))
     found = visit.reader.users(chosen, visit.now, after=after, limit=PAGE + 1)
     users = found[:PAGE]
-    destinations = visit.reader.destinations()
     total = visit.reader.count_users(chosen, visit.now)
-    fields = {name: visit.text(name) for name in FIELDS}
+    names = list(dict.fromkeys(each.property for each in chosen.properties))
     return Page(
         "sandbox_users.html",
         {
-            "title": f"{pluralize(total, 'user')}{title_of(chosen)}",
+            "title": pluralize(total, "user") + (f": {words}" if (words := chosen.words()) else ""),
             "here": "users",
             "total": total,
-            "rows": [_row(user, chosen) for user in users],
+            "rows": [_row(user, names) for user in users],
+            "columns": names,
             "chosen": chosen,
-            "words": words_of(chosen),
-            "fields": fields,
+            "fields": {
+                name: value for name, value in visit.query.items() if name not in ("after", "after_destination")
+            },
             "more": users[-1] if len(found) > PAGE else None,
             "is_first": not any(after),
-            "destinations": destinations,
+            "destinations": visit.reader.destinations(),
             "names": [each.property for each in visit.reader.properties()],
             "events": visit.reader.event_names(),
             "comparisons": WORDS,
             "days": DAYS,
-            "value_text": value_text,
         },
     )
 
 
-def title_of(chosen: UserFilter) -> str:
-    words = " and ".join(each.words() for each in chosen.by_properties)
-    return f" with {words}" if words else ""
-
-
-def words_of(chosen: UserFilter) -> str:
-    """Return the other conditions in words."""
-    parts = [chosen.by_event.words()] if chosen.by_event else []
-    parts += [f"of {chosen.destination}"] if chosen.destination else []
-    parts += [f"the id contains “{chosen.text}”"] if chosen.text else []
-    return ", ".join(parts)
-
-
-def _row(user: StoredUser, chosen: UserFilter) -> dict[str, Any]:
+def _row(user: StoredUser, names: list[str]) -> dict[str, Any]:
     true = [name for name, (value, _) in user.properties.items() if value is True]
-    names = [each.property for each in chosen.by_properties]
     values = [value_text(user.properties[name][0]) if name in user.properties else "–" for name in names]
-    return {"user": user, "true": true[:20], "more": max(len(true) - 20, 0), "values": values}
-
-
-def user_rows(visit: Visit) -> tuple[list[str], Iterator[list[Any]]]:
-    """Return columns and rows of the users that the filter finds, for a file."""
-    chosen = read_user_filter(visit.query)
-    names = [each.property for each in visit.reader.properties()][:50]
-
-    def rows() -> Iterator[list[Any]]:
-        for user in visit.reader.users(chosen, visit.now, limit=MOST_ROWS):
-            values = [_plain(user.properties[name][0]) if name in user.properties else None for name in names]
-            yield [user.destination, user.user_id, user.first_at, user.last_at, user.calls, *values]
-
-    return ["destination", "user_id", "first_received", "last_received", "calls", *names], rows()
-
-
-def _plain(value: Any) -> Any:
-    return value_text(value, None) if isinstance(value, dict | list) else value
+    return {"user": user, "true": true[:MOST_TRUE], "more": max(len(true) - MOST_TRUE, 0), "values": values}
 
 
 def user_page(visit: Visit) -> Page:
@@ -104,12 +61,12 @@ def user_page(visit: Visit) -> Page:
     others = visit.reader.destinations_of_user(user_id)
     destination = destination or (others[0] if others else "")
     user = visit.reader.user(destination, user_id)
-    calls = visit.reader.calls(CallFilter(user=user_id, destination=destination), 50)
+    calls = visit.reader.calls(CallFilter(user=user_id, destination=destination), PAGE)
     if user is None and not calls:
         raise NotFoundError(
             "No call about this user was accepted here.",
             remedy="Ids are compared whole, upper and lower case included. Refused calls are in the feed only while "
-            f"they are among the last {visit.keep:,}.",
+            f"they are among the last {visit.site.keep:,}.",
             title="There is no such user",
         )
     properties = sorted(user.properties.items()) if user else []
@@ -125,38 +82,5 @@ def user_page(visit: Visit) -> Page:
             "properties": [(name, value_text(value, None), at) for name, (value, at) in properties],
             "events": visit.reader.events_of_user(destination, user_id),
             "items": [item(visit.reader, call) for call in calls],
-        },
-    )
-
-
-def events_page(visit: Visit) -> Page:
-    """Events with how often they came, and a goal: who did an event within some days."""
-    destination = visit.text("destination")
-    start, goal = visit.text("start"), visit.text("goal")
-    days = days_of(visit.text("within").strip() or "7")
-    value = visit.text("start_value") or "true"
-    result = None
-    if start and goal:
-        kind, _, name = start.partition(":")
-        began = PropertyFilter(name, Comparison.IS, value) if kind == "property" else None
-        total, hit, users = visit.reader.goal(began, name if began is None else "", goal, days, destination)
-        words = f"whose {began.words()}" if began else f"who did {name}"
-        result = {"total": total, "hit": hit, "users": users, "words": words}
-    return Page(
-        "sandbox_events.html",
-        {
-            "title": "Events",
-            "here": "events",
-            "destinations": visit.reader.destinations(),
-            "destination": destination,
-            "events": visit.reader.events(visit.now, destination),
-            "users_of": visit.reader.users_of_events(destination),
-            "names": visit.reader.event_names(),
-            "properties": [each.property for each in visit.reader.properties(destination)],
-            "start": start,
-            "start_value": value,
-            "goal": goal,
-            "within": days,
-            "result": result,
         },
     )

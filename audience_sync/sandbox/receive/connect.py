@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from audience_sync.sandbox.json_text import storable, written
 from audience_sync.sandbox.keys import ConnectKey, connect_key, key_digest
-from audience_sync.sandbox.receive.body import BodyError, parsed, storable, unpacked, written
+from audience_sync.sandbox.receive.body import BodyError, parsed, unpacked
 from audience_sync.sandbox.receive.checks import (
     address_problem,
     epoch_problem,
@@ -18,7 +19,8 @@ from audience_sync.sandbox.receive.checks import (
 )
 from audience_sync.sandbox.values import Answer, Call, ListChange, Problem, Reading, Request, Service
 
-MOST_ITEMS = 100
+#: Items that are accepted in a batch, and that are shown of a longer one.
+MOST_ITEMS, SHOWN_ITEMS = 100, 1_000
 MOST_EVENT_CHARACTERS = 200
 TOKENS = ("apns", "gcm", "fcm")
 TEXTS = ("first_name", "last_name", "email", "phone_number", "timezone")
@@ -65,25 +67,33 @@ def read_connect(request: Request, endpoint: str, now: datetime) -> Reading:
         document = parsed(unpacked(request))
     except BodyError as failure:
         problems.append(failure.problem)
-        return reading(refusal or error(500, "the body is not JSON"))
+        is_large = failure.problem.code == "body_too_large"
+        return reading(
+            refusal or (error(413, failure.problem.text) if is_large else error(500, "the body is not JSON"))
+        )
     is_batch = ENDPOINTS[endpoint]
     items = document if is_batch and isinstance(document, list) else [document]
-    if is_batch and not isinstance(document, list):
-        problems.append(Problem("batch_not_list", "the body of a batch is not a JSON array"))
-    elif is_batch and not items:
-        problems.append(Problem("empty_batch", "the batch is empty"))
-    elif len(items) > MOST_ITEMS:
-        problems.append(Problem("batch_too_long", f"the batch has {len(items):,} items: 100 are accepted"))
-    calls = [_read_item(each, endpoint.partition("/batch")[0], now) for each in items]
+    if is_batch and (problem := _batch_problem(document)):
+        problems.append(problem)
+    calls = [_read_item(each, endpoint.partition("/batch")[0], now) for each in items[:SHOWN_ITEMS]]
     if refusal:
         return reading(refusal, calls)
-    if fatal := [each for each in problems if each.is_fatal]:
-        return reading(error(400, fatal[0].text), calls)
-    if wrong := [each for call in calls for each in call.problems if each.is_fatal]:
-        if len(calls) > 1:
+    wrong = [each for each in problems if each.is_fatal]
+    if not wrong:
+        wrong = [each for call in calls for each in call.problems if each.is_fatal]
+        if wrong and len(calls) > 1:
             problems.append(Problem("batch_refused", "one item is wrong, and the service refuses the whole batch"))
-        return reading(error(400, wrong[0].text), calls)
-    return reading(SUCCESS, calls)
+    return reading(error(400, wrong[0].text) if wrong else SUCCESS, calls)
+
+
+def _batch_problem(document: Any) -> Problem | None:
+    if not isinstance(document, list):
+        return Problem("batch_not_list", "the body of a batch is not a JSON array")
+    if not document:
+        return Problem("empty_batch", "the batch is empty")
+    if len(document) > MOST_ITEMS:
+        return Problem("batch_too_long", f"the batch has {len(document):,} items: 100 are accepted")
+    return None
 
 
 def _authorised(request: Request) -> tuple[ConnectKey | None, Answer | None, list[Problem]]:
@@ -148,6 +158,7 @@ def _user_of(item: Mapping[str, Any], problems: list[Problem]) -> str:
 
 def _identify(item: Mapping[str, Any], user: str, text: str, problems: list[Problem]) -> Call:
     sets: dict[str, Any] = {}
+    lists: list[ListChange] = []
     attributes = item.get("attributes")
     if attributes is not None and not isinstance(attributes, dict):
         problems.append(Problem("attributes_not_object", "`attributes` is not an object"))
@@ -174,7 +185,8 @@ def _identify(item: Mapping[str, Any], user: str, text: str, problems: list[Prob
             problems.append(Problem("tokens_not_list", f"`{field}` is not a list: it is one also for a single token"))
             continue
         problems += [found for each in tokens if (found := token_problem(field, each))]
-        sets[field] = tokens
+        if tokens:
+            lists.append(ListChange(field, True, tuple(tokens)))  # the same as to register each of them
     for field in ("group_id", "previous_id"):
         value = item.get(field)
         if value is not None and (isinstance(value, bool) or not isinstance(value, str | int | float)):
@@ -196,10 +208,11 @@ def _identify(item: Mapping[str, Any], user: str, text: str, problems: list[Prob
     previous = item.get("previous_id")
     is_alias = previous is not None and previous != ""
     return Call(
-        "alias" if is_alias and not sets else "identify",
+        "alias" if is_alias and not sets and not lists else "identify",
         user,
         text,
         sets=sets,
+        lists=tuple(lists),
         previous_id=storable(str(previous)) if is_alias else "",
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from audience_sync.sandbox.receive.body import storable, written
+from audience_sync.sandbox.json_text import storable, written
 from audience_sync.sandbox.receive.checks import iso_problem, property_problems, timezone_problem
 from audience_sync.sandbox.values import Call, Problem
 

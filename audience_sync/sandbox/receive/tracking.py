@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from audience_sync.sandbox.keys import destination_name
-from audience_sync.sandbox.receive.body import BodyError, parsed, unpacked, written
+from audience_sync.sandbox.json_text import written
+from audience_sync.sandbox.keys import MASK, destination_name
+from audience_sync.sandbox.receive.body import MOST_CALLS, BodyError, parsed, unpacked
 from audience_sync.sandbox.receive.messages import MESSAGE_BYTES, TYPES, read_message
 from audience_sync.sandbox.values import Answer, Call, Problem, Reading, Request, Service
 
@@ -30,6 +32,8 @@ MOST_MESSAGES = 2_500
 #: Fewer characters are a 400 at Segment (analytics-go issue 205: "empty or very short").
 LEAST_KEY = 4
 SUCCESS = Answer(200, b'{"success": true}')
+#: A write key in the text of a body that is neither a call nor a batch.
+_KEY = re.compile(r'"writeKey":"(?:[^"\\]|\\.)*"')
 #: Segment's 400 is plain text.
 BAD_REQUEST = Answer(400, b"Bad Request", "text/plain; charset=utf-8")
 
@@ -54,61 +58,55 @@ def read_tracking(request: Request, service: Service, endpoint: str, now: dateti
 
     Segment answers 200 to almost everything and drops what is wrong; RudderStack refuses a batch with one wrong call.
     """
-    key = key_of(request)
-    destination = destination_name(service, key)
     is_segment = service is Service.SEGMENT
+    key = key_of(request)
     problems: list[Problem] = []
+
+    def reading(answer: Answer, calls: Sequence[Call] = ()) -> Reading:
+        return Reading(
+            service=service,
+            destination=destination_name(service, key),
+            calls=tuple(calls),
+            problems=tuple(problems),
+            answer=answer,
+        )
+
     try:
         body = unpacked(request)
         limit = LIMITS[service]
         if len(body) > limit.body_bytes:
-            text = f"the body has {len(body):,} bytes: {limit.text} are accepted"
-            raise BodyError(Problem("body_too_large", text))
+            raise BodyError("body_too_large", f"the body has {len(body):,} bytes: {limit.text} are accepted")
         document = parsed(body)
     except BodyError as error:
-        is_large = error.problem.code == "body_too_large"
-        refusal = plain(413, "request size exceeds max limit") if is_large else plain(400, "invalid json")
-        return Reading(
-            service=service,
-            destination=destination,
-            problems=(error.problem,),
-            answer=BAD_REQUEST if is_segment else refusal,
-        )
-    if not key and isinstance(document, dict) and isinstance(document.get("writeKey"), str):
-        key = document["writeKey"]
-        destination = destination_name(service, key)
+        problems.append(error.problem)
+        return reading(_refusal(service, error.problem))
+    if isinstance(document, dict):
+        in_body = document.pop("writeKey", None)
+        key = key or (in_body if is_segment and isinstance(in_body, str) else "")
     if problem := _content_problem(request):
         problems.append(problem)
     items, problem = _items(document, endpoint)
     if problem:
         problems.append(problem)
-        shown = (Call("request", "", written(document), problems=(problem,)),)
-        if problem.code == "empty_batch" and is_segment:
-            return Reading(service=service, destination=destination, problems=tuple(problems), answer=SUCCESS)
-        text = "empty batch payload" if problem.code == "empty_batch" else "invalid json"
-        return Reading(
-            service=service,
-            destination=destination,
-            calls=shown,
-            problems=tuple(problems),
-            answer=BAD_REQUEST if is_segment else plain(400, text),
-        )
+        is_accepted = is_segment and problem.code in ("empty_batch", "batch_too_long")
+        shown = Call("request", "", _KEY.sub(f'"writeKey":"{MASK}"', written(document)), problems=(problem,))
+        return reading(SUCCESS if is_accepted else _refusal(service, problem), [shown])
     kind = "" if endpoint == "batch" else endpoint
-    calls = tuple(read_message(each, kind, now, is_segment=is_segment) for each in items)
-    if endpoint == "batch" and isinstance(document, dict) and (context := document.get("context")) is not None:
-        problems += [] if isinstance(context, dict) else [Problem("context_not_object", "`context` is not an object")]
-    if is_segment:
-        answer, extra = _lenient_answer(key, calls, endpoint, len(body))
-    else:
-        answer, extra = _strict_answer(key, calls)
-    problems += extra
-    return Reading(
-        service=service,
-        destination=destination,
-        calls=calls,
-        problems=tuple(problems),
-        answer=answer,
-    )
+    calls = [read_message(each, kind, now, is_segment=is_segment) for each in items]
+    if endpoint == "batch" and not isinstance(document.get("context", {}), dict | None):
+        problems.append(Problem("context_not_object", "`context` is not an object"))
+    answer, found = _lenient_answer(key, calls, endpoint, len(body)) if is_segment else _strict_answer(key, calls)
+    problems += found
+    return reading(answer, calls)
+
+
+def _refusal(service: Service, problem: Problem) -> Answer:
+    """Return the answer to a body that is not a call or a batch."""
+    if service is Service.SEGMENT:
+        return BAD_REQUEST
+    if problem.code == "body_too_large":
+        return plain(413, "request size exceeds max limit")
+    return plain(400, "empty batch payload" if problem.code == "empty_batch" else "invalid json")
 
 
 def key_of(request: Request) -> str:
@@ -134,12 +132,17 @@ def _items(document: Any, endpoint: str) -> tuple[Sequence[Any], Problem | None]
     if not isinstance(document, dict):
         return (), Problem("not_an_object", "the body is not a JSON object")
     if endpoint != "batch":
-        return ({name: value for name, value in document.items() if name != "writeKey"},), None
+        return (document,), None
     batch = document.get("batch")
     if batch is None:
         return (), Problem("batch_missing", "the body has no `batch`")
     if not isinstance(batch, list):
         return (), Problem("batch_not_list", "`batch` is not a list")
+    if len(batch) > MOST_CALLS:
+        return (), Problem("batch_too_long", f"the batch has {len(batch):,} messages: the sandbox reads {MOST_CALLS:,}")
+    for each in batch:
+        if isinstance(each, dict):
+            each.pop("writeKey", None)  # the browser's client sends it with each message
     return (batch, None) if batch else ((), Problem("empty_batch", "`batch` is empty"))
 
 

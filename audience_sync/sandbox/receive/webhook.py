@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from audience_sync.destinations.webhook.signature import ID, SIGNATURE, TIMESTAMP, signature_headers, signing_key
+from audience_sync.sandbox.json_text import storable, written
 from audience_sync.sandbox.keys import WEBHOOK_SECRET
-from audience_sync.sandbox.receive.body import BodyError, parsed, storable, unpacked, written
+from audience_sync.sandbox.receive.body import BodyError, not_too_many, parsed, unpacked
 from audience_sync.sandbox.receive.messages import TYPES, read_message
 from audience_sync.sandbox.values import Answer, Call, Problem, Reading, Request, Service
 
@@ -23,67 +25,77 @@ TOLERANCE = timedelta(minutes=5)
 _KEY = signing_key(SecretStr(WEBHOOK_SECRET))
 
 
-def answer(status: int, text: str = "") -> Answer:
-    body = b'{"ok": true}' if status < 300 else b'{"error": "' + text.encode() + b'"}'
-    return Answer(status, body)
+#: Statuses of answers, by the code of the problem. Another problem is a 400.
+_STATUSES = {
+    **dict.fromkeys(("body_too_large", "batch_too_long"), 413),
+    **dict.fromkeys(("signature_without_time", "signature_too_old", "signature_mismatch"), 401),
+}
+SUCCESS = Answer(200, b'{"ok": true}')
+
+
+def error(status: int, text: str) -> Answer:
+    return Answer(status, json.dumps({"error": text}).encode())
 
 
 def read_webhook(request: Request, now: datetime) -> Reading:
     """Read a request to any address. What is not JSON is accepted, too, and shown as text."""
-    problems: list[Problem] = []
-    if found := _signature_problem(request, now):
-        problems.append(found)
+    calls: list[Call] = []
+    problems = [found] if (found := _signature_problem(request, now)) else []
     try:
-        calls = tuple(_read_item(each, now) for each in _items(unpacked(request), request, problems))
+        body = unpacked(request)
+        if not body.strip():
+            problems.append(Problem("empty_body", "the body is empty", False))
+        elif (items := _items(body, request)) is not None:
+            calls = [_read_item(each, now) for each in items]
+        else:
+            problems.append(Problem("not_json", "the body is not JSON: it is shown as text", False))
+            calls = [Call("text", "", written(body.decode("utf-8", "replace")))]
     except BodyError as failure:
         problems.append(failure.problem)
-        calls = ()
     refusal = next((each for each in problems if each.is_fatal), None)
     return Reading(
         service=Service.WEBHOOK,
         destination=f"webhook {request.path}"[:80],
-        calls=calls,
+        calls=tuple(calls),
         problems=tuple(problems),
-        answer=answer(200) if refusal is None else answer(401 if "signature" in refusal.code else 400, refusal.code),
+        answer=SUCCESS if refusal is None else error(_STATUSES.get(refusal.code, 400), refusal.code),
         request_id=request.headers.get(ID, ""),
     )
 
 
-def _items(body: bytes, request: Request, problems: list[Problem]) -> list[Any]:
-    if not body.strip():
-        problems.append(Problem("empty_body", "the body is empty", False))
-        return []
+def _items(body: bytes, request: Request) -> list[Any] | None:
+    """Return the values of a JSON list, one value, or JSON lines; None for a text that does not claim to be JSON."""
     try:
         document = parsed(body)
+        return not_too_many(document) if isinstance(document, list) else [document]
     except BodyError as failure:
+        if failure.problem.code != "invalid_json":
+            raise
         lines = [line for line in body.splitlines() if line.strip()]
         if len(lines) > 1:
             try:
-                return [parsed(line) for line in lines]
+                return [parsed(line) for line in not_too_many(lines)]
             except BodyError:
                 pass
         if "json" in request.headers.get("content-type", "json"):
             raise failure from None
-        problems.append(Problem("not_json", "the body is not JSON: it is shown as text", False))
-        return [body.decode("utf-8", "replace")]
-    return document if isinstance(document, list) else [document]
+        return None
 
 
 def _read_item(item: Any, now: datetime) -> Call:
     if not isinstance(item, dict):
-        return Call("text" if isinstance(item, str) else "json", "", written(item))
+        return Call("json", "", written(item))
     if item.get("type") in TYPES and ("userId" in item or "anonymousId" in item):
         return read_message(item, "", now, is_segment=False)
     values: Mapping[str, Any] = next((item[name] for name in PROPERTIES if isinstance(item.get(name), dict)), {})
-    event = item.get("event")
-    is_event = isinstance(event, str) and bool(event)
+    event = found if isinstance(found := item.get("event"), str) else ""
     return Call(
-        "track" if is_event else "identify" if values else "json",
+        "track" if event else "identify" if values else "json",
         _user_of(item),
         written(item),
-        event=storable(event) if isinstance(event, str) else "",
-        sets={} if is_event else values,
-        properties=values if is_event else {},
+        event=storable(event),
+        sets={} if event else values,
+        properties=values if event else {},
     )
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
-from typing import Any
 
-import orjson
-
-from audience_sync.sandbox.changes import Change, Counts, User, apply, merge
-from audience_sync.sandbox.receive.body import storable, written
+from audience_sync.sandbox.json_text import json_value, storable, written
+from audience_sync.sandbox.state.changes import Change, Counts, User, apply, merge
 from audience_sync.sandbox.values import Call
 
 
@@ -107,11 +103,3 @@ class UserBatch:
             " do update set times = times + 1, last_at = excluded.last_at",
             [(self._destination, user, event, self._at, self._at) for _, user, event, _ in self._events],
         )
-
-
-def json_value(text: str) -> Any:
-    """Return the value of a JSON text that ``written`` made."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return json.loads(text)

@@ -9,29 +9,31 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from audience_sync.sandbox.state.filters import (
+from audience_sync.sandbox.state.conditions import (
+    DAY,
     Condition,
-    PropertyFilter,
-    UserFilter,
+    call_condition,
     member,
     member_function,
     user_condition,
 )
-from audience_sync.sandbox.state.rows import call_condition, moment, stored_call, stored_request, stored_user
-from audience_sync.sandbox.state.schema import open_to_read
-from audience_sync.sandbox.state.state import BUCKET
+from audience_sync.sandbox.state.counts import BUCKET
+from audience_sync.sandbox.state.file import open_to_read
+from audience_sync.sandbox.state.filters import CallFilter, PropertyFilter, UserFilter
 from audience_sync.sandbox.state.stored import (
-    CallFilter,
     Destination,
     EventCount,
+    Goal,
     PropertyCount,
     StoredCall,
     StoredRequest,
     StoredUser,
+    Totals,
+    moment,
 )
 from audience_sync.sandbox.values import Outcome
 
-HOUR, DAY, WEEK = 3_600, 86_400, 7 * 86_400
+HOUR, WEEK = 3_600, 7 * DAY
 PAGE = 50
 
 
@@ -40,6 +42,7 @@ def reading(path: Path) -> Iterator[Reader]:
     """Read the file: everything that one page shows is of one moment."""
     with closing(open_to_read(path)) as connection:
         connection.create_function("member", 2, member_function, deterministic=True)
+        connection.row_factory = sqlite3.Row
         connection.execute("begin")
         yield Reader(connection)
 
@@ -54,11 +57,9 @@ class Reader:
         """Return the newest calls first."""
         where = call_condition(chosen)
         rows = self._db.execute(
-            "select call, request, at, destination, service, type, user_id, event, outcome, status, message_id,"
-            f" message, changes, problems from calls where {where.sql} order by call desc limit ?",
-            (*where.parameters, limit),
+            f"select * from calls where {where.sql} order by call desc limit ?", (*where.parameters, limit)
         )
-        return [stored_call(row) for row in rows]
+        return [StoredCall.of(row) for row in rows]
 
     def count_calls(self, chosen: CallFilter) -> int:
         """Return how many calls that are kept match."""
@@ -71,12 +72,22 @@ class Reader:
 
     def request(self, number: int) -> StoredRequest | None:
         row = self._db.execute("select * from requests where request = ?", (number,)).fetchone()
-        return stored_request(row) if row else None
+        return StoredRequest.of(row) if row else None
+
+    def last_call(self) -> int:
+        """Return the number of the newest call that is kept; 0 if none is."""
+        return self._number("select max(call) from calls", ())
 
     def kept_calls(self) -> int:
-        return self._number("select count(*) from calls", ())
+        return self._number("select max(call) - min(call) + 1 from calls", ())  # their numbers have no gaps
+
+    def totals(self) -> Totals:
+        sums = "count(*), coalesce(sum(requests), 0), coalesce(sum(calls), 0), coalesce(sum(users), 0), max(last_at)"
+        destinations, requests, calls, users, last = self._db.execute(f"select {sums} from destinations").fetchone()
+        return Totals(destinations, requests, calls, users, None if last is None else moment(last))
 
     def destinations(self) -> list[Destination]:
+        """Return the 200 destinations that received something last."""
         rows = self._db.execute("select * from destinations order by last_at desc limit 200")
         return [
             Destination(name, service, requests, calls, moment(first), moment(last), users)
@@ -134,11 +145,11 @@ class Reader:
         """Return users by destination and id. ``after``: those after this one."""
         where = user_condition(chosen, now)
         rows = self._db.execute(
-            "select destination, user_id, properties, calls, first_at, last_at from users u"
-            f" where {where.sql} and (u.destination, u.user_id) > (?, ?) order by destination, user_id limit ?",
+            f"select * from users u where {where.sql} and (u.destination, u.user_id) > (?, ?)"
+            " order by destination, user_id limit ?",
             (*where.parameters, *after, limit),
         )
-        return [stored_user(row) for row in rows]
+        return [StoredUser.of(row) for row in rows]
 
     def count_users(self, chosen: UserFilter, now: float) -> int:
         where = user_condition(chosen, now)
@@ -146,16 +157,18 @@ class Reader:
 
     def user(self, destination: str, user_id: str) -> StoredUser | None:
         row = self._db.execute(
-            "select destination, user_id, properties, calls, first_at, last_at from users"
-            " where destination = ? and user_id = ?",
-            (destination, user_id),
+            "select * from users where destination = ? and user_id = ?", (destination, user_id)
         ).fetchone()
-        return stored_user(row) if row else None
+        return StoredUser.of(row) if row else None
 
     def destinations_of_user(self, user_id: str) -> list[str]:
         """Return the destinations that have this user."""
-        names = [each.destination for each in self.destinations()]
-        return [name for name in names if self.user(name, user_id) is not None]
+        rows = self._db.execute(
+            "select destination from destinations d where exists"
+            " (select 1 from users u where u.destination = d.destination and u.user_id = ?) order by last_at desc",
+            (user_id,),
+        )
+        return [name for (name,) in rows]
 
     def events_of_user(self, destination: str, user_id: str) -> list[tuple[str, int, datetime, datetime]]:
         """Return name, times, first and last time of each event."""
@@ -173,7 +186,7 @@ class Reader:
         rows = self._db.execute(
             "select destination, event, sum(calls) filter (where bucket >= ?), sum(calls) from counts"
             f" where event <> '' and outcome in (?, ?) and {where.sql} group by 1, 2 order by 4 desc, 2 limit ?",
-            (day, Outcome.ACCEPTED, Outcome.NO_ANSWER, *where.parameters, limit),
+            (day, Outcome.ACCEPTED, Outcome.CUT_OFF, *where.parameters, limit),
         )
         return [EventCount(name, event, in_day or 0, in_week) for name, event, in_day, in_week in rows]
 
@@ -191,17 +204,14 @@ class Reader:
         rows = self._db.execute("select distinct event from counts where event <> '' order by 1 limit 500")
         return [name for (name,) in rows]
 
-    def goal(
-        self, start: PropertyFilter | None, start_event: str, goal: str, days: int, destination: str
-    ) -> tuple[int, int, list[tuple[str, str, datetime, datetime | None]]]:
-        """Count who began, and who of them did the goal's event within so many days after.
+    def goal(self, start: PropertyFilter | None, start_event: str, goal: str, days: int, destination: str) -> Goal:
+        """Count who began, and who of them did the goal's event within so many days after; with the first 50 users.
 
-        A user begins when the property got its value, or with the first event of that name. Returns both counts and
-        the first 50 users: destination, id, when they began, when they reached the goal.
+        A user begins when the property got its value, or with the first event of that name.
         """
         if start is not None:
             source, path, before = member("u.properties", start.property)
-            wanted = user_condition(UserFilter(destination=destination, by_properties=(start,)), 0)
+            wanted = user_condition(UserFilter(destination=destination, properties=(start,)), 0)
             began = Condition(
                 f"select u.destination, u.user_id, json_extract({source}, ?) as began from users u where {wanted.sql}",
                 (*before, f"{path}[1]", *wanted.parameters),
@@ -223,7 +233,7 @@ class Reader:
             f"select * from ({reached}) order by reached is null, reached desc, user_id limit {PAGE}", parameters
         )
         users = [(name, user, moment(at), None if done is None else moment(done)) for name, user, at, done in rows]
-        return total, hit, users
+        return Goal(total, hit, users)
 
     def _number(self, statement: str, parameters: Sequence[Any]) -> int:
         (found,) = self._db.execute(statement, parameters).fetchone()

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from audience_sync.sandbox.changes import Change
+from audience_sync.sandbox.json_text import json_value
+from audience_sync.sandbox.state.changes import Change
 from audience_sync.sandbox.values import Outcome, Problem
+
+
+def moment(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCall:
-    """One call as it came, with its answer."""
+    """One call as it came, with its answer. Its fields are the columns of ``calls``."""
 
     call: int
     request: int
@@ -30,10 +36,18 @@ class StoredCall:
     changes: tuple[Change, ...]
     problems: tuple[Problem, ...]
 
+    @classmethod
+    def of(cls, row: sqlite3.Row) -> StoredCall:
+        values: dict[str, Any] = dict(row)
+        values["at"], values["outcome"] = moment(row["at"]), Outcome(row["outcome"])
+        values["changes"] = tuple(Change(*each) for each in json_value(row["changes"]))
+        values["problems"] = _problems(row["problems"])
+        return cls(**values)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRequest:
-    """One request with its answer. ``status`` None: it got no answer."""
+    """One request with its answer; its fields are the columns of ``requests``. ``status`` None: it got no answer."""
 
     request: int
     at: datetime
@@ -51,30 +65,21 @@ class StoredRequest:
     problems: tuple[Problem, ...]
     plan: str
 
+    @classmethod
+    def of(cls, row: sqlite3.Row) -> StoredRequest:
+        values: dict[str, Any] = dict(row)
+        values["at"], values["problems"] = moment(row["at"]), _problems(row["problems"])
+        values["headers"], values["answer_headers"] = json_value(row["headers"]), json_value(row["answer_headers"])
+        return cls(**values)
+
+
+def _problems(text: str) -> tuple[Problem, ...]:
+    return tuple(Problem(*each) for each in json_value(text))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallFilter:
-    """Which calls the feed shows. ``before``: only those with a smaller number; ``after``: only with a larger one."""
-
-    destination: str = ""
-    user: str = ""
-    property_name: str = ""
-    value: str = ""
-    type: str = ""
-    answer: str = ""
-    problem: str = ""
-    before: int | None = None
-    after: int | None = None
-
-    @property
-    def is_empty(self) -> bool:
-        return not any(
-            (self.destination, self.user, self.property_name, self.value, self.type, self.answer, self.problem)
-        )
-
-
-class StoredUser(NamedTuple):
-    """A user: values last received with the time of their last change."""
+class StoredUser:
+    """A user: values last received with the time of their last change. Its fields are the columns of ``users``."""
 
     destination: str
     user_id: str
@@ -82,6 +87,15 @@ class StoredUser(NamedTuple):
     calls: int
     first_at: datetime
     last_at: datetime
+
+    @classmethod
+    def of(cls, row: sqlite3.Row) -> StoredUser:
+        values: dict[str, Any] = dict(row)
+        values["properties"] = {
+            name: (value, moment(at)) for name, (value, at) in json_value(row["properties"]).items()
+        }
+        values["first_at"], values["last_at"] = moment(row["first_at"]), moment(row["last_at"])
+        return cls(**values)
 
 
 class EventCount(NamedTuple):
@@ -101,6 +115,16 @@ class Destination(NamedTuple):
     users: int
 
 
+class Totals(NamedTuple):
+    """What all destinations have received, ever."""
+
+    destinations: int
+    requests: int
+    calls: int
+    users: int
+    last_at: datetime | None
+
+
 class PropertyCount(NamedTuple):
     """How many users have each kind of value last received."""
 
@@ -109,3 +133,14 @@ class PropertyCount(NamedTuple):
     false: int
     null: int
     other: int
+
+
+class Goal(NamedTuple):
+    """How many users began and how many reached the goal.
+
+    ``users``: the destination and the id of each, when they began, and when they reached it.
+    """
+
+    began: int
+    reached: int
+    users: list[tuple[str, str, datetime, datetime | None]]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from audience_sync.sandbox.receive.body import written
+from audience_sync.sandbox.json_text import written
+from audience_sync.sandbox.state.changes import Change
 from audience_sync.sandbox.state.stored import StoredCall
 from audience_sync.sandbox.values import Outcome
 
@@ -18,12 +20,14 @@ STATES = {
     Outcome.REFUSED: "refused",
     Outcome.SLOW_DOWN: "pending",
     Outcome.FAILED: "failed",
+    Outcome.CUT_OFF: "interrupted",
     Outcome.NO_ANSWER: "interrupted",
 }
 #: The kind of bar of an outcome in a chart.
 BARS = {
     Outcome.ACCEPTED: "in",
     Outcome.REPEAT: "in",
+    Outcome.CUT_OFF: "in",
     Outcome.DROPPED: "act",
     Outcome.REFUSED: "act",
     Outcome.SLOW_DOWN: "self",
@@ -64,13 +68,13 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def shown_changes(call: StoredCall) -> list[Shown]:
+def shown_changes(changes: Sequence[Change], longest: int | None = LONGEST) -> list[Shown]:
     return [
-        Shown(each.property, value_text(each.old) if each.was_set else "–", value_text(each.new))
-        for each in call.changes
+        Shown(each.property, value_text(each.old, longest) if each.was_set else "–", value_text(each.new, longest))
+        for each in changes
     ]
 
 
 def status_words(call: StoredCall) -> str:
-    """``200 accepted``; without an answer ``no answer``."""
+    """``200 accepted``; without an answer ``no answer``, ``cut off``."""
     return f"{call.status} {call.outcome}" if call.status is not None else str(call.outcome)

@@ -1,7 +1,8 @@
-"""Define the tables of the sandbox's file, and open it."""
+"""Define the tables of the sandbox's file, open it, and keep other sandboxes from using it."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from pathlib import Path
@@ -72,14 +73,35 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         _set_up(connection, path)
     except (sqlite3.DatabaseError, OSError) as error:
-        text = f"{path} can't be used as the sandbox's file: {error}. Nothing is received"
-        raise ConfigError([Problem("--file", f"{text}.\n    Choose another one: --file NAME")]) from None
+        raise _unusable(path, error) from None
     return connection
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
     """Open the file, whose path is absolute, for one page. Its connection never writes."""
     return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+
+
+def lock_file(path: Path) -> int:
+    """Keep another sandbox from using the same file. Returns the descriptor of the lock. Raises ConfigError."""
+    try:
+        found = os.open(f"{path}-lock", os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise _unusable(path, error.strerror) from None
+    try:
+        fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(found)
+        text = f"another sandbox uses {path}. Nothing is received"
+        raise ConfigError(
+            [Problem("--file", f"{text}.\n    Use that one, or choose another file: --file NAME")]
+        ) from None
+    return found
+
+
+def _unusable(path: Path, why: object) -> ConfigError:
+    text = f"{path} can't be used as the sandbox's file: {why}. Nothing is received"
+    return ConfigError([Problem("--file", f"{text}.\n    Choose another one: --file NAME")])
 
 
 def _set_up(connection: sqlite3.Connection, path: Path) -> None:

@@ -152,7 +152,7 @@ class _Pages:
         return PlainTextResponse(f"{message}\n{remedy}".strip() + "\n", status, headers.get(status))
 
     def _error(self, request: Request, error: PageError) -> Response:
-        if "text/html" not in request.headers.get("accept", "text/html"):  # a script, which reads the message in a log
+        if "text/html" not in request.headers.get("accept", ""):  # a script
             lines = [self._mask(each) for each in (str(error), error.remedy, *error.commands) if each]
             return PlainTextResponse("\n".join(lines) + "\n", error.status)
         context = {

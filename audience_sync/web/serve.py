@@ -96,5 +96,7 @@ def serve(app: ASGIApp, opened: socket.socket, *, announce: Callable[[str], None
         limit_concurrency=200,
         h11_max_incomplete_event_size=64_000,
     )
-    announce(address_of(opened))
-    _Server(config).run(sockets=[opened])
+    server = _Server(config)
+    with server.capture_signals():  # a signal may come as soon as the address is printed
+        announce(address_of(opened))
+        server.run(sockets=[opened])

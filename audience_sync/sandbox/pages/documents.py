@@ -19,7 +19,7 @@ from audience_sync.web.formats import iso
 from audience_sync.web.tables import table_response
 
 #: The most calls of a document, and rows and properties of a file.
-MOST_CALLS, MOST_ROWS, MOST_COLUMNS = 1_000, 1_000_000, 50
+MOST_CALLS, MOST_ROWS, MOST_COLUMNS = 1_000, 100_000, 50
 
 
 def calls_document(visit: Visit) -> Response:

@@ -227,13 +227,13 @@ class Reader:
             " and e.event = ? and e.at >= b.began and e.at <= b.began + ?"
         )
         reached = f"select b.destination, b.user_id, b.began, ({first}) as reached from ({began.sql}) b"
-        parameters = (goal, days * DAY, *began.parameters)
-        total, hit = self._db.execute(f"select count(*), count(reached) from ({reached})", parameters).fetchone()
         rows = self._db.execute(
-            f"select * from ({reached}) order by reached is null, reached desc, user_id limit {PAGE}", parameters
-        )
-        users = [(name, user, moment(at), None if done is None else moment(done)) for name, user, at, done in rows]
-        return Goal(total, hit, users)
+            f"with r as materialized ({reached}) select *, (select count(*) from r), (select count(reached) from r)"
+            f" from r order by reached is null, reached desc, user_id limit {PAGE}",
+            (goal, days * DAY, *began.parameters),
+        ).fetchall()
+        users = [(name, user, moment(at), None if done is None else moment(done)) for name, user, at, done, *_ in rows]
+        return Goal(*(rows[0][-2:] if rows else (0, 0)), users)
 
     def _number(self, statement: str, parameters: Sequence[Any]) -> int:
         (found,) = self._db.execute(statement, parameters).fetchone()

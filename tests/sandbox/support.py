@@ -73,6 +73,9 @@ def ask(
     headers: Mapping[str, str] = {},
     body: bytes | None = b"",
 ) -> asgi.Answer:
-    """The answer to one request of a program; a browser's has ``accept: text/html``. ``body`` None: it never arrives."""
+    """The answer to one request of a program; a browser's has ``accept: text/html``.
+
+    ``body`` None: it never arrives.
+    """
     address = f"{path}?{query}" if query else path
     return asgi.ask(app, address, method=method, headers={"accept": "*/*", **headers}, body=body)

@@ -233,7 +233,8 @@ class Reader:
             (goal, days * DAY, *began.parameters),
         ).fetchall()
         users = [(name, user, moment(at), None if done is None else moment(done)) for name, user, at, done, *_ in rows]
-        return Goal(*(rows[0][-2:] if rows else (0, 0)), users)
+        *_, total, hit = rows[0] if rows else (0, 0)
+        return Goal(total, hit, users)
 
     def _number(self, statement: str, parameters: Sequence[Any]) -> int:
         (found,) = self._db.execute(statement, parameters).fetchone()

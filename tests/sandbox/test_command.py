@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import unescape
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,8 @@ from cli.conftest import Project
 
 from audience_sync.sandbox.config import ADDRESS, sandbox_destinations
 from audience_sync.sandbox.keys import CONNECT_PAIRS, RUDDERSTACK_KEY, SEGMENT_KEY, WEBHOOK_SECRET
+
+from .support import basic
 
 MEMBERS = {"sources": {"shop": {"files": "."}}, "audiences": [{"name": "vip", "source": "shop", "file": "vip.csv"}]}
 
@@ -168,6 +173,48 @@ def test_other_addresses_need_a_token_and_a_port_in_use_has_a_remedy(project: Pr
         assert (taken.code, "--port 0" in taken.stderr) == (2, True)
         same = project.run("sandbox", "--port", "0")
         assert (same.code, "another sandbox uses" in same.stderr) == (2, True)
+
+
+def shown_command(page: str) -> str:
+    """The curl command of a call's page."""
+    found = re.search(r'<div class="cmd"><code>(.*?)</code>', page, re.DOTALL)
+    assert found
+    return unescape(re.sub(r"<[^>]+>", "", found[1]))
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+def test_each_calls_curl_command_sends_the_same_call_from_a_shell(project: Project) -> None:
+    odd = ['O\'Hara "x" $HOME `id` !! \\n', "😀é\u202e\x07\u2028", "<b>&amp;", "a\nb\tc"]
+    text = "plain 'text'\nwith $HOME \\ and \x1b[2J é😀"
+    connect = {"x-outbound-key": CONNECT_PAIRS[1].private}
+    sent: list[tuple[str, Any, dict[str, str]]] = [
+        (
+            "/v1/batch",
+            {"batch": [{"type": "identify", "userId": u, "traits": {u: u}} for u in odd]},
+            basic(SEGMENT_KEY),
+        ),
+        ("/v1/identify", {"userId": odd[0], "traits": {"x": 10**30}}, basic(SEGMENT_KEY)),
+        ("/v1/batch", {"batch": [{"type": "track", "userId": "u", "event": odd[0]}]}, basic(RUDDERSTACK_KEY)),
+        ("/v2/identify/batch", [{"user_id": each, "attributes": {each: True}} for each in odd], connect),
+        ("/v2/fcm/register", {"user_id": "u", "token": "t"}, connect),
+        ("/hooks/a%20b'c$x", [{"id": odd[0], "traits": {"a": odd[1]}}, {"id": "2"}], {}),
+        ("/hooks/x", text.encode(), {"content-type": "text/plain"}),
+    ]
+    with sandbox(project.folder) as running:
+        for path, document, headers in sent:
+            body = document if isinstance(document, bytes) else json.dumps(document).encode()
+            urlopen(Request(running.url + path, body, {"content-type": "application/json", **headers})).close()
+        calls = running.calls()
+        assert len(calls) == 14
+        for call in calls:
+            address = f"{running.url}/calls/{call['call']}?keys=shown"
+            with urlopen(Request(address, headers={"accept": "text/html"})) as page:
+                command = shown_command(page.read().decode())
+            assert command.isprintable()
+            subprocess.run(["bash", "-c", f"{command} --silent --show-error --fail"], check=True, capture_output=True)
+            again = running.calls()[-1]
+            for name in ("destination", "type", "user", "event", "message"):
+                assert again[name] == call[name]
 
 
 def read_message(stream: HTTPResponse) -> tuple[str, dict[str, Any]]:

@@ -65,6 +65,14 @@ def test_the_feed_shows_what_a_call_changed_and_what_is_wrong(app: Sandbox) -> N
     assert [each["user"] for each in get(app, "/calls.json", problem="no_user_anon_id").json["calls"]] == [""]
 
 
+def test_the_feed_is_live_unless_its_address_pauses_it(app: Sandbox) -> None:
+    send(app, identify("C-1", vip=True))
+    assert 'data-live="/live?after=1&amp;user=C-1"' in get(app, "/", user="C-1").text
+    paused = get(app, "/", user="C-1", live=0).text
+    assert "data-live" not in paused
+    assert '<a href="/?user=C-1">Resume</a>' in paused
+
+
 def test_a_call_is_shown_with_request_answer_and_curl_whose_key_is_a_variable(app: Sandbox) -> None:
     send(app, identify("C-1", name="O'Hara"))
     page = get(app, "/calls/1").text

@@ -65,8 +65,7 @@ class Access:
 
     ``host``: the address that it listens on. ``names``: more names by which browsers may reach it. ``token_variable``:
     the environment variable that may hold the token. ``cookie``: the name of its cookie. ``posts``: paths of forms that
-    change something. ``receives``: whether a method and path belong to a protocol of other programs, which has rules of
-    its own: neither host, origin nor token is checked there.
+    change something.
     """
 
     host: str = "127.0.0.1"
@@ -75,7 +74,6 @@ class Access:
     token_variable: str = ""
     cookie: str = "audience_sync_dashboard"
     posts: frozenset[str] = frozenset()
-    receives: Callable[[str, str], bool] = lambda method, path: False
 
     @property
     def needs_token(self) -> bool:
@@ -199,7 +197,7 @@ class Guard:
 
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
-        elif scope["type"] == "lifespan" or self._access.receives(scope["method"], scope["path"]):
+        elif scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         else:
             await self._answer(scope)(scope, receive, with_headers)

@@ -55,7 +55,6 @@ def an_app(tmp_path: Path, access: Access) -> ASGIApp:
         Route("/failing", failing),
         Route("/missing", missing),
         Route("/form", hello, methods=["POST"]),
-        Route("/v1/batch", hello, methods=["POST"]),
     ]
     return create_app(routes, access=access, templates=templates, mask=lambda text: text.replace("s3cret", "***"))
 
@@ -63,7 +62,7 @@ def an_app(tmp_path: Path, access: Access) -> ASGIApp:
 @pytest.fixture
 def app(tmp_path: Path) -> ASGIApp:
     """On loopback, without a token."""
-    return an_app(tmp_path, Access(posts=frozenset({"/form"}), receives=lambda method, path: path.startswith("/v1/")))
+    return an_app(tmp_path, Access(posts=frozenset({"/form"})))
 
 
 @pytest.fixture
@@ -145,12 +144,6 @@ def test_no_other_site_makes_a_page_work_as_a_part_of_its_own(
     app: ASGIApp, headers: dict[str, str], status: int
 ) -> None:
     assert ask(app, "/", headers=headers).status == status
-
-
-def test_a_vendors_protocol_has_rules_of_its_own(app: ASGIApp) -> None:
-    answer = ask(app, "/v1/batch", method="POST", host="api.segment.io", headers={"origin": "https://shop.example"})
-    assert answer.status == 200
-    assert "content-security-policy" not in answer.headers
 
 
 def test_without_the_token_nothing_is_shown(guarded: ASGIApp) -> None:

@@ -78,6 +78,17 @@ def _zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
+def object_of(item: Mapping[str, Any], field: str, problems: list[Problem]) -> Mapping[str, Any]:
+    """Return the object in a field; an empty one, with a problem, if it is something else."""
+    found = item.get(field)
+    if found is None:
+        return {}
+    if isinstance(found, dict):
+        return found
+    problems.append(Problem(f"{field}_not_object", f"`{field}` is not an object"))
+    return {}
+
+
 def token_problem(field: str, token: Any) -> Problem | None:
     """Return what is wrong with a device token; a fatal problem if it is not a text."""
     if not isinstance(token, str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from audience_sync.sandbox.receive.body import BodyError, parsed, unpacked
 from audience_sync.sandbox.receive.checks import (
     address_problem,
     epoch_problem,
+    object_of,
     property_problems,
     timezone_problem,
     token_problem,
@@ -24,9 +25,8 @@ MOST_ITEMS, SHOWN_ITEMS = 100, 1_000
 MOST_EVENT_CHARACTERS = 200
 TOKENS = ("apns", "gcm", "fcm")
 TEXTS = ("first_name", "last_name", "email", "phone_number", "timezone")
-USER_FIELDS = frozenset(
-    {"user_id", "previous_id", "anon_id", "group_id", "group_attributes", "attributes", *TEXTS, *TOKENS}
-)
+IDS = ("previous_id", "group_id")
+USER_FIELDS = frozenset({"user_id", "anon_id", "group_attributes", "attributes", *IDS, *TEXTS, *TOKENS})
 EVENT_FIELDS = frozenset({"user_id", "anon_id", "event", "properties", "timestamp", "user"})
 #: Endpoints below ``/v2``, and whether they accept a batch.
 ENDPOINTS: Mapping[str, bool] = {
@@ -145,96 +145,80 @@ def _user_of(item: Mapping[str, Any], problems: list[Problem]) -> str:
         value = item.get(field)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            problems.append(Problem("user_id_type", f"`{field}` is neither a text nor a number"))
-            return ""
         if value == "":
             problems.append(Problem("user_id_empty", f"`{field}` is empty"))
-            return ""
-        return storable(str(value))
+        elif not _is_id(value):
+            problems.append(Problem("user_id_type", f"`{field}` is neither a text nor a number"))
+        else:
+            return storable(str(value))
+        return ""
     problems.append(Problem("user_id_required", "`user_id` is required"))
     return ""
 
 
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def _unknown_fields(item: Mapping[str, Any], known: Set[str], of: str, place: str) -> Iterator[Problem]:
+    for name in item:
+        if name not in known:
+            what = f"`{storable(name)}` is not a field of {of} and is ignored: it belongs into `{place}`"
+            yield Problem("unknown_field", what, False)
+
+
 def _identify(item: Mapping[str, Any], user: str, text: str, problems: list[Problem]) -> Call:
-    sets: dict[str, Any] = {}
-    lists: list[ListChange] = []
-    attributes = item.get("attributes")
-    if attributes is not None and not isinstance(attributes, dict):
-        problems.append(Problem("attributes_not_object", "`attributes` is not an object"))
-        attributes = None
-    for name in item.keys() - USER_FIELDS:
-        what = f"`{storable(name)}` is not a field of Connect's user and is ignored: it belongs into `attributes`"
-        problems.append(Problem("unknown_field", what, False))
-    for field in TEXTS:
-        if (value := item.get(field)) is None:
-            if field in item:
-                sets[field] = None
-        elif isinstance(value, str):
-            sets[field] = value
-        else:
-            problems.append(Problem("not_text", f"`{field}` is not a text"))
-    if found := address_problem(item.get("email")):
-        problems.append(found)
-    if "timezone" in item and (found := timezone_problem(item["timezone"])):
-        problems.append(found)
-    for field in TOKENS:
-        if (tokens := item.get(field)) is None:
-            continue
-        if not isinstance(tokens, list):
-            problems.append(Problem("tokens_not_list", f"`{field}` is not a list: it is one also for a single token"))
-            continue
-        problems += [found for each in tokens if (found := token_problem(field, each))]
-        if tokens:
-            lists.append(ListChange(field, True, tuple(tokens)))  # the same as to register each of them
-    for field in ("group_id", "previous_id"):
-        value = item.get(field)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, str | int | float)):
-            problems.append(Problem("id_type", f"`{field}` is neither a text nor a number"))
-    if item.get("group_id") is not None:
-        sets["group_id"] = item["group_id"]
-    if item.get("group_attributes") is not None and not isinstance(item["group_attributes"], dict):
-        problems.append(Problem("attributes_not_object", "`group_attributes` is not an object"))
-    for name, value in (attributes or {}).items():
-        if name in TEXTS or name in TOKENS:
-            what = (
-                f"an attribute called `{name}` is not the user's {name.replace('_', ' ')}: that is a field of the user"
-            )
+    problems += _unknown_fields(item, USER_FIELDS, "Connect's user", "attributes")
+    wrong = {field: "not_text" for field in TEXTS if not isinstance(item.get(field), str | None)}
+    wrong |= {field: "tokens_not_list" for field in TOKENS if not isinstance(item.get(field), list | None)}
+    wrong |= {field: "id_type" for field in IDS if item.get(field) is not None and not _is_id(item[field])}
+    problems += [Problem(code, f"`{field}` {_WRONG[code]}") for field, code in wrong.items()]
+    fields = {field: value for field, value in item.items() if field not in wrong}
+    problems += filter(None, [address_problem(fields.get("email")), timezone_problem(fields.get("timezone"))])
+
+    sets = {field: fields[field] for field in TEXTS if field in fields}
+    if fields.get("group_id") is not None:
+        sets["group_id"] = fields["group_id"]
+    object_of(item, "group_attributes", problems)
+    for name, value in object_of(item, "attributes", problems).items():
+        is_field = name in TEXTS or name in TOKENS
+        if is_field:
+            what = f"the attribute `{name}` is not the user's {name.replace('_', ' ')}: that is a field of the user"
             problems.append(Problem("attribute_is_field", what, False))
-            sets[f"attributes.{name}"] = value
-        else:
-            sets[name] = value
+        sets[f"attributes.{name}" if is_field else name] = value
     problems += property_problems({name: value for name, value in sets.items() if name != "timezone"})
-    previous = item.get("previous_id")
-    is_alias = previous is not None and previous != ""
+
+    tokens = {field: fields[field] for field in TOKENS if fields.get(field)}  # they are added, as by `register`
+    problems += [found for field in tokens for each in tokens[field] if (found := token_problem(field, each))]
+    previous = "" if fields.get("previous_id") is None else storable(str(fields["previous_id"]))
     return Call(
-        "alias" if is_alias and not sets and not lists else "identify",
+        "alias" if previous and not sets and not tokens else "identify",
         user,
         text,
         sets=sets,
-        lists=tuple(lists),
-        previous_id=storable(str(previous)) if is_alias else "",
+        lists=tuple(ListChange(field, True, tuple(values)) for field, values in tokens.items()),
+        previous_id=previous,
     )
 
 
+_WRONG = {
+    "not_text": "is not a text",
+    "tokens_not_list": "is not a list: it is one also for a single token",
+    "id_type": "is neither a text nor a number",
+}
+
+
 def _track(item: Mapping[str, Any], user: str, text: str, problems: list[Problem], now: datetime) -> Call:
+    problems += _unknown_fields(item, EVENT_FIELDS, "an event", "properties")
     event = item.get("event")
     if not isinstance(event, str) or not event:
         problems.append(Problem("event_required", "`event` is required"))
         event = ""
     elif len(event) > MOST_EVENT_CHARACTERS:
-        what = f"`event` has {len(event):,} characters: 200 are accepted"
-        problems.append(Problem("event_too_long", what))
-    properties = item.get("properties")
-    if properties is not None and not isinstance(properties, dict):
-        problems.append(Problem("properties_not_object", "`properties` is not an object"))
-        properties = None
+        problems.append(Problem("event_too_long", f"`event` has {len(event):,} characters: 200 are accepted"))
     if (moment := item.get("timestamp")) is not None and (found := epoch_problem("timestamp", moment, now)):
         problems.append(found)
-    for name in item.keys() - EVENT_FIELDS:
-        what = f"`{storable(name)}` is not a field of an event and is ignored: it belongs into `properties`"
-        problems.append(Problem("unknown_field", what, False))
-    return Call("track", user, text, event=storable(event), properties=properties or {})
+    return Call("track", user, text, event=storable(event), properties=object_of(item, "properties", problems))
 
 
 def _device(item: Mapping[str, Any], token: str, what: str, problems: list[Problem]) -> Iterator[ListChange]:

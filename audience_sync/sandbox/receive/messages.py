@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from audience_sync.sandbox.json_text import storable, written
-from audience_sync.sandbox.receive.checks import iso_problem, property_problems, timezone_problem
+from audience_sync.sandbox.receive.checks import iso_problem, object_of, property_problems, timezone_problem
 from audience_sync.sandbox.values import Call, Problem
 
 MESSAGE_BYTES = 32_768
@@ -56,16 +56,16 @@ def read_message(item: Any, kind: str, now: datetime, *, is_segment: bool = True
                 _check_context(context, problems)
         case "track":
             event = _name(item, "event", "event_required", "the name of the event is required", problems)
-            properties = _object(item, "properties", problems)
+            properties = object_of(item, "properties", problems)
         case "page" | "screen":
             name = item.get("name") or item.get("category") or ""
             title = "Page" if kind == "page" else "Screen"
             event = storable(f"Viewed {name} {title}") if isinstance(name, str) and name else f"Viewed a {title}"
-            properties = _object(item, "properties", problems)
+            properties = object_of(item, "properties", problems)
         case "group":
             group = _name(item, "groupId", "group_id_required", "a group call names its group", problems)
             sets = {"group_id": group} if group else {}
-            _object(item, "traits", problems)
+            object_of(item, "traits", problems)
         case "alias":
             previous = _name(item, "previousId", "previous_id_required", "an alias names both ids", problems)
     return Call(
@@ -112,7 +112,7 @@ def _user_of(item: Mapping[str, Any], problems: list[Problem]) -> str:
 def _traits(
     item: Mapping[str, Any], context: Mapping[str, Any], problems: list[Problem], *, is_segment: bool
 ) -> Mapping[str, Any]:
-    traits = _object(item, "traits", problems)
+    traits = object_of(item, "traits", problems)
     if not traits and not is_segment and isinstance(context.get("traits"), dict):
         traits = context["traits"]
     if len(traits) > MOST_TRAITS:
@@ -128,16 +128,6 @@ def _name(item: Mapping[str, Any], field: str, code: str, why: str, problems: li
         return storable(found)
     problems.append(Problem(code, f"`{field}` is missing: {why}"))
     return ""
-
-
-def _object(item: Mapping[str, Any], field: str, problems: list[Problem]) -> Mapping[str, Any]:
-    found = item.get(field)
-    if found is None:
-        return {}
-    if isinstance(found, dict):
-        return found
-    problems.append(Problem(f"{field}_not_object", f"`{field}` is not an object"))
-    return {}
 
 
 def _check_context(context: Mapping[str, Any], problems: list[Problem]) -> None:

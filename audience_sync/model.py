@@ -22,6 +22,18 @@ USER_ID = "user_id"
 ALIAS_KEY = "$alias"
 
 
+class StateTable(NamedTuple):
+    """A table in a warehouse that has a snapshot (a base), or the changes since the table before it.
+
+    ``rows``: counted when it was created. ``left_out``: names of audiences whose rows in it were not accepted.
+    """
+
+    name: str
+    is_base: bool
+    rows: int
+    left_out: tuple[str, ...] = ()
+
+
 class PropertyKind(StrEnum):
     """The kind of a user property: a membership (``true`` or ``false``) or a computed trait (any JSON value)."""
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from audience_sync.config.loader import load
 from audience_sync.config.models import Settings
-from audience_sync.config.sections.snapshot import SourceConfig
+from audience_sync.config.sections.snapshot import IN_WAREHOUSE, SourceConfig
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
 
@@ -114,6 +114,10 @@ def _source(config: SourceConfig) -> Source:
         from audience_sync.sources.files.source import FilesSource
 
         return FilesSource(config.files, partitions=config.partitions)
+    if config.compare == IN_WAREHOUSE:
+        from audience_sync.sources.database.warehouse import WarehouseSource
+
+        return WarehouseSource(config.database or "", config.state_schema)
     from audience_sync.sources.database.source import DatabaseSource
 
     return DatabaseSource(config.database or "")

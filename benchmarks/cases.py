@@ -149,5 +149,11 @@ def _others(sizes: Sizes) -> list[Case]:
             max_rounds=1,
         ),
         Case(name="install", users=0, kind="install", contenders=("ours", "drt"), steps=("install",), max_rounds=1),
-        Case(name="warehouse", users=sizes.members, kind="warehouse", steps=("first", "0.1%")),
+        Case(
+            name="warehouse",
+            users=sizes.members,
+            kind="warehouse",
+            contenders=("ours", "ours-here"),
+            steps=("first", "0.1%"),
+        ),
     ]

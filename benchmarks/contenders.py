@@ -153,6 +153,7 @@ TUNED = ("--upload-size", "1000")
 
 CONTENDERS: dict[str, Contender] = {
     "ours": Contender("Audience Sync", _ours, configure),
+    "ours-here": Contender("Audience Sync, everything fetched", _ours, configure),
     "cron": Contender("cron script, queue raised", _cron("--queue", "2000000"), steps=PEERS),
     "cron-tuned": Contender(
         "cron script, queue raised, batches of 1,000", _cron("--queue", "2000000", *TUNED), steps=CHANGES

@@ -394,6 +394,8 @@ def _others(sizes: Sizes) -> list[Row]:
                     scale=1e-6,
                 ),
                 amount(("warehouse", "ours", "0.1%", "cpu"), "CPU {} s", 1, reach=1.5),
+                amount(("warehouse", "ours-here", "0.1%", "fetched"), "everything fetched: {} MB", 0, scale=1e-6),
+                amount(("warehouse", "ours-here", "0.1%", "cpu"), "CPU {} s", 1),
             ],
         ),
     ]

@@ -1,11 +1,14 @@
-"""Measure a source in a database: the bytes that a run fetches, and our CPU, if one member in a thousand changed."""
+"""Measure a source in a database, compared there or here: the bytes that a run fetches, and our CPU.
+
+One member in a thousand changes after the first run.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,11 +20,13 @@ from benchmarks.rounds import Bench, home_of, measure_ours
 CONFIG = """
 store: sqlite:///store.db
 members_table: false
-sources: {{warehouse: {{database: "{url}"}}}}
+sources: {{warehouse: {{database: "{url}", compare: {compare}}}}}
 audiences: [{{name: Members, source: warehouse, query: select user_id from members}}]
 destinations: {{}}
 guard: {{max_removed: 100%, max_added: 100%}}
 """
+#: Where each contender compares.
+COMPARE = {"ours": "in_warehouse", "ours-here": "here"}
 USER_ID = "md5('user' || i)::uuid::text"
 
 
@@ -29,21 +34,25 @@ def play(case: Case, bench: Bench, number: int) -> Iterator[Run]:
     assert bench.database is not None
     database, changes = bench.database.create(), case.users // 1000
     members = f"create table members as select {USER_ID} as user_id from generate_series(1, {case.users}) i"
-    bench.database.run(database, members)
+    bench.database.run(database, "create schema audience_sync", members)
     try:
-        with home_of(case.name, bench) as home, counting_proxy(bench.database.socket) as proxy:
+        with ExitStack() as after:
+            proxy = after.enter_context(counting_proxy(bench.database.socket))
             address = urlsplit(database)
             url = address._replace(netloc=f"{address.username}@127.0.0.1:{proxy.port}", query="").geturl()
-            (home / "config.yaml").write_text(CONFIG.format(url=url))
+            homes = {who: after.enter_context(home_of(f"{case.name}-{who}", bench)) for who in case.contenders}
+            for who, home in homes.items():
+                (home / "config.yaml").write_text(CONFIG.format(url=url, compare=COMPARE[who]))
             for step in case.steps:
                 if step != "first":
                     half = f"from generate_series(1, {changes // 2}) i"
                     leave = f"delete from members where user_id in (select {USER_ID} {half})"
                     bench.database.run(database, leave, f"insert into members select 'new-' || i {half}")
-                proxy.bytes = 0
-                measured = measure_ours(bench, home, "sync", "--json")
-                amounts = {"fetched": float(proxy.bytes), "changes": float(changes if step != "first" else case.users)}
-                yield "ours", step, replace(measured, amounts=amounts)
+                for who, home in homes.items():
+                    proxy.bytes = 0
+                    measured = measure_ours(bench, home, "sync", "--json")
+                    changed = float(changes if step != "first" else case.users)
+                    yield who, step, replace(measured, amounts={"fetched": float(proxy.bytes), "changes": changed})
     finally:
         bench.database.drop(database)
 

@@ -54,6 +54,7 @@ TABLES = {
 #: A table that is new gets the rights of other roles on the table that it belongs to.
 NEW_TABLES = {
     "members": ("user_traits",),
+    "snapshot_files": ("source_states",),
     "run_audiences": ("stage_log",),
     "held_snapshots": ("decision_log",),
     "delivery_requests": ("request_attempts",),

@@ -52,6 +52,8 @@ MARKED = {
         "store/test_roles.py",
         "test_example.py",
         "test_sample_data.py",
+        "warehouse/test_same_calls.py",
+        "warehouse/test_states.py",
     ),
     "property": (
         "delivery/test_ranges.py",
@@ -148,6 +150,7 @@ MARKED = {
         "test_example.py",
         "test_sample_data.py",
         "test_workspace.py::test_a_signal_in_the_middle_of_a_query_is_no_error_of_the_query",
+        "warehouse/*",
     ),
 }
 #: Files and tests of slow folders that are fast: each is the first to see a fault of its package.

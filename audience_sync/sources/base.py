@@ -10,7 +10,8 @@ from datetime import datetime
 from msgspec import Struct, field
 
 from audience_sync.errors import SourceError
-from audience_sync.sql import Expression
+from audience_sync.model import RunId, StateTable
+from audience_sync.sql import Expression, Query
 from audience_sync.workspace import Workspace
 
 
@@ -39,6 +40,36 @@ class Expectations(Struct, frozen=True, kw_only=True):
     columns: bool = False
 
 
+class Comparison(Struct, frozen=True, kw_only=True):
+    """How a warehouse compares a snapshot with the last one.
+
+    ``state``: the tables of the last one, the base first; empty without a last one. ``prefix`` and ``run``
+    name new tables; ``run`` is None in a preview, which creates none. ``in_use``: tables that must stay; others with
+    the prefix of earlier runs are dropped. ``source``: its name in the config. ``mend``: the command that
+    compares everything, for a state that is damaged.
+    """
+
+    source: str
+    mend: str
+    state: tuple[StateTable, ...]
+    prefix: str
+    run: RunId | None
+    in_use: frozenset[str] = frozenset()
+
+
+class ComparedState(Struct, frozen=True, kw_only=True):
+    """The tables of a snapshot that a warehouse has compared, for the commit.
+
+    ``before``: those it was compared with. ``new``: the one with its changes, or without ``before`` all of it; None if
+    nothing has changed. ``names``: the audiences of `names_from` with rows in ``new``.
+    """
+
+    source: str
+    before: tuple[StateTable, ...]
+    new: StateTable | None
+    names: tuple[str, ...] = ()
+
+
 class SnapshotRequest(Struct, frozen=True, kw_only=True):
     """A request for a snapshot: one of ``file`` or ``query``, and the names of the columns.
 
@@ -56,6 +87,8 @@ class SnapshotRequest(Struct, frozen=True, kw_only=True):
     probe: str | None = None
     partitions: str | None = None
     expected: Expectations = Expectations()
+    #: For a source that compares; None: read the whole snapshot.
+    comparison: Comparison | None = None
     #: Read only a sample: this number of rows of a database, or the beginning of a text file. None: everything.
     sample_rows: int | None = None
 
@@ -110,6 +143,11 @@ class SnapshotRows(Struct, frozen=True, kw_only=True):
     may_have_invalid_values: bool = False
     #: The same rows, if none can have an invalid value and ids can be checked later.
     unchecked: UncheckedRows | None = None
+    #: A query for users who have left (``user_id``, and ``name`` if there are names). If it is set, the source has
+    #: compared the snapshot with the last one, and ``select`` has only those who entered.
+    left: Query | None = None
+    #: The tables of a snapshot that a warehouse has compared; None if it created none.
+    state: ComparedState | None = None
     #: Context of every scan: it translates all errors into SourceErrors and limits the time.
     scanning: Callable[[], AbstractContextManager[None]] = nullcontext
 

@@ -168,6 +168,7 @@ def plan_run(
         inputs=replace(inputs, suppressed=suppressed.table, last=last, lost=lost),
         baselines={name: [key for key, each in terms.items() if each.is_baseline] for name, terms in first.items()},
         trait_values=step,
+        kept_states=_kept_states(context, resolved.audiences, detected.changes) if stored.has_source_states else None,
     )
 
 
@@ -182,6 +183,14 @@ def _trait_values_step(context: RunContext, changes: ChangeSet) -> tuple[TableSt
     was_kept, option = context.stored.keeps_trait_values, context.settings.trait_values_table
     step = next_step(was_kept, option, values)
     return step, step_message(step, was_kept, option, values)
+
+
+def _kept_states(
+    context: RunContext, audiences: Sequence[ResolvedAudience], changes: ChangeSet
+) -> Collection[str] | None:
+    from audience_sync.sync.load.compared_elsewhere import states_to_keep
+
+    return states_to_keep(context, audiences, changes)
 
 
 def _guarded_states(
@@ -271,8 +280,14 @@ class ChainsAfterRun(Mapping[str, Chain]):
 
     def __getitem__(self, key: str) -> Chain:
         if key in self._changed:
-            return self._changed[key]
+            return self._with_files(self._changed[key])
         return self._context.reader.chain(self._context.stored.properties[key].chain_id)
+
+    def _with_files(self, chain: Chain) -> Chain:
+        if chain.unfetched is None or chain.id is None:
+            return chain
+        stored = self._context.reader.chain(chain.id)
+        return replace(chain, files=(*stored.files, *chain.files), unfetched=None)
 
     def __contains__(self, key: object) -> bool:
         return key in self._changed or key in self._context.stored.properties

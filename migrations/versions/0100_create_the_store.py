@@ -1266,6 +1266,26 @@ def create_tables() -> None:
     )
     op.create_index(op.f("ix_snapshot_files_chain_id"), "snapshot_files", ["chain_id"], unique=False)
     op.create_table(
+        "source_states",
+        sa.Column(
+            "id", sa.Integer(), nullable=False, comment="Rises: a table's changes come after those of lower ones"
+        ),
+        sa.Column("subject", sa.Text(), nullable=False, comment="The audience, or the names_from entry"),
+        sa.Column("source", sa.Text(), nullable=False, comment="The source, as named in the config"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="base or delta"),
+        sa.Column("table_name", sa.Text(), nullable=False, comment="Its name in the source's schema"),
+        sa.Column(
+            "row_count", sa.BigInteger(), nullable=False, comment="Its rows; another number means that it is damaged"
+        ),
+        sa.Column(
+            "left_out", sa.Text(), nullable=True, comment="JSON list: audiences whose rows in it were not accepted"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_source_states")),
+        sa.UniqueConstraint("table_name", name=op.f("uq_source_states_table_name")),
+        comment="Tables in warehouses with the last snapshots, for sources with compare: in_warehouse",
+    )
+    op.create_index(op.f("ix_source_states_subject"), "source_states", ["subject"], unique=False)
+    op.create_table(
         "absences",
         sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience"),
         sa.Column("user_id", USER_ID, nullable=False, comment="A member that its source no longer contains"),
@@ -1570,6 +1590,8 @@ def drop_tables() -> None:
     op.drop_index(op.f("ix_audience_freezes_property_id"), table_name="audience_freezes")
     op.drop_table("audience_freezes")
     op.drop_table("absences")
+    op.drop_index(op.f("ix_source_states_subject"), table_name="source_states")
+    op.drop_table("source_states")
     op.drop_index(op.f("ix_snapshot_files_chain_id"), table_name="snapshot_files")
     op.drop_table("snapshot_files")
     op.drop_index(op.f("ix_schedule_slots_run_id"), table_name="schedule_slots")

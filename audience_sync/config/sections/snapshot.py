@@ -23,6 +23,8 @@ def _check_encoding(name: str) -> str:
 Encoding = Annotated[str, AfterValidator(_check_encoding)]
 
 Partitions = Literal["hive"]
+#: The value of `compare` for a source that compares snapshots itself.
+IN_WAREHOUSE: Literal["in_warehouse"] = "in_warehouse"
 _PARTITIONS = "`hive`: folders named `name=value` below the source's folder add a text column to their files; default: "
 
 
@@ -43,6 +45,16 @@ class SourceConfig(StrictModel):
     partitions: Partitions | None = Field(
         default=None,
         description=_PARTITIONS + "no columns from paths. It applies to everything that reads this source.",
+    )
+    compare: Literal["here", "in_warehouse"] = Field(
+        default="here",
+        description="Where the snapshots of audiences are compared with the last ones: `here`, which fetches every "
+        "row, or `in_warehouse`, which fetches the changes. The warehouse then keeps the last snapshots in `schema`.",
+    )
+    state_schema: Text = Field(
+        default="audience_sync",
+        alias="schema",
+        description="With `compare: in_warehouse`: the schema for the tables of last snapshots, and for nothing else.",
     )
     timeout: Duration = Field(
         default=DEFAULT_TIMEOUT,

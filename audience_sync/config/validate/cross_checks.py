@@ -11,6 +11,7 @@ from typing import Any
 
 from audience_sync.config.read.paths import store_problem, url_problem
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, dotted
+from audience_sync.config.sections.snapshot import IN_WAREHOUSE
 from audience_sync.config.validate.pydantic_errors import as_list, as_mapping
 from audience_sync.text import unknown_name_message
 
@@ -61,6 +62,10 @@ def find_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
         )
     yield from _schedule_problems(tree, ())
     yield from _names_from_problems(tree)
+    if any(as_mapping(source).get("compare") == IN_WAREHOUSE for source in sources.values()):
+        from audience_sync.config.validate import in_warehouse
+
+        yield from in_warehouse.find_problems(tree)
 
 
 def store_problems(tree: RawConfig) -> Iterator[ConfigProblem]:

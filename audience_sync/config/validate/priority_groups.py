@@ -27,7 +27,7 @@ def audience_positions(audiences: NamesAndKeys) -> dict[str, int]:
 
 
 def find_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
-    audiences = list(_audience_names(as_list(tree.get("audiences"))))
+    audiences = list(audience_names(as_list(tree.get("audiences"))))
     positions, names = audience_positions(audiences), [name for name, _ in audiences if name]
     traits = set(_trait_names(tree))
     first: dict[int, ConfigPath] = {}
@@ -55,7 +55,7 @@ def repeated_message(text: str, first: ConfigPath) -> str:
     return f"`{text}` is already {dotted(first)}: an audience can be in one group only, and only once"
 
 
-def _audience_names(audiences: list[Any]) -> Iterator[tuple[str | None, str | None]]:
+def audience_names(audiences: list[Any]) -> Iterator[tuple[str | None, str | None]]:
     for entry in audiences:
         given: Mapping[str, Any] = entry if isinstance(entry, Mapping) else {}
         name, key = (value if isinstance(value := given.get(part), str) else None for part in ("name", "key"))

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from audience_sync.command_line import to_paste
+from audience_sync.dashboard.charts.bars import Column, bars, small_bars
 from audience_sync.dashboard.page import Dataset, Page, Visit
 from audience_sync.dashboard.queries.destinations import (
     ANSWERS,
@@ -31,7 +31,6 @@ from audience_sync.dashboard.queries.destinations import (
 from audience_sync.dashboard.remedies import answer_meaning, remedy
 from audience_sync.text import pluralize
 from audience_sync.web import formats
-from audience_sync.web.bars import Column, bars, small_bars
 
 #: The times to choose from; and how many hours are shown hour by hour.
 RANGES = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
@@ -147,7 +146,7 @@ def _section(visit: Visit, destination: Destination, history: _History, since: d
         ],
         more_reasons=max(len(reasons) - MOST_REASONS, 0),
         has_answers=destination.type not in FILES,
-        command=visit.site.command(to_paste("retry", "--destination", name)),
+        command=visit.site.command(f"audience-sync retry --destination {name}"),
     )
 
 

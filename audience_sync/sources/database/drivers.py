@@ -41,11 +41,12 @@ def connect_arguments(url: URL) -> dict[str, Any]:
     return {"prepare_threshold": None} if url.drivername == "postgresql+psycopg" else {}
 
 
-def prepare(connection: Connection) -> None:
+def prepare(connection: Connection, *, read_only: bool = True) -> None:
+    """Let a connection read values that Python does not support, and unless asked otherwise nothing but read."""
     driver: Any = connection.connection.driver_connection
-    if connection.dialect.name == "postgresql":
+    if read_only and connection.dialect.name == "postgresql":
         connection.execution_options(postgresql_readonly=True)
-    elif statement := _READ_ONLY.get(connection.dialect.name):
+    elif read_only and (statement := _READ_ONLY.get(connection.dialect.name)):
         connection.exec_driver_sql(statement)
     if connection.dialect.name == "sqlite":
         driver.set_authorizer(_authorize)

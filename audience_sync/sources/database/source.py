@@ -150,8 +150,8 @@ class DatabaseSource(Source):
             raise self._problem(f"the query failed{after}", error, CORRECT_DATA, query) from None
 
     @contextmanager
-    def _connect(self) -> Iterator[Connection]:
-        """A connection whose transaction is rolled back, never committed."""
+    def _connect(self, *, read_only: bool = True) -> Iterator[Connection]:
+        """A connection. What is not committed at its end is rolled back; if it is ``read_only``, nothing can be."""
         self._require_file()
         try:
             engine = create_engine(
@@ -169,7 +169,7 @@ class DatabaseSource(Source):
         except SQLAlchemyError as error:
             raise self._problem("can't connect", error, "Check the URL, and that it can be reached.") from None
         with connection:
-            prepare(connection)
+            prepare(connection, read_only=read_only)
             self._stopper.watch(connection)
             yield connection
             connection.rollback()

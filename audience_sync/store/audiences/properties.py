@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from msgspec import Struct
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from audience_sync.errors import UnknownKeyError
 from audience_sync.model import PropertyId, PropertyKind, RunId
 from audience_sync.store.runs.inputs import discard_inputs
 from audience_sync.store.snapshots.chain import Chain
-from audience_sync.store.tables import absences, held_out_users, members, properties, snapshot_chains
+from audience_sync.store.tables import absences, held_out_users, members, properties, snapshot_chains, source_states
 from audience_sync.text import not_found_message
 
 
@@ -40,6 +40,11 @@ class Property(Struct, frozen=True, kw_only=True):
     holdout: float | None = None
     holdout_salt: str | None = None
     moved_from: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """What a warehouse keeps its last snapshot by: its `names_from` entry, or its own key."""
+        return self.origin or self.key
 
 
 def read_properties(connection: Connection) -> dict[str, Property]:
@@ -138,8 +143,9 @@ def mark_holdout_changed(connection: Connection, keys: Iterable[str], run: RunId
 
 
 def clear_fingerprints(connection: Connection) -> None:
-    """Let the next run read every source again, unchanged ones too."""
+    """Let the next run read every source again, unchanged ones too, and compare everything here."""
     discard_inputs(connection)
+    connection.execute(delete(source_states))
     connection.execute(update(properties).values(fingerprint=None))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,12 +27,22 @@ class SnapshotFile(Struct, frozen=True):
     rows: int
 
 
+class DeltaCount(NamedTuple):
+    """The number of a chain's deltas, and of all their rows."""
+
+    deltas: int
+    rows: int
+
+
+NO_DELTAS = DeltaCount(0, 0)
+
+
 class Chain(Struct, frozen=True, kw_only=True):
     """A stored snapshot: one audience's members, or the values of the traits created together.
 
     ``id`` is None until the first commit. ``keys`` are the audience or the traits in it. ``rebuilt``: its stored
     files were damaged, and these were made from other tables. ``changed``: the last run that changed its users, or
-    who is held out of it.
+    who is held out of it. ``unfetched``: the deltas among its stored files, if those are not in ``files``.
     """
 
     id: int | None
@@ -41,6 +52,7 @@ class Chain(Struct, frozen=True, kw_only=True):
     files: tuple[SnapshotFile, ...] = ()
     rebuilt: bool = False
     changed: int = 0
+    unfetched: DeltaCount | None = None
 
     @property
     def deltas(self) -> tuple[SnapshotFile, ...]:
@@ -52,6 +64,11 @@ class Chain(Struct, frozen=True, kw_only=True):
         if self.kind is PropertyKind.AUDIENCE:
             return ("present",)
         return tuple(trait_column(key) for key in self.keys)
+
+    @property
+    def delta_count(self) -> DeltaCount:
+        before = self.unfetched or NO_DELTAS
+        return DeltaCount(before.deltas + len(self.deltas), before.rows + sum(each.rows for each in self.deltas))
 
     def with_delta(self, delta: SnapshotFile, users: int) -> Chain:
         return replace(self, files=(*self.files, delta), user_count=users)
@@ -88,6 +105,7 @@ def current_rows_query(chain: Chain) -> str:
 
 def base_rows_query(chain: Chain) -> str:
     """A query for the rows of a chain's base."""
+    _require_files(chain)
     if not any(file.kind == BASE for file in chain.files):
         return _empty_query(chain)
     return f"select {', '.join(('user_id', 'run_id', *chain.columns))} from read_parquet({_paths(chain, BASE)})"
@@ -95,6 +113,7 @@ def base_rows_query(chain: Chain) -> str:
 
 def newest_rows_query(chain: Chain) -> str:
     """A query for the newest rows of users in a chain's deltas, who may have left since."""
+    _require_files(chain)
     if not chain.deltas:
         return _empty_query(chain)
     deltas = _paths(chain, DELTA)
@@ -102,6 +121,11 @@ def newest_rows_query(chain: Chain) -> str:
         f"select {', '.join(('user_id', 'run_id', *chain.columns))} from read_parquet({deltas}, filename = true) "
         f"qualify row_number() over (partition by user_id order by list_position({deltas}, filename) desc) = 1"
     )
+
+
+def _require_files(*chains: Chain) -> None:
+    """A query of a chain without its files would find no user."""
+    assert not any(each.unfetched for each in chains), "the files of the chain were not fetched"
 
 
 def rows_of(file: SnapshotFile) -> Relation:
@@ -140,6 +164,7 @@ def _is_present(chain: Chain) -> str:
 
 def members_query(chains: Sequence[Chain]) -> str:
     """A query for the members of several audiences: ``audience`` (the index of the chain, from 0) and ``user_id``."""
+    _require_files(*chains)
     base, deltas = _numbered_rows_query(chains, BASE), _numbered_rows_query(chains, DELTA)
     if deltas is None:
         return f"select audience, user_id from ({base})"

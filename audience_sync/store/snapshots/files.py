@@ -9,11 +9,11 @@ from itertools import groupby
 from pathlib import Path
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 
 from audience_sync.errors import StoreDamagedError
 from audience_sync.model import PropertyKind, RunId
-from audience_sync.store.snapshots.chain import BASE, Chain, SnapshotFile, write_snapshot_file
+from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, DeltaCount, SnapshotFile, write_snapshot_file
 from audience_sync.store.tables import members, properties, snapshot_chains, snapshot_file_chunks, snapshot_files
 from audience_sync.store.tables.snapshots import BINARY
 from audience_sync.workspace import Workspace
@@ -23,6 +23,14 @@ CHUNK_BYTES = 4_000_000
 #: Made once: SQLAlchemy needs more time to make a statement, and to find its SQL again, than SQLite to execute it.
 _MOVE_CHAIN = update(snapshot_chains).where(snapshot_chains.c.id == bindparam("chain"))
 _INSERT_FILE, _INSERT_CHUNK = insert(snapshot_files), insert(snapshot_file_chunks)
+
+
+def count_deltas(connection: Connection, chain_id: int) -> DeltaCount:
+    """The deltas of a stored chain."""
+    mine = (snapshot_files.c.chain_id == chain_id) & (snapshot_files.c.kind == DELTA)
+    counts = select(func.count(), func.coalesce(func.sum(snapshot_files.c.row_count), 0)).where(mine)
+    deltas, rows = connection.execute(counts).one()
+    return DeltaCount(deltas, int(rows))
 
 
 def download_chain(connection: Connection, workspace: Workspace, chain: Chain) -> Chain:

@@ -40,6 +40,7 @@ from audience_sync.store.tables.snapshots import (
     snapshot_chains,
     snapshot_file_chunks,
     snapshot_files,
+    source_states,
     user_traits,
 )
 from audience_sync.store.tables.suppressions import erasures, past_suppressions, suppressions, withheld_values

@@ -65,6 +65,19 @@ snapshot_file_chunks = Table(
     comment="The bytes of snapshot files, in chunks that fit into memory",
 )
 
+source_states = Table(
+    "source_states",
+    metadata,
+    Column("id", Integer, primary_key=True, comment="Rises: a table's changes come after those of lower ones"),
+    Column("subject", Text, nullable=False, index=True, comment="The audience, or the names_from entry"),
+    Column("source", Text, nullable=False, comment="The source, as named in the config"),
+    Column("kind", Text, nullable=False, comment="base or delta"),
+    Column("table_name", Text, nullable=False, unique=True, comment="Its name in the source's schema"),
+    Column("row_count", BigInteger, nullable=False, comment="Its rows; another number means that it is damaged"),
+    Column("left_out", Text, comment="JSON list: audiences whose rows in it were not accepted"),
+    comment="Tables in warehouses with the last snapshots, for sources with compare: in_warehouse",
+)
+
 # The next three tables get many rows at once. PostgreSQL checks a foreign key row by row, which takes twice the time of
 # writing the row; so they have none, and `db check` looks for rows without a parent.
 changes = Table(

@@ -111,7 +111,12 @@ def commit(
         if each.renamed:
             rename_property(connection, key, *each.renamed)
     retire_properties(connection, changes.retired, datetime.now(UTC))
-    set_source_state(connection, {key: each.source for key, each in changed if each.source})
+    set_source_state(connection, {key: each.source[:3] for key, each in changed if each.source})
+    compared = {key: each.source.compared for key, each in changed if each.source and each.source.compared}
+    if compared or plan.kept_states is not None:
+        from audience_sync.sync.commit.source_states import save_source_states
+
+        save_source_states(connection, plan.kept_states, compared)
     set_loaded_from(connection, {key: each.loaded_from for key, each in changed if each.loaded_from}, run)
     set_min_stays(connection, {key: each.min_stay[0] for key, each in changed if each.min_stay})
     set_holdouts(connection, {key: each.holdout for key, each in changed if each.holdout})

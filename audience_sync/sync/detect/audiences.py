@@ -11,12 +11,12 @@ from audience_sync.errors import SourceError
 from audience_sync.model import AudienceStatus, ChangeCounts, HoldKind, InitialSync, PropertyKind
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.sql import NEVER, Condition, Query
-from audience_sync.store.snapshots.chain import Chain, current_rows_query
+from audience_sync.store.snapshots.chain import Chain, DeltaCount, current_rows_query
 from audience_sync.sync.diff.holdout import HoldoutSplit, split_holdout
 from audience_sync.sync.diff.members import MembersDiff, diff_members
-from audience_sync.sync.diff.min_stay import DelayedExits, apply_min_stay, still_missing
+from audience_sync.sync.diff.min_stay import DelayedExits, absent_users, apply_min_stay, still_missing
 from audience_sync.sync.diff.priority_groups import claimed_users, claims_version
-from audience_sync.sync.diff.snapshot_files import members_change
+from audience_sync.sync.diff.snapshot_files import is_long, members_change
 from audience_sync.sync.guard.holds import (
     ComparedDifference,
     Difference,
@@ -145,7 +145,8 @@ def _compare(
     earlier: Sequence[ResolvedAudience],
 ) -> list[Outcome]:
     """The diff of a snapshot, whose rows are read now, and its invalid rows."""
-    workspace, rows, chain, claimed = context.workspace, loaded.rows, stored_chain(context, target), None
+    workspace, rows, claimed = context.workspace, loaded.rows, None
+    chain = stored_chain(context, target, is_compared=rows.left is not None)
     if earlier and (query := claimed_users(context, changes, earlier)):
         claimed = workspace.view("claimed", f"{query}")
     ids = rows.to_diff
@@ -159,6 +160,7 @@ def _compare(
             rereadable=rows.rereadable,
             valid_id=ids.valid_id,
             run=context.run,
+            gone=None if rows.left is None else _gone_users(context, target, rows.left),
         )
     invalid_rows = read_invalid_rows(workspace, rows, target.key) if diff.invalid else ()
     in_earlier = Condition(f"user_id in (select user_id from {claimed})") if claimed else NEVER
@@ -166,10 +168,23 @@ def _compare(
     return [Detection(findings=RunFindings(invalid_rows=invalid_rows)), found] if invalid_rows else [found]
 
 
-def stored_chain(context: RunContext, target: ResolvedAudience) -> Chain:
+def stored_chain(context: RunContext, target: ResolvedAudience, *, is_compared: bool = False) -> Chain:
+    """The stored chain before the run. ``is_compared``: the warehouse has compared the snapshot, so that its files are
+    needed only if another share is held out.
+    """
     if target.stored is None:
         return Chain(id=None, kind=PropertyKind.AUDIENCE, keys=(target.key,), user_count=0)
+    if is_compared and target.stored.holdout == target.holdout:
+        return context.reader.unfetched_chain(target.stored.chain_id)
     return context.reader.chain(target.stored.chain_id)
+
+
+def _gone_users(context: RunContext, target: ResolvedAudience, left: Query) -> Query:
+    """The users of a compared snapshot who are missing now: those who left (``left``), and those who were missing."""
+    now = f"select user_id from ({left}) where not ({context.erased})"
+    if target.key not in context.stored.absent:
+        return Query(now)
+    return Query(f"{now} union all select user_id from {absent_users(context, target)}")
 
 
 def unchanged_audience(context: RunContext, target: ResolvedAudience, invalid: int | None = None) -> Outcome:
@@ -275,11 +290,12 @@ def _verdicts(
 def _settle(context: RunContext, each: AudienceDiff, verdict: Verdict | None, *, is_reread: bool) -> Detection:
     """``is_reread``: the next run reads the source again, so its fingerprint is dropped, of a held audience, too."""
     source = each.source._replace(fingerprint=None, invalid=0) if is_reread else each.source
+    held_source = source._replace(compared=None) if is_reread else None
     if verdict is None:
         return _accept(context, each, source)
     if verdict.held is None:
         return verdict.holds + _accept(context, each, source)
-    return verdict.holds + _hold(context, each, verdict.held, source if is_reread else None)
+    return verdict.holds + _hold(context, each, verdict.held, held_source)
 
 
 def _difference(context: RunContext, each: AudienceDiff) -> Difference:
@@ -330,10 +346,18 @@ def _hold(context: RunContext, each: AudienceDiff, held: HeldDifference, source:
     return Detection(changes=changes, findings=RunFindings(audiences=(result,)))
 
 
+def _chain_to_extend(context: RunContext, chain: Chain, diff: MembersDiff) -> Chain:
+    """The chain that gets a delta: without its files if the diff was made without them, and they are not folded."""
+    assert chain.id is not None
+    if chain.unfetched and not is_long(chain, DeltaCount(1, diff.entered + diff.left)):
+        return chain
+    return context.reader.chain(chain.id)
+
+
 def _accept(context: RunContext, each: AudienceDiff, source: SourceState) -> Detection:
     target, chain, stored = each.target, each.chain, each.target.stored
     if chain.id is not None and each.diff.entered + each.diff.left:  # an unchanged source has not fetched it
-        chain = context.reader.chain(chain.id)
+        chain = _chain_to_extend(context, chain, each.diff)
     change = members_change(context.workspace, chain, each.diff, context.run)
     if change and stored is None:
         new = NewProperty(

@@ -25,6 +25,7 @@ from audience_sync.sync.detect.audiences import (
     unchanged_audience,
 )
 from audience_sync.sync.diff.members import diff_several
+from audience_sync.sync.diff.min_stay import absent_users
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, refusal
 from audience_sync.sync.load.resolve_audiences import origin as origin_of
 from audience_sync.sync.load.snapshot import entry_name, failure_message, load_snapshot, read_invalid_rows, scanning
@@ -57,11 +58,18 @@ def detect_names_from(context: RunContext, config: AudienceConfig, used: Collect
             rows, found = _read_names(context.workspace, loaded.rows, origin)
             targets, skipped, warnings = _targets(context, config, known, rows.names, used)
             found += Detection(findings=RunFindings(warnings=warnings))
-            context.reader.fetch(target.stored.chain_id for target in targets if target.stored)
-            chains = [stored_chain(context, target) for target in targets]
-            snapshot = rows.members_of([target.name for target in targets])
-            held_out = _held_out(context, targets)
-            diffs = diff_several(context.workspace, snapshot, chains, held_out=held_out, erased=context.erased)
+            left, names = loaded.rows.left, [target.name for target in targets]
+            if left is None:
+                context.reader.fetch(target.stored.chain_id for target in targets if target.stored)
+            chains = [stored_chain(context, target, is_compared=left is not None) for target in targets]
+            diffs = diff_several(
+                context.workspace,
+                numbered(rows.rows, names),
+                chains,
+                held_out=_held_out(context, targets),
+                erased=context.erased,
+                gone=None if left is None else _gone_users(context, targets, numbered(left, names)),
+            )
     except SourceError as error:
         message = failure_message(error, keys, of=f"audiences from {origin}: ")
         return [found, *_failed(context, config, live, mask_secrets(message, context.settings.secrets))]
@@ -72,6 +80,16 @@ def detect_names_from(context: RunContext, config: AudienceConfig, used: Collect
         for target, chain, diff in zip(targets, chains, diffs, strict=True)
     )
     return [found, *(replace(each, is_partial=is_partial) for each in compared), *skipped]
+
+
+def _gone_users(context: RunContext, targets: Sequence[ResolvedAudience], left: str) -> Query:
+    """A query for the missing users of compared snapshots: ``audience``, the index of the audience, and ``user_id``."""
+    absent = (
+        f" union all select {audience} as audience, user_id from {absent_users(context, target)}"
+        for audience, target in enumerate(targets)
+        if target.key in context.stored.absent
+    )
+    return Query(f"select audience, user_id from ({left}) where not ({context.erased}){''.join(absent)}")
 
 
 def _held_out(context: RunContext, targets: Sequence[ResolvedAudience]) -> Query | None:
@@ -112,14 +130,11 @@ class _AudienceRows(Struct, frozen=True):
     rows: str
     names: Sequence[str]
 
-    def members_of(self, names: Sequence[str]) -> str:
-        """A query with ``audience``, the name's in ``names``, and ``user_id``."""
-        numbered = (
-            ", ".join(f"({quote_literal(name)}, {audience})" for audience, name in enumerate(names)) or "(null, null)"
-        )
-        return (
-            f"select audience, user_id from ({self.rows}) join (values {numbered}) names(name, audience) using (name)"
-        )
+
+def numbered(rows: str, names: Sequence[str]) -> str:
+    """A query with ``audience``, the name's index in ``names``, and ``user_id``, from a query with ``name``."""
+    values = ", ".join(f"({quote_literal(name)}, {audience})" for audience, name in enumerate(names)) or "(null, null)"
+    return f"select audience, user_id from ({rows}) join (values {values}) names(name, audience) using (name)"
 
 
 def _read_names(workspace: Workspace, rows: SnapshotRows, origin: str) -> tuple[_AudienceRows, Detection]:

@@ -53,17 +53,23 @@ def diff_members(
     rereadable: bool = False,
     valid_id: Expression = _CHECKED_ID,
     run: RunId | None = None,
+    gone: Query | None = None,
 ) -> MembersDiff:
     """Diff a snapshot (a query with ``user_id``) with the stored members and the users of ``held_out`` (a query, too).
 
     The id of an invalid row is NULL, which matches no user. ``erased``: an SQL condition on ``user_id``, true for users
     who never enter again. ``rereadable``: whether the query may be run twice. ``valid_id``: the valid id in SQL, for a
-    snapshot with unchecked ids. ``run``: the run that creates a new chain, whose base is written at once.
+    snapshot with unchecked ids. ``run``: the run that creates a new chain, whose base is written at once. ``gone``: a
+    query for the users who are missing now, if a warehouse has compared the snapshot; then ``snapshot`` has only those
+    who entered.
     """
-    old = _union_all(f"select user_id from ({current_rows_query(chain)})" if chain.files else None, held_out)
+    if gone is not None:
+        old: str | None = gone
+    else:
+        old = _union_all(f"select user_id from ({current_rows_query(chain)})" if chain.files else None, held_out)
     if run is not None and chain.id is None and old is None:
         return _first_members(workspace, f"select {valid_id} as user_id from ({snapshot})", erased, run)
-    if old and rereadable and chain.user_count >= MANY_USERS:
+    if old and rereadable and gone is None and chain.user_count >= MANY_USERS:
         snapshot, old = drop_unchanged_buckets(workspace, snapshot, old, ("user_id",), chain.user_count)
     raw = _full_join(workspace, snapshot, old, ("user_id",), valid_id)
     invalid = workspace.one(f"select count(*) from {raw} where user_id is null")[0]
@@ -94,15 +100,19 @@ def diff_several(
     *,
     held_out: Query | None = None,
     erased: Condition = NEVER,
+    gone: Query | None = None,
 ) -> list[MembersDiff]:
     """Diff the snapshots of several audiences in one join.
 
     ``snapshot``: a query with ``audience``, the index in ``chains``, and ``user_id``; it is run twice. ``held_out``: a
-    query with the same columns.
+    query with the same columns. ``gone``: as for ``diff_members``, with the same columns.
     """
     by, users = ("audience", "user_id"), sum(chain.user_count for chain in chains)
-    old = _union_all(members_query(chains) if any(chain.files for chain in chains) else None, held_out)
-    if old and users >= MANY_USERS:
+    if gone is not None:
+        old: str | None = gone
+    else:
+        old = _union_all(members_query(chains) if any(chain.files for chain in chains) else None, held_out)
+    if old and gone is None and users >= MANY_USERS:
         snapshot, old = drop_unchanged_buckets(workspace, snapshot, old, by, users)
     raw, table = _full_join(workspace, snapshot, old, by), workspace.name("members")
     invalid = dict(workspace.all(f"select audience, count(*) from {raw} where user_id is null group by audience"))

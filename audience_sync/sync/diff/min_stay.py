@@ -34,7 +34,7 @@ def apply_min_stay(
     ``at_once``: an SQL condition on ``user_id`` for users who leave without a stay.
     """
     workspace, stay = context.workspace, target.config.min_stay
-    absent = _absent(context, target)
+    absent = absent_users(context, target)
     gone = f"select user_id from {diff.table} where not present"
     newly = f"{gone} and user_id not in (select user_id from {absent})"
     is_due = _is_due(context, target, stay)
@@ -59,12 +59,13 @@ def apply_min_stay(
 
 def still_missing(context: RunContext, target: ResolvedAudience, invalid: int) -> MembersDiff:
     """The diff of an unchanged source: all members who were missing still are."""
-    workspace, absent = context.workspace, _absent(context, target)
+    workspace, absent = context.workspace, absent_users(context, target)
     table = workspace.table("missing", f"select user_id, false as present from {absent}")
     return MembersDiff(table, 0, workspace.one(f"select count(*) from {table}")[0], invalid)
 
 
-def _absent(context: RunContext, target: ResolvedAudience) -> TableName:
+def absent_users(context: RunContext, target: ResolvedAudience) -> TableName:
+    """A table of the missing members who stay: ``user_id``, and ``run_id`` of the first run that missed them."""
     with context.reader.reading() as connection:
         return read_absent(connection, context.workspace, target.store_key)
 

@@ -6,7 +6,15 @@ from msgspec.structs import replace
 
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.sql import quote_literal
-from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, current_rows_query, write_snapshot_file
+from audience_sync.store.snapshots.chain import (
+    BASE,
+    DELTA,
+    NO_DELTAS,
+    Chain,
+    DeltaCount,
+    current_rows_query,
+    write_snapshot_file,
+)
 from audience_sync.sync.diff.members import MembersDiff
 from audience_sync.sync.diff.traits import TraitsDiff
 from audience_sync.sync.values.change_set import ChainChange
@@ -53,11 +61,15 @@ def traits_change(workspace: Workspace, chain: Chain, diff: TraitsDiff, run: Run
     return _compact(workspace, ChainChange(chain=changed, files=(delta,), log=diff.log, rebuilt=chain.rebuilt))
 
 
+def is_long(chain: Chain, more: DeltaCount = NO_DELTAS) -> bool:
+    """Whether a chain is to be folded into a new base, with ``more`` deltas."""
+    deltas, rows = map(sum, zip(chain.delta_count, more, strict=True))
+    return deltas >= MOST_DELTAS or rows > MOST_DELTA_SHARE * max(chain.user_count, 1000)
+
+
 def _compact(workspace: Workspace, change: ChainChange) -> ChainChange:
     chain = change.chain
-    rows = sum(delta.rows for delta in chain.deltas)
-    few = len(chain.deltas) < MOST_DELTAS and rows <= MOST_DELTA_SHARE * max(chain.user_count, 1000)
-    if few and not chain.rebuilt:
+    if not (is_long(chain) or chain.rebuilt):
         return change
     present = ", true as present" if chain.kind is PropertyKind.AUDIENCE else ", " + ", ".join(chain.columns)
     base = write_snapshot_file(workspace, BASE, f"select user_id, run_id{present} from ({current_rows_query(chain)})")

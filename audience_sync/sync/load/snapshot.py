@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig
-from audience_sync.config.sections.snapshot import RowsConfig, SnapshotConfig
+from audience_sync.config.sections.snapshot import IN_WAREHOUSE, RowsConfig, SnapshotConfig
 from audience_sync.errors import ACCEPT_ANYWAY, IncompleteError, SourceError
 from audience_sync.sources.base import Expectations, SnapshotRequest, SnapshotRows, TraitColumn
 from audience_sync.sources.rows.column_schema import schema_changes
@@ -38,7 +39,10 @@ class LoadedSnapshot(Struct, frozen=True):
     def source_state(self, invalid: int) -> SourceState:
         columns = self.rows.columns
         return SourceState(
-            self.fingerprint, invalid, None if columns is None else json.dumps(columns, ensure_ascii=False)
+            self.fingerprint,
+            invalid,
+            None if columns is None else json.dumps(columns, ensure_ascii=False),
+            self.rows.state,
         )
 
 
@@ -93,6 +97,11 @@ def _load(
         fingerprint = " ".join(filter(None, (fingerprint, holdout, context.aliases.version, versions)))
     if may_skip and _is_unchanged(context, known, fingerprint, wanted):
         return None
+    place = context.settings.sources.get(config.source)
+    if place is not None and place.compare == IN_WAREHOUSE and isinstance(config, AudienceConfig):
+        from audience_sync.sync.load.compared_elsewhere import comparison_of
+
+        wanted = replace(wanted, comparison=comparison_of(context, config, keys, known))
     rows = source.read(context.workspace, wanted)
     if not is_accepted:
         _check_expectations(context.workspace, rows, config, known)

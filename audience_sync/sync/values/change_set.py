@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 from msgspec import Struct, field
 
 from audience_sync.model import HoldStatus, PropertyKind
+from audience_sync.sources.base import ComparedState
 from audience_sync.sql import Query, TableName
 from audience_sync.store.audiences.holds import Hold, NewHold
 from audience_sync.store.snapshots.chain import Chain, SnapshotFile
@@ -109,11 +110,15 @@ class HeldOut(Struct, frozen=True):
 
 
 class SourceState(NamedTuple):
-    """A source at its snapshot: fingerprint, number of invalid rows, and columns if `expect` checks them."""
+    """A source at its snapshot: fingerprint, number of invalid rows, and columns if `expect` checks them.
+
+    ``compared``: the tables of the snapshot, if a warehouse has compared it.
+    """
 
     fingerprint: str | None
     invalid: int = 0
     columns: str | None = None
+    compared: ComparedState | None = None
 
 
 class Location(NamedTuple):

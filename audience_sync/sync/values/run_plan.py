@@ -21,7 +21,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     """Everything a run would commit, send and report. ``states``: the destination states after the run.
 
     ``baselines``: by destination, the properties whose first members were recorded without sending. ``trait_values``:
-    what the commit does with the table of trait values.
+    what the commit does with the table of trait values. ``kept_states``: the audiences and `names_from` entries whose
+    last snapshot in a warehouse still counts; None if the store has none.
     """
 
     run: RunId
@@ -36,3 +37,4 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     inputs: DeliveryInputs
     baselines: Mapping[str, Collection[str]] = field(default_factory=dict)
     trait_values: TableStep = TableStep.NONE
+    kept_states: Collection[str] | None = None

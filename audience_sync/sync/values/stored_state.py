@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 
 from msgspec import Struct, field
-from sqlalchemy import Connection, func, select
+from msgspec.structs import replace
+from sqlalchemy import Connection, exists, func, select
 
 from audience_sync.errors import StoreDamagedError
 from audience_sync.model import RunId
@@ -19,8 +20,8 @@ from audience_sync.store.audiences.holds import Hold, HoldKey, latest_holds
 from audience_sync.store.audiences.properties import Property, read_chains, read_properties
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots.chain import Chain
-from audience_sync.store.snapshots.files import download_chain, download_chains, rebuild_chain
-from audience_sync.store.tables import erasures, installation, runs
+from audience_sync.store.snapshots.files import count_deltas, download_chain, download_chains, rebuild_chain
+from audience_sync.store.tables import erasures, installation, runs, source_states
 from audience_sync.workspace import Workspace
 
 
@@ -29,7 +30,8 @@ class StoredState(Struct, frozen=True, kw_only=True):
 
     ``absent`` and ``held_out``: numbers of users by key. ``ended_freezes``: freezes whose time has ended since the last
     run. ``moves``: from retired keys to new ones, which ``properties`` has already. ``keeps_trait_values``: whether the
-    table of trait values is filled; None in a store from before it.
+    table of trait values is filled; None in a store from before it. ``has_source_states``: whether a warehouse keeps a
+    last snapshot.
     """
 
     properties: Mapping[str, Property]
@@ -45,15 +47,19 @@ class StoredState(Struct, frozen=True, kw_only=True):
     ended_freezes: Sequence[Freeze] = ()
     moves: Mapping[str, str] = field(default_factory=dict)
     keeps_trait_values: bool | None = None
+    has_source_states: bool = False
 
 
+_INSTALLATION = select(
+    installation.c.uuid, installation.c.trait_values_table, exists(source_states.c.id).label("has_source_states")
+)
 _LAST_TRAIT_USERS = select(runs.c.trait_users).where(runs.c.trait_users > 0).order_by(runs.c.id.desc()).limit(1)
 
 
 def read_stored_state(connection: Connection, now: datetime) -> StoredState:
     """Read the state. ``now`` decides which freezes have ended."""
     known = read_properties(connection)
-    mine = connection.execute(select(installation.c.uuid, installation.c.trait_values_table)).one()
+    mine = connection.execute(_INSTALLATION).one()
     return StoredState(
         properties=known,
         chains=read_chains(connection, known.values()),
@@ -67,6 +73,7 @@ def read_stored_state(connection: Connection, now: datetime) -> StoredState:
         held_out=count_held_out(connection),
         ended_freezes=read_ended(connection, now),
         keeps_trait_values=mine.trait_values_table,
+        has_source_states=mine.has_source_states,
     )
 
 
@@ -89,6 +96,13 @@ class StoreReader:
         if chain_id not in self._chains:
             self._chains[chain_id] = self._download(self._stored.chains[chain_id])
         return self._chains[chain_id]
+
+    def unfetched_chain(self, chain_id: int) -> Chain:
+        """The chain without its files, for a snapshot that a warehouse has compared; with them, if they are there."""
+        if chain_id in self._chains:
+            return self._chains[chain_id]
+        with self._store.reading() as connection:
+            return replace(self._stored.chains[chain_id], unfetched=count_deltas(connection, chain_id))
 
     def fetch(self, chain_ids: Iterable[int]) -> None:
         """Download these chains together. If one is damaged, ``chain`` downloads each, and may rebuild that one."""

@@ -1,0 +1,104 @@
+"""Write the query that compares a snapshot with the tables of the last one, in the SQL of any warehouse.
+
+Such a table has a user's ``user_id`` (with ``names_from`` also ``name``), ``change`` and ``row_count``. ``change`` is
+``entered`` or ``left``, or the reason why rows have no valid id; ``row_count`` counts these rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from audience_sync.model import StateTable
+from audience_sync.sources.database.dialects import Dialect, IdText
+from audience_sync.sources.rows.snapshot_query import NO_NAME
+from audience_sync.sql import Query, quote_literal
+
+ENTERED, LEFT = "entered", "left"
+_IS_USER = f"change in ('{ENTERED}', '{LEFT}')"
+
+
+class ComparedColumns(Struct, frozen=True):
+    """SQL for the user id of a row of the source, and for the audience's name, if there are names."""
+
+    user_id: IdText
+    name: str | None = None
+
+
+class StateQuery(Struct, frozen=True):
+    """A state's tables in a schema, and whether they have names."""
+
+    dialect: Dialect
+    schema: str
+    tables: Sequence[StateTable]
+    has_names: bool
+
+    @property
+    def _keys(self) -> tuple[str, ...]:
+        return ("user_id", "name") if self.has_names else ("user_id",)
+
+    def columns(self, alias: str = "") -> str:
+        return ", ".join(f"{alias}{each}" for each in self._keys)
+
+    def same(self, one: str, other: str) -> str:
+        """The condition that two rows are of one user, and of one audience."""
+        return " and ".join(f"{one}.{key} = {other}.{key}" for key in self._keys)
+
+    def members(self) -> Query:
+        """A query for the users of the snapshot; it stands alone, or as one of several in ``with``."""
+        base, *deltas = self.tables
+        if not deltas:
+            return Query(f"select {self.columns()} from {self._rows(base)} where change = '{ENTERED}'")
+        newest = " union all ".join(
+            f"select {number} as number, {self.columns()}, change from {self._rows(each)} where {_IS_USER}"
+            for number, each in enumerate(deltas)
+        )
+        ranked = f"row_number() over (partition by {self.columns()} order by number desc) as nth"
+        newest = f"select {self.columns()}, change from (select r.*, {ranked} from ({newest}) r) s where nth = 1"
+        return Query(
+            f"select {self.columns('b.')} from {self._rows(base)} b left join ({newest}) d on {self.same('b', 'd')} "
+            f"where b.change = '{ENTERED}' and d.user_id is null "
+            f"union all select {self.columns('e.')} from ({newest}) e where e.change = '{ENTERED}'"
+        )
+
+    def folded(self) -> Query:
+        """A query for the rows of a new base that replaces all tables."""
+        return Query(f"select {self.columns('m.')}, '{ENTERED}' as change, 1 as row_count from ({self.members()}) m")
+
+    def _rows(self, table: StateTable) -> str:
+        name = f"{self.dialect.quote(self.schema)}.{self.dialect.quote(table.name)}"
+        if not (self.has_names and table.left_out):
+            return name
+        left_out = ", ".join(map(quote_literal, table.left_out))
+        return f"(select * from {name} t where t.name not in ({left_out}))"
+
+    def comparison(self, query: str, columns: ComparedColumns) -> Query:
+        """A query for all changes since the snapshot of the tables, and for the rows without a valid id.
+
+        It runs ``query`` once. Without tables, every user has entered.
+        """
+        reason, extra = columns.user_id.reason, ""
+        if columns.name is not None:
+            no_name = f"case when {columns.name} is null then {quote_literal(NO_NAME)} end"
+            reason, extra = f"coalesce({reason}, {no_name})", f", {columns.name} as name"
+        rows = f"select {columns.user_id.text} as user_id, {reason} as reason{extra} from (\n{_statement(query)}\n) q"
+        keys = self.columns()
+        new = (
+            f"select {keys}, reason, case when reason is null then user_id end as valid_id, count(*) as row_count "
+            f"from ({rows}) r group by {keys}, reason"
+        )
+        change = f"case when n.row_count is null then '{LEFT}' when n.reason is null then '{ENTERED}' else n.reason end"
+        if not self.tables:
+            return Query(f"select {self.columns('n.')}, {change} as change, n.row_count from ({new}) n")
+        name = " and n.name = o.name" if self.has_names else ""
+        either = ", ".join(f"coalesce(n.{key}, o.{key}) as {key}" for key in self._keys)
+        return Query(
+            f"select {either}, {change} as change, coalesce(n.row_count, 1) as row_count from ({new}) n "
+            f"full join ({self.members()}) o on n.valid_id = o.user_id{name} "
+            "where n.valid_id is null or o.user_id is null"
+        )
+
+
+def _statement(query: str) -> str:
+    return query.rstrip().rstrip(";")

@@ -1,0 +1,52 @@
+"""Keep the names of the tables in warehouses that have the last snapshots."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Connection, delete, insert, select
+
+from audience_sync.model import StateTable
+from audience_sync.store.tables import source_states
+
+_BASE, _DELTA = "base", "delta"
+
+
+def read_state(connection: Connection, subject: str, source: str) -> tuple[StateTable, ...]:
+    """The tables of one audience or `names_from` entry, the base first; none if it has no state in this source."""
+    mine = (source_states.c.subject == subject) & (source_states.c.source == source)
+    rows = connection.execute(select(source_states).where(mine).order_by(source_states.c.id)).all()
+    return tuple(
+        StateTable(row.table_name, row.kind == _BASE, row.row_count, tuple(json.loads(row.left_out or "[]")))
+        for row in rows
+    )
+
+
+def read_table_names(connection: Connection, source: str) -> frozenset[str]:
+    """The names of all tables in a source's schema that are still of use."""
+    names = select(source_states.c.table_name).where(source_states.c.source == source)
+    return frozenset(connection.execute(names).scalars())
+
+
+def save_state(connection: Connection, subject: str, source: str, tables: Sequence[StateTable]) -> None:
+    """Replace the tables of one audience or `names_from` entry."""
+    connection.execute(delete(source_states).where(source_states.c.subject == subject))
+    rows = [
+        {
+            "subject": subject,
+            "source": source,
+            "kind": _BASE if each.is_base else _DELTA,
+            "table_name": each.name,
+            "row_count": each.rows,
+            "left_out": json.dumps(each.left_out, ensure_ascii=False) if each.left_out else None,
+        }
+        for each in tables
+    ]
+    if rows:
+        connection.execute(insert(source_states), rows)
+
+
+def keep_states(connection: Connection, subjects: Collection[str]) -> None:
+    """Forget the tables of all others, so that a later run compares everything. The tables are dropped then."""
+    connection.execute(delete(source_states).where(source_states.c.subject.not_in(list(subjects))))

@@ -56,7 +56,8 @@ def detect_names_from(context: RunContext, config: AudienceConfig, used: Collect
             ]
         with stage("compare", entry_name(config, keys)), scanning(loaded.rows):
             rows, found = _read_names(context.workspace, loaded.rows, origin)
-            targets, skipped, warnings = _targets(context, config, known, rows.names, used)
+            there = rows.names if loaded.rows.left is None else sorted({*rows.names, *(each.name for each in live)})
+            targets, skipped, warnings = _targets(context, config, known, there, used)
             found += Detection(findings=RunFindings(warnings=warnings))
             left, names = loaded.rows.left, [target.name for target in targets]
             if left is None:

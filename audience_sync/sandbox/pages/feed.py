@@ -176,4 +176,6 @@ def live_items(visit: Visit, after: int, last: int) -> tuple[list[Item], int]:
     """Return the newest calls after a number up to another, and how many more there are that the filter allows."""
     chosen = replace(visit.call_filter(), after=after, before=last + 1)
     items = [item(visit.reader, call) for call in visit.reader.calls(chosen, LIVE_CALLS)]
+    if not chosen.fields():
+        return items, last - after - len(items)  # with those that are no longer kept
     return items, visit.reader.count_calls(chosen) - len(items) if len(items) == LIVE_CALLS else 0

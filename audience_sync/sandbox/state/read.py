@@ -88,11 +88,8 @@ class Reader:
 
     def destinations(self) -> list[Destination]:
         """Return the 200 destinations that received something last."""
-        rows = self._db.execute("select * from destinations order by last_at desc limit 200")
-        return [
-            Destination(name, service, requests, calls, moment(first), moment(last), users)
-            for name, service, requests, calls, first, last, users in rows
-        ]
+        rows = self._db.execute("select destination, calls, users from destinations order by last_at desc limit 200")
+        return [Destination(*row) for row in rows]
 
     def calls_since(self, since: float, destination: str = "") -> dict[Outcome, int]:
         """Return how many calls there were since then, by outcome."""
@@ -132,8 +129,7 @@ class Reader:
         """Return the properties that most users have."""
         rows = self._db.execute(
             "select property, sum(users) filter (where kind = 'true'), sum(users) filter (where kind = 'false'),"
-            " sum(users) filter (where kind = 'null'), sum(users) filter (where kind = 'other') from property_counts"
-            " where ? in ('', destination) group by property having sum(users) > 0"
+            " sum(users) filter (where kind = 'other') from property_counts where ? in ('', destination) group by property having sum(users) > 0"
             " order by sum(users) filter (where kind in ('true', 'false')) is null, sum(users) desc, property limit ?",
             (destination, limit),
         )
@@ -170,14 +166,13 @@ class Reader:
         )
         return [name for (name,) in rows]
 
-    def events_of_user(self, destination: str, user_id: str) -> list[tuple[str, int, datetime, datetime]]:
-        """Return name, times, first and last time of each event."""
+    def events_of_user(self, destination: str, user_id: str) -> list[tuple[str, int, datetime]]:
+        """Return the name of each event, how often it came, and when last."""
         rows = self._db.execute(
-            "select event, times, first_at, last_at from user_events where destination = ? and user_id = ?"
-            " order by last_at desc",
+            "select event, times, last_at from user_events where destination = ? and user_id = ? order by last_at desc",
             (destination, user_id),
         )
-        return [(event, times, moment(first), moment(last)) for event, times, first, last in rows]
+        return [(event, times, moment(last)) for event, times, last in rows]
 
     def events(self, now: float, destination: str = "", limit: int = 500) -> list[EventCount]:
         """Return the events of the last seven days, with how often, the most frequent first."""

@@ -107,11 +107,7 @@ class EventCount(NamedTuple):
 
 class Destination(NamedTuple):
     destination: str
-    service: str
-    requests: int
     calls: int
-    first_at: datetime
-    last_at: datetime
     users: int
 
 
@@ -131,7 +127,6 @@ class PropertyCount(NamedTuple):
     property: str
     true: int
     false: int
-    null: int
     other: int
 
 

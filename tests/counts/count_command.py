@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import math
 import sqlite3
 import sys
 from collections import Counter
@@ -17,6 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+#: Senders share a list of suppressed users for some time. Here they read it once, however slow the machine is.
+SUPPRESSIONS = "audience_sync.delivery.send.withheld"
 #: What happened, in the order in which it did: appending is atomic among threads, adding to a number is not.
 events: list[tuple[str, int]] = []
 _import, _connect = builtins.__import__, sqlite3.connect
@@ -57,6 +60,8 @@ def is_our_own(name: str) -> bool:
 def import_and_count(name: str, *arguments: Any, **options: Any) -> Any:
     """Import, and count what a package does from its import on: a command that does not need it must not load it."""
     module = _import(name, *arguments, **options)
+    if hasattr(withheld := sys.modules.get(SUPPRESSIONS), "CACHE_SECONDS"):
+        withheld.CACHE_SECONDS = math.inf  # type: ignore[union-attr]  # it has one
     if name == "duckdb" and hasattr(module.DuckDBPyConnection, "sql"):  # which its Python part adds last
         count_duckdb(module.DuckDBPyConnection)
     elif name == "psycopg" and hasattr(module, "Cursor"):
@@ -82,8 +87,8 @@ def number_of_rows(answer: Any, *arguments: Any) -> int:
 
 
 def one_unless_a_ping(answer: Any, cursor: Any, statement: Any, *arguments: Any) -> int:
-    """A connection that is used again is tested first. How many there are depends on which threads meet."""
-    return int(str(statement).upper() != "SELECT 1")
+    """A connection that is used again is tested first, as SQLAlchemy does with ";". How often depends on the time."""
+    return int(statement != ";")
 
 
 def count_calls(owner: Any, name: str, event: str, count: Callable[..., int] = lambda *arguments: 1) -> None:

@@ -154,6 +154,12 @@ def counts(session: nox.Session) -> None:
 
 
 @nox.session
+def schema(session: nox.Session) -> None:
+    """Write the script that makes a new SQLite store, after a change of the migrations. A test compares both."""
+    run(session, "python", "-m", "store.test_sqlite_script", env={"PYTHONPATH": "tests"})
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Show which lines the fast tests run, commands in their own processes included."""
     run(session, "coverage", "erase")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 HEAD = "0100"
 #: The last revision from before the first release. A store of an older one can't be upgraded.
 OLDEST = "0022"
+#: Between the statements of the script for SQLite; none of them has an empty line.
+SEPARATOR = ";\n\n"
 
 
 def folder() -> Path:
@@ -99,7 +101,30 @@ def upgrade(store: Store, *, by_person: bool = False, reason: str | None = None)
         return None
     if store.file:
         create_private_file(store.file)
+    if revision is None and store.is_sqlite and _create_from_script(store):
+        return None
     return _run_alembic(store, "upgrade", "head", _decision(revision, reason) if by_person and revision else None)
+
+
+def sqlite_script() -> Path:
+    """The statements of a new SQLite store, which make what all migrations together make: `nox -s schema` writes it."""
+    return folder() / f"sqlite_{HEAD}.sql"
+
+
+def _create_from_script(store: Store) -> bool:
+    """Create the schema of a new SQLite store without Alembic, whose import takes longer than everything else.
+
+    Returns whether that was possible: there must be no schema yet, also not one that another process has just made.
+    """
+    if not sqlite_script().exists():
+        return False
+    with store.migrating() as connection:
+        if inspect(connection).has_table("alembic_version"):
+            return False
+        for statement in sqlite_script().read_text("utf-8").split(SEPARATOR):
+            connection.exec_driver_sql(statement)
+        _insert_required_rows(connection)
+    return True
 
 
 def _decision(before: str, reason: str | None) -> Decision:

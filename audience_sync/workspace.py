@@ -36,6 +36,8 @@ LEAST_ADDRESS_SPACE = 1_200_000_000
 THREADS = 2
 #: Rows converted to Python at once, while other threads wait: two of DuckDB's vectors.
 STREAMED_ROWS = 4_096
+#: Rows of one row group of a Parquet file, which DuckDB reads without the others.
+ROWS_PER_GROUP = 122_880
 PREFIX, LOCK = "audience-sync-", "in-use"
 #: Characters in a path that DuckDB interprets or can't read: globs, folders ``name=value``, backslashes, controls.
 _SPECIAL_CHARACTERS = re.compile("[*?\\[\\]\\\\=\x00-\x1f\x7f\ud800-\udfff]")

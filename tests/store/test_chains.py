@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from sqlalchemy import delete, func, select, update
 
 from audience_sync.errors import StoreDamagedError
-from audience_sync.model import PropertyKind
+from audience_sync.model import PropertyKind, RunId
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots import files
 from audience_sync.store.snapshots.chain import (
@@ -26,6 +26,10 @@ from .examples import a_store_with, add_run, base, delta, fetch, members, save, 
 
 #: In the order of their bytes, which is nobody's alphabet.
 HOSTILE_ORDER = ["", "10", "9", "A b", "B", "Z", "_", "a", "b", "é", "\uffff", "\U0001f600"][1:]
+
+
+#: The ids of three row groups, each once.
+ONCE = "select printf('%07d', range) as user_id from range(300_000)"
 
 
 class TestMembers:
@@ -213,3 +217,25 @@ class TestSaving:
     def part_count(self, store: Store) -> int:
         with store.reading() as connection:
             return connection.execute(select(func.count()).select_from(snapshot_file_chunks)).scalar_one()
+
+
+class TestUsersOfALargeFile:
+    """Of several row groups, whose halves are read at the same time."""
+
+    @pytest.mark.parametrize(
+        ("users", "expected"),
+        [
+            (ONCE, (0, True)),
+            *(
+                (f"{ONCE} union all select '{twice:07}'", (0, False))
+                for twice in (0, 1, 122_879, 122_880, 245_759, 245_760, 299_999)
+            ),
+            (f"{ONCE} union all select null from range(3)", (3, True)),
+            (f"{ONCE} union all select '0150000' union all select null", (1, False)),
+            ("select 'it''s\n' || printf('%07d', range) as user_id from range(300_000)", (0, True)),
+            ("select repeat('x', 500) || printf('%07d', range // 2) as user_id from range(250_000)", (0, False)),
+        ],
+    )
+    def test_are_checked(self, workspace: Workspace, users: str, expected: tuple[int, bool]) -> None:
+        file = chains.write_first_base(workspace, users, RunId(1))
+        assert chains.check_users(workspace, file) == expected

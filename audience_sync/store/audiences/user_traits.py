@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, update
 
 from audience_sync.model import ALIAS_KEY, PropertyKind
 from audience_sync.sql import Expression, TableName, quote_literal
-from audience_sync.store.connection.bulk import ROWS_PER_GROUP, delete_users, row_groups
+from audience_sync.store.connection.bulk import delete_users, row_groups
 from audience_sync.store.snapshots.chain import (
     DELTA,
     Chain,
@@ -25,7 +25,7 @@ from audience_sync.store.snapshots.chain import (
 )
 from audience_sync.store.snapshots.files import download_chain
 from audience_sync.store.tables import installation, user_traits
-from audience_sync.workspace import Workspace
+from audience_sync.workspace import ROWS_PER_GROUP, Workspace
 
 #: Rows that are one text in memory without a look at the length of their values.
 SHORT_PART = 2_000

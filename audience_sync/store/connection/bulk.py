@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,12 @@ from sqlalchemy import Connection, Table
 
 from audience_sync.model import RunId
 from audience_sync.sql import Relation, quote_literal
-from audience_sync.workspace import Workspace
+from audience_sync.workspace import ROWS_PER_GROUP, Workspace, in_order, interruptible_query
 
 Rows = Sequence[Sequence[Any]]
 
 #: Rows in one INSERT of SQLite. It needs a third of the time of one row a statement.
 ROWS_PER_INSERT = 500
-#: Rows of one row group of a Parquet file: DuckDB reads it without the others, and one statement writes its users.
-ROWS_PER_GROUP = 122_880
 
 
 def insert_rows(connection: Connection, table: Table, columns: Sequence[str], batches: Iterable[Rows]) -> None:
@@ -65,17 +64,13 @@ def insert_users(
     if connection.dialect.name == "postgresql":
         cursor: Any = connection.connection.cursor()
         with cursor, cursor.copy(f'copy "{table.name}" ({_USER_ROW}) from stdin (format csv, encoding utf8)') as copy:
-            for rows in row_groups(file, count):
-                lines = workspace.path(".csv")
-                query = f"select {audience}, user_id, {run} from {rows} and present"
-                workspace.run(f"copy ({query}) to {quote_literal(str(lines))} (format csv, header false)")
-                copy.write(lines.read_bytes())
-                lines.unlink()
+            make = partial(_lines, workspace, f"{audience}, user_id, {run}")
+            for lines in in_order(make, row_groups(file, count)):
+                copy.write(lines)
         return
     statement = f'insert into "{table.name}" ({_USER_ROW}) select ?, value, {run} from json_each(?)'
-    for rows in row_groups(file, count):
-        for values in _users_by_audience(workspace, audience, f"{rows} and present"):
-            connection.exec_driver_sql(statement, values)
+    for values in _users_by_audience(workspace, audience, file, count, "present"):
+        connection.exec_driver_sql(statement, values)
 
 
 def delete_users(
@@ -95,9 +90,8 @@ def delete_users(
     is_server = connection.dialect.name == "postgresql"
     users = "jsonb_array_elements_text(%s::jsonb)" if is_server else "value from json_each(?)"
     mine = f"{column} = {'%s' if is_server else '?'} and user_id in (select {users})"
-    for rows in row_groups(file, count):
-        for values in _users_by_audience(workspace, audience, rows):
-            connection.exec_driver_sql(f'delete from "{table.name}" where {mine}', values)
+    for values in _users_by_audience(workspace, audience, file, count):
+        connection.exec_driver_sql(f'delete from "{table.name}" where {mine}', values)
 
 
 _USER_ROW = "property_id, user_id, run_id"
@@ -113,6 +107,28 @@ def row_groups(file: Path, count: int, size: int | None = None) -> Iterator[Rela
         )
 
 
-def _users_by_audience(workspace: Workspace, audience: str, rows: str) -> list[tuple[Any, ...]]:
-    """Pairs of property id and a JSON array of user ids, in their order in the file."""
-    return workspace.all(f"select {audience}, to_json(list(user_id))::varchar from {rows} group by 1 order by 1")
+def _lines(workspace: Workspace, columns: str, rows: Relation) -> bytes:
+    """The present users of some rows as lines of CSV."""
+    path = workspace.path(".csv")
+    query = f"select {columns} from {rows} and present"
+    with workspace.cursor() as cursor, interruptible_query():
+        cursor.execute(f"copy ({query}) to {quote_literal(str(path))} (format csv, header false)")
+    lines = path.read_bytes()
+    path.unlink()
+    return lines
+
+
+def _users_by_audience(
+    workspace: Workspace, audience: str, file: Path, count: int, condition: str = "true"
+) -> Iterator[tuple[Any, ...]]:
+    """Pairs of property id and a JSON array of user ids, in their order in the file.
+
+    Those of the next row group are made while the caller uses these.
+    """
+
+    def make(rows: Relation) -> list[tuple[Any, ...]]:
+        query = f"select {audience}, to_json(list(user_id))::varchar from {rows} and {condition} group by 1 order by 1"
+        with workspace.cursor() as cursor, interruptible_query():
+            return cursor.execute(query).fetchall()
+
+    return chain.from_iterable(in_order(make, row_groups(file, count)))

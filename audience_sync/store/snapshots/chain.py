@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.sql import Expression, Relation, quote_identifier, quote_literal
-from audience_sync.workspace import Workspace
+from audience_sync.workspace import ROWS_PER_GROUP, Workspace
 
 BASE, DELTA = "base", "delta"
 
@@ -145,6 +145,30 @@ def row_groups(workspace: Workspace, chain: Chain) -> list[tuple[str | None, int
     )
 
 
+def check_users(workspace: Workspace, file: SnapshotFile, is_valid: str = "user_id is not null") -> tuple[int, bool]:
+    """The number of rows of a sorted file that are not valid (an SQL condition), and whether each user has one row.
+
+    Each id has to be greater than the one that was read before it: then none comes twice, in whatever order they were
+    read. Of a large file both halves, which have no id in common, are read at the same time.
+    """
+    parts = ["true"]
+    if file.rows > ROWS_PER_GROUP:
+        firsts = workspace.all(
+            f"select stats_min_value from parquet_metadata({quote_literal(str(file.path))}) "
+            "where path_in_schema = 'user_id' and stats_min_value is not null order by row_group_id"
+        )
+        middle = quote_literal(firsts[len(firsts) // 2][0]) if firsts else "''"
+        parts = [f"user_id < {middle}", f"(user_id >= {middle} or user_id is null)"]
+    rows = " union all ".join(
+        f"select {is_valid} as is_valid, user_id > lag(user_id) over () as is_greater from {rows_of(file)} where {part}"
+        for part in parts
+    )
+    invalid, is_each_once = workspace.one(
+        f"select count(*) filter (where not is_valid), coalesce(bool_and(is_greater), true) from ({rows})"
+    )
+    return invalid, is_each_once
+
+
 def _paths(chain: Chain, kind: str) -> str:
     """The files in the order they were written, as an SQL list."""
     return f"[{', '.join(quote_literal(str(file.path)) for file in chain.files if file.kind == kind)}]"
@@ -199,17 +223,12 @@ def write_snapshot_file(workspace: Workspace, kind: str, query: str) -> Snapshot
 
 
 def write_first_base(workspace: Workspace, users: str, run: RunId) -> SnapshotFile:
-    """Write a query of users as the first base of an audience: each once, and all rows without an id at its end.
+    """Write a query of users as the first base of an audience, with all their rows.
 
-    Equal ids are neighbours after the sort, which keeps its order through ``lag``: no table of all users is needed.
+    Only ids are sorted. Both processors merge and write them, as nothing compares a row with the one before it.
     """
-    ids = f"select user_id, lag(user_id) over () as before from (select user_id from ({users}) order by user_id)"
-    return _write_sorted(
-        workspace,
-        BASE,
-        f"select user_id, {run} as run_id, true as present from ({ids}) "
-        "where user_id is null or user_id is distinct from before",
-    )
+    ids = f"select user_id from ({users}) order by user_id"
+    return _write_sorted(workspace, BASE, f"select user_id, {run} as run_id, true as present from ({ids})")
 
 
 def _write_sorted(workspace: Workspace, kind: str, query: str) -> SnapshotFile:

@@ -12,6 +12,7 @@ from audience_sync.store.snapshots.chain import (
     BASE,
     Chain,
     SnapshotFile,
+    check_users,
     current_rows_query,
     members_query,
     rows_of,
@@ -86,9 +87,10 @@ def diff_members(
 def _first_members(workspace: Workspace, snapshot: str, erased: Condition, run: RunId) -> MembersDiff:
     """The users of a snapshot with checked ids, as the base of a new audience: they are sorted once, and not copied."""
     base = write_first_base(workspace, f"from ({snapshot}) where user_id is null or not ({erased})", run)
-    invalid = workspace.one(f"select count(*) from {rows_of(base)} where user_id is null")[0]
-    if invalid:
-        base = write_snapshot_file(workspace, BASE, f"from {rows_of(base)} where user_id is not null")
+    invalid, is_each_once = check_users(workspace, base)
+    if invalid or not is_each_once:
+        valid = f"from {rows_of(base)} where user_id is not null"
+        base = write_snapshot_file(workspace, BASE, f"select distinct user_id, run_id, present {valid}")
     table = workspace.view("members", f"select user_id, present from {rows_of(base)}")
     return MembersDiff(table, base.rows, 0, invalid, base)
 

@@ -14,6 +14,7 @@ from audience_sync.store.snapshots.chain import (
     BASE,
     Chain,
     SnapshotFile,
+    check_users,
     current_rows_query,
     rows_of,
     trait_column,
@@ -145,11 +146,8 @@ def write_first_values(
     checked = f"select {rows.valid_id} as user_id, {run} as run_id, {columns} from ({rows.select})"
     base = write_snapshot_file(workspace, BASE, checked)
     there = " or ".join(f"{trait_column(key)} is not null" for key in keys)
-    (is_base,) = workspace.one(
-        f"select coalesce(bool_and(user_id is not null and user_id is distinct from before and ({there})), true) "
-        f"from (select *, lag(user_id) over () as before from {rows_of(base)})"
-    )
-    if not is_base:
+    unusable, is_each_once = check_users(workspace, base, f"user_id is not null and ({there})")
+    if unusable or not is_each_once:
         return base, None
     table = workspace.view("traits", f"select * exclude (run_id) from {rows_of(base)}")
     return base, TraitsDiff(table=table, log=None, users=base.rows, entered=base.rows, left=0, base=base)

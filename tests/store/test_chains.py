@@ -14,8 +14,10 @@ from audience_sync.store.snapshots.chain import (
     BASE,
     DELTA,
     Chain,
+    check_users,
     current_rows_query,
     trait_column,
+    write_first_base,
     write_snapshot_file,
 )
 from audience_sync.store.tables import snapshot_chains as chains_table
@@ -237,5 +239,5 @@ class TestUsersOfALargeFile:
         ],
     )
     def test_are_checked(self, workspace: Workspace, users: str, expected: tuple[int, bool]) -> None:
-        file = chains.write_first_base(workspace, users, RunId(1))
-        assert chains.check_users(workspace, file) == expected
+        file = write_first_base(workspace, users, RunId(1))
+        assert check_users(workspace, file) == expected

@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, Table
 
 from audience_sync.model import RunId
+from audience_sync.prefetch import prefetch
 from audience_sync.sql import Relation, quote_literal
-from audience_sync.workspace import ROWS_PER_GROUP, Workspace, in_order, interruptible_query
+from audience_sync.workspace import ROWS_PER_GROUP, Workspace, interruptible_query
 
 Rows = Sequence[Sequence[Any]]
 
@@ -65,7 +66,7 @@ def insert_users(
         cursor: Any = connection.connection.cursor()
         with cursor, cursor.copy(f'copy "{table.name}" ({_USER_ROW}) from stdin (format csv, encoding utf8)') as copy:
             make = partial(_lines, workspace, f"{audience}, user_id, {run}")
-            for lines in in_order(make, row_groups(file, count)):
+            for lines in prefetch(map(make, row_groups(file, count))):
                 copy.write(lines)
         return
     statement = f'insert into "{table.name}" ({_USER_ROW}) select ?, value, {run} from json_each(?)'
@@ -131,4 +132,4 @@ def _users_by_audience(
         with workspace.cursor() as cursor, interruptible_query():
             return cursor.execute(query).fetchall()
 
-    return chain.from_iterable(in_order(make, row_groups(file, count)))
+    return chain.from_iterable(prefetch(map(make, row_groups(file, count))))

@@ -338,6 +338,20 @@ CREATE TABLE snapshot_files (
 
 CREATE INDEX ix_snapshot_files_chain_id ON snapshot_files (chain_id);
 
+CREATE TABLE source_states (
+	id INTEGER NOT NULL, 
+	subject TEXT NOT NULL, 
+	source TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	table_name TEXT NOT NULL, 
+	row_count BIGINT NOT NULL, 
+	left_out TEXT, 
+	CONSTRAINT pk_source_states PRIMARY KEY (id), 
+	CONSTRAINT uq_source_states_table_name UNIQUE (table_name)
+);
+
+CREATE INDEX ix_source_states_subject ON source_states (subject);
+
 CREATE TABLE absences (
 	property_id INTEGER NOT NULL, 
 	user_id TEXT NOT NULL, 

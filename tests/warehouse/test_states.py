@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 from contextlib import closing
 from typing import Any
@@ -102,6 +103,41 @@ def test_a_run_killed_before_its_commit_leaves_a_table_that_the_next_one_drops(s
 
     assert calls(shop.there) == calls(shop.here)
     assert left_over.isdisjoint(shop.warehouse.tables())
+
+
+def test_a_run_that_lost_its_lease_while_the_warehouse_compared_changes_nothing(shop: Twins) -> None:
+    shop.there.environment["AUDIENCE_SYNC_LEASE_SECONDS"] = "2"
+    shop.run("sync")
+    shop.warehouse.execute("insert into vip values ('dan')")
+    shop.configure(audiences=[{**VIP, "query": "select user_id from vip cross join pg_sleep(2)"}])
+    process = shop.there.start("sync")
+    until(lambda: shop.warehouse.is_running("create table"))
+    process.send_signal(signal.SIGSTOP)
+
+    shop.configure(audiences=[VIP])
+    until(lambda: shop.there.run("sync").code == 0)  # 5 until the lease has expired
+    process.send_signal(signal.SIGCONT)
+
+    assert process.wait() != 0
+    shop.there.run("sync")
+    shop.here.run("sync")
+    assert calls(shop.there) == calls(shop.here)
+    assert set(stored_tables(shop.there)) <= set(shop.warehouse.tables())
+
+
+def test_a_connection_that_breaks_off_fails_the_audience_alone(shop: Twins) -> None:
+    shop.run("sync")
+    shop.warehouse.execute("insert into vip values ('dan')")
+    shop.configure(audiences=[{**VIP, "query": "select user_id from vip cross join pg_sleep(5)"}])
+    process = shop.there.start("sync")
+    until(lambda: shop.warehouse.is_running("create table"))
+    shop.warehouse.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where query like 'create table%' and state = 'active'"
+    )
+    assert process.wait() == 3
+
+    shop.configure(audiences=[VIP])
+    assert shop.there.run("sync", "--json").audience("vip")["entered"] == 1
 
 
 @pytest.mark.parametrize(

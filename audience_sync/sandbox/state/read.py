@@ -129,7 +129,8 @@ class Reader:
         """Return the properties that most users have."""
         rows = self._db.execute(
             "select property, sum(users) filter (where kind = 'true'), sum(users) filter (where kind = 'false'),"
-            " sum(users) filter (where kind = 'other') from property_counts where ? in ('', destination) group by property having sum(users) > 0"
+            " sum(users) filter (where kind = 'other') from property_counts where ? in ('', destination)"
+            " group by property having sum(users) > 0"
             " order by sum(users) filter (where kind in ('true', 'false')) is null, sum(users) desc, property limit ?",
             (destination, limit),
         )

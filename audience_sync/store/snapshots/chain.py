@@ -148,8 +148,8 @@ def row_groups(workspace: Workspace, chain: Chain) -> list[tuple[str | None, int
 def check_users(workspace: Workspace, file: SnapshotFile, is_valid: str = "user_id is not null") -> tuple[int, bool]:
     """The number of rows of a sorted file that are not valid (an SQL condition), and whether each user has one row.
 
-    Each id has to be greater than the one that was read before it: then none comes twice, in any order in which they are
-    read. Of a large file both halves, which have no id in common, are read at the same time.
+    Each id has to be greater than the one that was read before it: then none comes twice, in any order in which they
+    are read. Of a large file both halves, which have no id in common, are read at the same time.
     """
     parts = ["true"]
     if file.rows > ROWS_PER_GROUP:

@@ -251,3 +251,15 @@ def test_a_warehouse_of_files_or_of_another_database_is_refused(shop: Twins) -> 
     source = {"database": "sqlite:///other.db", "compare": "in_warehouse"}
     shop.there.configure(sources={"warehouse": source}, audiences=[VIP])
     assert "is not possible in sqlite, only in postgresql" in shop.there.run("check").stdout
+
+
+def test_check_finds_a_column_that_the_warehouse_can_not_compare(shop: Twins) -> None:
+    shop.there.run("sync")
+    source = {"database": shop.warehouse.url, "compare": "in_warehouse"}
+    query = "select '[\"ada\"]'::jsonb -> 0 as user_id"
+    shop.there.configure(sources={"warehouse": source}, audiences=[{**VIP, "query": query}])
+
+    done = shop.there.run("check")
+
+    assert done.code == 3
+    assert "column 'user_id' has the type jsonb, which can't hold user ids" in " ".join(done.stdout.split())

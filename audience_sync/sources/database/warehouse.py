@@ -79,10 +79,12 @@ class WarehouseSource(DatabaseSource):
         return f"database {self._redactor.url}, connected; compares in schema {self._schema}"
 
     def read(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
-        comparison = request.comparison
+        comparison, query = request.comparison, request.query or ""
         if comparison is None:
+            if request.sample_rows is not None and not request.traits:  # an audience is checked
+                with self._connect() as connection:
+                    self._columns(connection, query, request)
             return super().read(workspace, request)
-        query = request.query or ""
         with self._connect() as connection:
             if reason := self._stale_reason(connection, request):
                 raise IncompleteError(reason)

@@ -254,6 +254,7 @@ CREATE TABLE properties (
 	holdout FLOAT, 
 	holdout_salt TEXT, 
 	source TEXT, 
+	guard TEXT, 
 	CONSTRAINT pk_properties PRIMARY KEY (id), 
 	CONSTRAINT fk_properties_chain_id FOREIGN KEY(chain_id) REFERENCES snapshot_chains (id), 
 	CONSTRAINT fk_properties_created_run_id FOREIGN KEY(created_run_id) REFERENCES runs (id), 

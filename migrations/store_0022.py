@@ -70,7 +70,7 @@ COLUMNS = {
     "run_audiences": dict.fromkeys(("name", "source", "config_changes"), "null"),
     "snapshot_chains": {"user_count": "users"},
     "snapshot_file_chunks": {"file_id": "segment_id", "content": "body"},
-    "properties": {"fingerprint": "mark", "source": "null"},
+    "properties": {"fingerprint": "mark", "source": "null", "guard": "null"},
     "changes": {"previous_value": "before"},
     "pruned_history": {"history": "replace(history, 'rejected_rows', 'invalid_rows')"},
     "subscriptions": _SUBSCRIPTION,

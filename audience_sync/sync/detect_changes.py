@@ -73,9 +73,8 @@ def _detect_audiences(
         if wave is waves[-1]:
             outcomes = _detect_named_audiences(context, {target.key for target in targets}, found, outcomes)
         found = Detection.total([found, guard_audiences(context, outcomes, diffs)])
-        diffs += [
-            each for each in outcomes if isinstance(each, AudienceDiff) and each.target.key in found.changes.properties
-        ]
+        held = {each.key for each in found.findings.audiences if each.status is AudienceStatus.HELD}
+        diffs += [each for each in outcomes if isinstance(each, AudienceDiff) and each.target.key not in held]
     results = [_with_held_out(context, found, each) for each in found.findings.audiences]
     found = replace(found, findings=replace(found.findings, audiences=tuple(results)))
     if not context.stored.last_holds or not context.request.selection.is_whole:

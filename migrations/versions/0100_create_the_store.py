@@ -1149,6 +1149,7 @@ def create_tables() -> None:
             comment="With the user id it selects them: the key at the first holdout",
         ),
         sa.Column("source", sa.Text(), nullable=True, comment="The source of its snapshots, as named in the config"),
+        sa.Column("guard", sa.Text(), nullable=True, comment="Its guard's limits when last used, as in the config"),
         sa.ForeignKeyConstraint(["chain_id"], ["snapshot_chains.id"], name=op.f("fk_properties_chain_id")),
         sa.ForeignKeyConstraint(["created_run_id"], ["runs.id"], name=op.f("fk_properties_created_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_properties")),

@@ -146,6 +146,12 @@ class Guard(StrictModel):
         default=TotalGuard(), description="Limits for all audiences of a run together, in addition to those of each."
     )
 
+    @property
+    def text(self) -> str:
+        """Its own limits for people: ``max_removed 30%, max_added 100%, at_least 100, tolerance 5%``."""
+        removed, added = f"max_removed {self.max_removed}", f"max_added {self.max_added}"
+        return f"{removed}, {added}, at_least {self.at_least}, tolerance {self.tolerance * 100:g}%"
+
 
 class TraitsGuard(StrictModel):
     """The guard of one entry of computed traits; an option that is not set has the value of the config's `guard`."""

@@ -71,8 +71,7 @@ def _special(entry: AudienceConfig) -> list[tuple[str, str]]:
 
 
 def _guard_text(guard: Guard, *, is_own: bool) -> str:
-    limits = f"max_removed {guard.max_removed}, max_added {guard.max_added}, from {guard.at_least:,} changed rows on"
-    return limits if is_own else f"{limits} (the config’s)"
+    return guard.text if is_own else f"{guard.text} (the config’s)"
 
 
 def _schedule_text(schedule: Schedule) -> str:

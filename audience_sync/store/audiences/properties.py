@@ -39,6 +39,7 @@ class Property(Struct, frozen=True, kw_only=True):
     min_stay: str | None = None
     holdout: float | None = None
     holdout_salt: str | None = None
+    guard: str | None = None
     moved_from: str | None = None
 
     @property
@@ -69,6 +70,7 @@ def read_properties(connection: Connection) -> dict[str, Property]:
             min_stay=row.min_stay,
             holdout=row.holdout,
             holdout_salt=row.holdout_salt,
+            guard=row.guard,
         )
         for row in rows
     }
@@ -127,6 +129,13 @@ def set_min_stays(connection: Connection, stays: Mapping[str, str | None]) -> No
     """Store by key how long a missing member stays, for people."""
     for key, stay in stays.items():
         _set(connection, key, min_stay=stay)
+
+
+def set_guards(connection: Connection, guards: Mapping[str, str]) -> None:
+    """Store by key the limits of an audience's guard, for people."""
+    mine = properties.c.key == bindparam("of")
+    if rows := [{"of": key, "guard": guard} for key, guard in guards.items()]:
+        connection.execute(update(properties).where(mine), rows)
 
 
 def set_holdouts(connection: Connection, holdouts: Mapping[str, tuple[float | None, str]]) -> None:

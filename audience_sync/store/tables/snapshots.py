@@ -40,6 +40,7 @@ properties = Table(
     Column("holdout", Float, comment="The share of its users (0 to 1) who are held out; NULL = none"),
     Column("holdout_salt", Text, comment="With the user id it selects them: the key at the first holdout"),
     Column("source", Text, comment="The source of its snapshots, as named in the config"),
+    Column("guard", Text, comment="Its guard's limits when last used, as in the config"),
     comment="User properties: audiences and computed traits",
 )
 

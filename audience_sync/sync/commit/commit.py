@@ -27,6 +27,7 @@ from audience_sync.store.audiences.properties import (
     read_properties,
     rename_property,
     retire_properties,
+    set_guards,
     set_holdouts,
     set_loaded_from,
     set_min_stays,
@@ -119,6 +120,7 @@ def commit(
         save_source_states(connection, plan.kept_states, compared)
     set_loaded_from(connection, {key: each.loaded_from for key, each in changed if each.loaded_from}, run)
     set_min_stays(connection, {key: each.min_stay[0] for key, each in changed if each.min_stay})
+    set_guards(connection, {key: each.guard for key, each in changed if each.guard})
     set_holdouts(connection, {key: each.holdout for key, each in changed if each.holdout})
     ids, out = property_ids(connection), {key: each.held_out for key, each in changed if each.held_out}
     missing = {key: each.absences for key, each in changed if each.absences}

@@ -27,7 +27,7 @@ from audience_sync.sync.guard.holds import (
 )
 from audience_sync.sync.guard.limits import audience_reason, reasons_together, removes_everyone
 from audience_sync.sync.guard.messages import freeze_text
-from audience_sync.sync.load.resolve_audiences import ResolvedAudience
+from audience_sync.sync.load.resolve_audiences import ResolvedAudience, guard_changes
 from audience_sync.sync.load.resolve_ids import ignore_renamed_users
 from audience_sync.sync.load.snapshot import (
     LoadedSnapshot,
@@ -196,10 +196,17 @@ def unchanged_audience(context: RunContext, target: ResolvedAudience, invalid: i
         missing = still_missing(context, target, invalid)
         source = SourceState(stored.fingerprint, stored.invalid, stored.columns)
         return _delay_exits(context, target, chain, HoldoutSplit(missing), source)
+    guard = _new_guard(context, target)
     result = AudienceResult(
-        key=target.key, name=target.name, status=AudienceStatus.UNCHANGED, before=chain.user_count, invalid=invalid
+        key=target.key,
+        name=target.name,
+        status=AudienceStatus.UNCHANGED,
+        before=chain.user_count,
+        invalid=invalid,
+        config_changes=guard_changes(stored.guard, guard) if guard else None,
     )
-    return result_of(result) + release(context, HoldKind.AUDIENCE, [target.key])
+    changes = ChangeSet(properties={target.key: PropertyChange(guard=guard)} if guard else {})
+    return result_of(result) + Detection(changes=changes) + release(context, HoldKind.AUDIENCE, [target.key])
 
 
 def diff_audience(
@@ -331,7 +338,7 @@ def _reasons_together(
 
 def _hold(context: RunContext, each: AudienceDiff, held: HeldDifference, source: SourceState | None) -> Detection:
     """The held result; nothing is changed."""
-    key = each.target.key
+    key, stored, guard = each.target.key, each.target.stored, _new_guard(context, each.target)
     result = AudienceResult(
         key=key,
         name=each.target.name,
@@ -341,8 +348,9 @@ def _hold(context: RunContext, each: AudienceDiff, held: HeldDifference, source:
         error=held.message,
         held=held,
         absent=context.stored.absent.get(key, 0),
+        config_changes=guard_changes(stored.guard, guard) if stored and guard else None,
     )
-    changes = ChangeSet(properties={key: PropertyChange(source=source)}) if source else ChangeSet()
+    changes = ChangeSet(properties={key: PropertyChange(source=source, guard=guard)} if source or guard else {})
     return Detection(changes=changes, findings=RunFindings(audiences=(result,)))
 
 
@@ -352,6 +360,12 @@ def _chain_to_extend(context: RunContext, chain: Chain, diff: MembersDiff) -> Ch
     if chain.unfetched and not is_long(chain, DeltaCount(1, diff.entered + diff.left)):
         return chain
     return context.reader.chain(chain.id)
+
+
+def _new_guard(context: RunContext, target: ResolvedAudience) -> str | None:
+    """The guard that the config has now; None if the store has the same."""
+    guard = context.settings.guard_of(target.config).text
+    return guard if target.stored is None or target.stored.guard != guard else None
 
 
 def _accept(context: RunContext, each: AudienceDiff, source: SourceState) -> Detection:
@@ -377,10 +391,11 @@ def _accept(context: RunContext, each: AudienceDiff, source: SourceState) -> Det
         held_out=each.held_out,
         holdout=(target.holdout, target.salt) if target.holdout != (stored and stored.holdout) else None,
         min_stay=(stay,) if stay != (stored and stored.min_stay) else None,
+        guard=_new_guard(context, target),
     )
-    result = each.result
-    if property_change.renamed or property_change.holdout or property_change.min_stay:
-        result = replace(result, config_changes=target.config_changes)
+    result, found = each.result, property_change
+    if stored is not None and (found.renamed or found.holdout or found.min_stay or found.guard):
+        result = replace(result, config_changes=target.config_changes(found.guard))
     warnings: tuple[str, ...] = ()
     if stored is not None and stored.name != target.name:
         warning = f"audience '{stored.name}' has the new name '{target.name}'; its key stays '{target.key}'."

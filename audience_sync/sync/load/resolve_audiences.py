@@ -46,9 +46,11 @@ class ResolvedAudience(Struct, frozen=True, kw_only=True):
         stored = self.stored
         return stored is not None and (stored.name, stored.definition) != (self.name, self.definition)
 
-    @property
-    def config_changes(self) -> str | None:
-        """How its config differs from the one that was last used, for people; None if it does not."""
+    def config_changes(self, guard: str | None) -> str | None:
+        """How its config differs from the one that was last used, for people; None if it does not.
+
+        ``guard``: its guard now, as ``Guard.text``, if that differs.
+        """
         stored = self.stored
         if stored is None:
             return None
@@ -57,12 +59,21 @@ class ResolvedAudience(Struct, frozen=True, kw_only=True):
             "another source, file, query or user_id" if self.definition != stored.definition else "",
             _change("holdout", _share(stored.holdout), _share(self.holdout)),
             _change("min_stay", stored.min_stay, str(self.config.min_stay) if self.config.min_stay else None),
+            guard_changes(stored.guard, guard) if guard else "",
         ]
         return "; ".join(filter(None, found)) or None
 
 
 def _change(option: str, before: str | None, now: str | None) -> str:
     return f"{option}: {now or 'none'} (was {before or 'none'})" if now != before else ""
+
+
+def guard_changes(before: str | None, now: str) -> str | None:
+    """The options of a guard that differ: ``max_removed: 20% (was 30%)``; None if the one before is not known."""
+    if before is None:
+        return None
+    was, options = (dict(each.split(" ") for each in text.split(", ")) for text in (before, now))
+    return "; ".join(filter(None, (_change(name, was[name], value) for name, value in options.items()))) or None
 
 
 def _share(share: float | None) -> str | None:

@@ -133,6 +133,7 @@ class PropertyChange(Struct, frozen=True, kw_only=True):
 
     ``loaded_from``: where its snapshot was loaded from, for people. ``renamed``: its new name and definition.
     ``holdout``: its new share (0 to 1) and salt. ``min_stay``: the new one, which may be None.
+    ``guard``: the new one, as ``Guard.text``.
     """
 
     source: SourceState | None = None
@@ -143,6 +144,7 @@ class PropertyChange(Struct, frozen=True, kw_only=True):
     held_out: HeldOut | None = None
     holdout: tuple[float | None, str] | None = None
     min_stay: tuple[str | None] | None = None
+    guard: str | None = None
 
 
 class MergedUsers(Struct, frozen=True):

@@ -9,10 +9,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from audience_sync.dashboard.page import Dataset, Page, Visit
+from audience_sync.dashboard.queries.empty_views import empty_views
 from audience_sync.dashboard.queries.rows import read, utc
 from audience_sync.dashboard.sql_console.console import run_query, view_columns
 from audience_sync.dashboard.sql_console.questions import Examples, Question, about, document
 from audience_sync.dashboard.sql_console.result import ROWS, SECONDS, QueryError, QueryResult, line_and_column
+from audience_sync.dashboard.sql_console.tokens import TokenKind, tokens
 from audience_sync.web.errors import WrongQueryError
 
 
@@ -67,7 +69,8 @@ def query_page(visit: Visit) -> Page:
             result = result_of(visit, sql)
         except QueryError as error:
             fault = fault_of(error, sql)
-    columns = view_columns(visit.connection)
+    columns, empty = view_columns(visit.connection), empty_views(visit.connection, visit.site.settings)
+    named = names_in(sql, is_sqlite=visit.connection.dialect.name == "sqlite")
     documented = document().views
     context = {
         "title": "Query",
@@ -78,6 +81,8 @@ def query_page(visit: Visit) -> Page:
         "numeric": _numeric(result) if result else [],
         "fault": fault,
         "questions": questions,
+        "empty": empty,
+        "asked_empty": [view for view in empty if view in named],
         "views": [(name, documented.get(name), names) for name, names in columns.items()],
         "seconds": SECONDS,
         "most_rows": ROWS,
@@ -93,6 +98,11 @@ def result_of(visit: Visit, sql: str) -> QueryResult:
     """Run the query. Raises QueryError."""
     mask = visit.site.id_mask
     return run_query(visit.connection, sql, mask_key=mask.key if mask is not None else None)
+
+
+def names_in(sql: str, *, is_sqlite: bool) -> set[str]:
+    """The names in a query, in lower case."""
+    return {each.text.lower() for each in tokens(sql, is_sqlite=is_sqlite) if each.kind is TokenKind.NAME}
 
 
 def fault_of(error: QueryError, sql: str) -> QueryFault:

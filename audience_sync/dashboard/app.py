@@ -142,9 +142,8 @@ class _Pages:
                 context = page_context(visit, page)
                 queries = {each.name: each.text(connection) for each in page.datasets}
         except EmptyStoreError:
-            return render(
-                self._templates, "home_empty.html", {"title": "No run yet", "here": "home", "site": self._site}
-            )
+            context = {"title": "No run yet", "here": "home", "live": True, "site": self._site}
+            return render(self._templates, "home_empty.html", context)
         query = {name: value for name, value in request.query_params.items() if name not in ("format", "table")}
 
         def data_href(name: str, kind: str) -> str:
@@ -174,7 +173,7 @@ class _Pages:
         )
 
     async def _messages(self, part: LivePart, request: Request) -> AsyncIterator[str]:
-        """Messages of a stream: a part of the page whenever it has changed; then the page reloads itself."""
+        """Messages of a stream: a part of the page whenever it has changed, and when the page has to ask for itself."""
         before, state = "", None
         with anyio.move_on_after(MOST_SECONDS):
             while True:
@@ -187,7 +186,6 @@ class _Pages:
                     continue
                 if state is not None and found.state != state:
                     yield message("", event="reload")
-                    return
                 state = found.state
                 if found.template:
                     html = self._templates.get_template(found.template).render(found.context)

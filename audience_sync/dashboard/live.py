@@ -18,7 +18,7 @@ MOST_SECONDS = 1800.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """A part of a page now. When ``state`` changes, the whole page shows something else and is loaded again.
+    """A part of a page now. When ``state`` changes, the whole page shows something else and asks for itself again.
 
     ``template``: of the part; empty if nothing is to be replaced. ``pause``: seconds until the next look.
     """
@@ -33,7 +33,7 @@ LivePart = Callable[[Visit], Live]
 
 
 def home_part(visit: Visit) -> Live:
-    """The run in progress; the page is loaded again when a run begins or ends."""
+    """The run in progress; the page asks for itself again when a run begins or ends."""
     found = newest_run(visit.connection)
     if found is None:
         return Live(state=None)

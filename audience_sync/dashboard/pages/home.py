@@ -81,7 +81,8 @@ class Todo:
 def home_page(visit: Visit) -> Page:
     found = attention(visit)
     if found.last_run is None:
-        return Page(template="home_empty.html", context={"title": "No run yet", "here": "home", "attention": found})
+        context = {"title": "No run yet", "here": "home", "live": True, "attention": found}
+        return Page(template="home_empty.html", context=context)
     runs = read_runs(visit.connection, RunFilter(), most=STRIP)
     entries = entries_of(visit.site.settings)
     every = [each for each in read_audiences(visit.connection) if each.retired_at is None]

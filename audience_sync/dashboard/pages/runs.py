@@ -154,15 +154,11 @@ def strip_words(runs: Sequence[Run]) -> str:
     return f"{pluralize(len(runs), 'run')}: {named}."
 
 
-def longest(runs: Sequence[Run]) -> str:
-    """The length of the longest bar."""
-    return formats.seconds(max((each.seconds or 0.0 for each in runs), default=0.0))
-
-
 def context_of(visit: Visit, runs: Sequence[Run]) -> dict[str, Any]:
-    """The values of a strip."""
+    """The values of a strip. ``longest``: the length of the longest bar."""
+    drawn = bars(visit, runs)
     return {
-        "strip": strip(bars(visit, runs), visit.site.zone),
+        "strip": strip(drawn, visit.site.zone),
         "strip_words": strip_words(runs),
-        "longest": longest(runs),
+        "longest": formats.seconds(max((each.seconds or 0.0 for each in drawn), default=0.0)),
     }

@@ -29,14 +29,37 @@
     find.select();
   });
 
-  /* "reload": the page shows something else now, such as a run that has ended. */
-  document.addEventListener("reload", function () { location.reload(); });
+  /* A page that asks for itself again (`hx-get` of main) does so only while it is looked at. What has not changed
+     stays as it is: focus, scroll position, open details. */
+  var main = document.getElementById("main");
+  document.addEventListener("htmx:before:request", function (event) {
+    if (event.target === main && document.hidden) event.preventDefault();
+  });
+  document.addEventListener("visibilitychange", function () {
+    if (!document.hidden && window.htmx && main.hasAttribute("hx-get")) htmx.trigger(main, "reload");
+  });
   function lost(is) {
     document.querySelectorAll(".lost").forEach(function (each) { each.hidden = !is; });
   }
-  document.addEventListener("htmx:sse:error", function () { lost(true); });
-  document.addEventListener("htmx:sse:after:message", function () { lost(false); });
+  document.addEventListener("htmx:before:response", function (event) {
+    if (event.target !== main || event.detail.ctx.response.status < 400) return;
+    lost(true);
+    event.preventDefault(); // an error page replaces nothing
+  });
+  ["htmx:error", "htmx:sse:error"].forEach(function (name) { document.addEventListener(name, function () { lost(true); }); });
+  ["htmx:after:swap", "htmx:sse:after:message"].forEach(function (name) { document.addEventListener(name, function () { lost(false); }); });
 
-  new MutationObserver(showButtons).observe(document.getElementById("main"), { childList: true, subtree: true });
+  function tint(records) { // rows that are new on an open page
+    var moved = new Set();
+    records.forEach(function (each) { each.removedNodes.forEach(moved.add, moved); });
+    records.forEach(function (each) {
+      each.addedNodes.forEach(function (node) {
+        if (!moved.has(node) && node.matches && node.matches("tr, .todo > li")) node.classList.add("fresh");
+      });
+    });
+  }
+  document.addEventListener("animationend", function (event) { event.target.classList.remove("fresh"); });
+
+  new MutationObserver(function (records) { tint(records); showButtons(); }).observe(main, { childList: true, subtree: true });
   showButtons();
 })();

@@ -14,6 +14,8 @@ from audience_sync.dashboard.charts.scale import second_ticks, tick_label
 from audience_sync.dashboard.charts.strip import Bar, kind_of, strip
 from audience_sync.dashboard.charts.timeline import Part, axis, row
 from audience_sync.dashboard.masks import IdMask
+from audience_sync.dashboard.pages.destinations import calls_columns
+from audience_sync.dashboard.queries.destinations import RunCalls
 from audience_sync.dashboard.queries.progress import recent_rate
 from audience_sync.dashboard.remedies import answer_meaning, remedy
 
@@ -154,3 +156,27 @@ def test_a_rate_is_that_of_the_newest_requests_and_not_known_after_a_silence() -
     assert recent_rate(sent, NOW + timedelta(minutes=1)) is None
     assert recent_rate(sent[:1], NOW) is None
     assert recent_rate([], NOW) is None
+
+
+def run_calls(count: int, apart: timedelta) -> list[RunCalls]:
+    """Runs that end at ``NOW``, each with two accepted calls and one refused."""
+    first = NOW - apart * (count - 1)
+    same = {"destination": "log", "calls": 3, "delivered": 2, "refused": 1, "pending": 0, "seconds": 1.0}
+    return [RunCalls(run=number + 1, at=first + apart * number, **same) for number in range(count)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("count", "apart", "span", "columns", "title", "label"),
+    [
+        (3, timedelta(minutes=15), timedelta(hours=24), 3, "Run 1, Sun 29 Nov 05:30: 2 accepted, 1 refused", "29 Nov"),
+        (96, timedelta(minutes=15), timedelta(hours=24), 25, "28 Nov 06:00: 6 accepted, 3 refused", "06:00"),
+        (168, timedelta(hours=1), timedelta(days=7), 8, "22 Nov: 34 accepted, 17 refused", "22 Nov"),
+    ],
+    ids=["each run", "hours of a day", "days of a week"],
+)
+def test_calls_are_drawn_by_run_by_hour_or_by_day(
+    count: int, apart: timedelta, span: timedelta, columns: int, title: str, label: str
+) -> None:
+    found = calls_columns(run_calls(count, apart), BERLIN, span)
+    assert len(found) == columns
+    assert (found[0].title, found[0].label) == (title, label)

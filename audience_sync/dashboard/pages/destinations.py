@@ -35,7 +35,7 @@ from audience_sync.web import formats
 #: The times to choose from; and how many hours are shown hour by hour.
 RANGES = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 HOURLY = timedelta(hours=48)
-#: Runs that are drawn one by one; more are drawn by day.
+#: Runs that are drawn one by one; more are put together by the hour, or by the day for a longer time.
 MOST_RUNS = 70
 #: Destinations whose calls are not answered by a server.
 FILES = frozenset({"file"})
@@ -130,7 +130,7 @@ def _section(visit: Visit, destination: Destination, history: _History, since: d
         accepted=sum(each.delivered for each in mine if each.at >= visit.now - RANGES["24h"]),
         rate=(latest.delivered + latest.refused) / latest.seconds if latest and latest.seconds else None,
         rate_run=latest.run if latest else None,
-        chart=bars(calls_columns(shown, zone)),
+        chart=bars(calls_columns(shown, zone, visit.now - since)),
         chart_words=calls_words(shown),
         calls=shown[: -MOST_RUNS - 1 : -1],
         statuses=status_lines([each for each in history.answers if each.destination == name], since, visit.now, zone),
@@ -150,25 +150,29 @@ def _section(visit: Visit, destination: Destination, history: _History, since: d
     )
 
 
-def calls_columns(calls: Sequence[RunCalls], zone: ZoneInfo) -> list[Column]:
-    """A bar for each run; for more than ``MOST_RUNS`` runs a bar for each day in the config's zone."""
+def calls_columns(calls: Sequence[RunCalls], zone: ZoneInfo, span: timedelta) -> list[Column]:
+    """A bar for each run; for more than ``MOST_RUNS`` runs a bar for each hour, or day, in the config's zone.
+
+    ``span``: the time that is shown.
+    """
+    is_hourly = len(calls) > MOST_RUNS and span <= HOURLY
     if len(calls) <= MOST_RUNS:
         groups = [(f"Run {each.run}, {_moment(each.at, zone)}", [each]) for each in calls]
     else:
-        groups = [(day, list(same)) for day, same in groupby(calls, lambda each: formats.day(each.at, zone))]
+        groups = [(name, list(same)) for name, same in groupby(calls, lambda each: _bucket(each.at, span, zone))]
     columns, before = list[Column](), ""
     for title, same in groups:
         accepted, refused = sum(each.delivered for each in same), sum(each.refused for each in same)
         pending = same[-1].pending  # a later run counts the pending calls of earlier ones again
-        day = formats.day(same[0].at, zone)
+        label = f"{same[0].at.astimezone(zone):%H}:00" if is_hourly else formats.day(same[0].at, zone)
         words = [
             f"{accepted:,} accepted",
             f"{refused:,} refused" * bool(refused),
             f"{pending:,} pending" * bool(pending),
         ]
         parts = ((accepted, "ok"), (refused, "act"), (pending, "self"))
-        columns.append(Column(parts, f"{title}: {', '.join(filter(None, words))}", day if day != before else ""))
-        before = day
+        columns.append(Column(parts, f"{title}: {', '.join(filter(None, words))}", label if label != before else ""))
+        before = label
     return columns
 
 

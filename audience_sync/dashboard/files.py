@@ -175,13 +175,14 @@ def _pages(connection: Connection, overlaps: OverlapCache) -> tuple[list[_FilePa
     query = "select key from {views}audiences order by coalesce(members, 0) desc, key"
     keys = [row["key"] for row in read(connection, query)]
     count = read(connection, "select count(*) as count from {views}sync_runs")[0]["count"]
+    build_run = partial(run_page, rows=MOST_AUDIENCES)
     build_audience = partial(audience_page, overlaps=overlaps, patience=OVERLAP_SECONDS)
     found = [
         _FilePage("/", "index.html", home_page, {}),
-        _FilePage("/audiences", "audiences.html", audiences_page, {}),
-        _FilePage("/runs", "runs.html", runs_page, {}),
+        _FilePage("/audiences", "audiences.html", partial(audiences_page, rows=MOST_AUDIENCES), {}),
+        _FilePage("/runs", "runs.html", partial(runs_page, rows=MOST_RUNS), {}),
         _FilePage("/destinations", "destinations.html", destinations_page, {}),
-        *(_FilePage(href("run", run=run), f"run-{run}.html", run_page, {"run": str(run)}) for run in runs),
+        *(_FilePage(href("run", run=run), f"run-{run}.html", build_run, {"run": str(run)}) for run in runs),
         *(
             _FilePage(
                 href("audience", key=key), f"audience-{_file_name(key, number)}.html", build_audience, {"key": key}

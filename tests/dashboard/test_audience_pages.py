@@ -75,16 +75,6 @@ class TestTheList:
         rows = list(csv.DictReader(io.StringIO(look(small_week, "/audiences", format="csv").text)))
         assert [(row["key"], row["members"]) for row in rows] == [("newsletter", "4"), ("vip", "2")]
 
-    def test_of_two_hundred_audiences_is_one_page_or_two(self, project: Project) -> None:
-        project.configure(audiences=[{"names_from": "audience", "source": "shop", "file": "all.csv"}])
-        rows = "".join(f"u{number},Audience {number:03}\n" for number in range(200))
-        project.write("all.csv", f"user_id,audience\n{rows}")
-        project.sync()
-        first = look(project, "/audiences")
-        assert len(cells(first.text, "main")) == 100
-        assert "1–100 of 200" in text_of(first.text)
-        assert cells(look(project, "/audiences", number=2).text, "main")[-1][0].startswith("Audience 199")
-
 
 class TestAnAudience:
     def test_has_the_history_that_the_command_prints(self, small_week: Project) -> None:

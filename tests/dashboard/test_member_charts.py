@@ -87,6 +87,22 @@ class TestAChart:
         empty = [ChartPoint(run=run, at=START + timedelta(days=run), members=0, entered=0, left=0) for run in (1, 2)]
         assert "NaN" not in str(members_svg(empty, (), BERLIN))
 
+    def test_of_a_flat_audience_shows_its_changes_on_a_fitted_axis(self) -> None:
+        flat = points(3, timedelta(days=1))  # 100, 101, 102 members
+
+        def rise(svg: str) -> float:
+            line = re.search(r'class="line" d="M([^"]+)"', svg)
+            assert line is not None
+            heights = [float(each.split()[1]) for each in line[1].split("L")]
+            return heights[0] - heights[-1]
+
+        whole, fitted = (str(members_svg(flat, (), BERLIN, is_fitted=each)) for each in (False, True))
+        assert rise(whole) < 5 < 150 < rise(fitted)
+        assert ('class="fill"' in whole, 'class="fill"' in fitted) == (True, False)
+        assert [each for each in ("100", "101", "102") if f">{each}<" in fitted] == ["100", "101", "102"]
+        same = [ChartPoint(run=run, at=START + timedelta(days=run), members=7, entered=0, left=0) for run in (1, 2)]
+        assert ">7<" in str(members_svg(same, (), BERLIN, is_fitted=True))
+
     @pytest.mark.parametrize(
         ("high", "steps"),
         [
@@ -100,6 +116,9 @@ class TestAChart:
     )
     def test_has_round_numbers_on_its_scale(self, high: int, steps: list[int]) -> None:
         assert round_steps(high) == steps
+
+    def test_has_round_numbers_between_two_others(self) -> None:
+        assert round_steps(1_080, 903) == [950, 1_000, 1_050]
 
     @pytest.mark.parametrize(
         "svg",

@@ -17,7 +17,7 @@ from audience_sync.dashboard.charts.time_axis import time_ticks
 
 #: As in the style sheet (px).
 HEIGHT, BARS_HEIGHT = 240, 76
-_TOP, _BOTTOM, _SCALE = 20, 24, 1.06
+_TOP, _BOTTOM, _MARGIN = 20, 24, 0.06
 #: The room of a glyph, in percent of a chart's usual width: a glyph that would cover another one moves to the right.
 _GLYPH_ROOM = 1.6
 _BAR = 6
@@ -46,11 +46,16 @@ class ChartEvent:
     text: str
 
 
-def members_svg(points: Sequence[ChartPoint], events: Sequence[ChartEvent], zone: ZoneInfo) -> Markup:
-    """Draw both charts; empty for fewer than two points."""
+def members_svg(
+    points: Sequence[ChartPoint], events: Sequence[ChartEvent], zone: ZoneInfo, *, is_fitted: bool = False
+) -> Markup:
+    """Draw both charts; empty for fewer than two points.
+
+    ``is_fitted``: the axis begins near the least members, so that small changes are seen; then there is no area.
+    """
     if len(points) < 2 or points[0].at == points[-1].at:
         return Markup("")
-    return _area(points, events, zone) + _bars(points)
+    return _area(points, events, zone, is_fitted=is_fitted) + _bars(points)
 
 
 def chart_data(points: Sequence[ChartPoint], events: Sequence[ChartEvent]) -> dict[str, object]:
@@ -80,29 +85,33 @@ def _drawn_events(points: Sequence[ChartPoint], events: Sequence[ChartEvent]) ->
     return [*((each.at, each) for each in events if start <= each.at <= end), *later[-1:]]
 
 
-def round_steps(high: int) -> list[int]:
-    """Return the values of about four lines of a scale from 0 to ``high``."""
-    if high <= 0:
-        return [0]
-    rough = high / 4
+def round_steps(high: int, low: int = 0) -> list[int]:
+    """Return the values of about four lines of a scale from ``low`` to ``high``."""
+    if high <= low:
+        return [low]
+    rough = (high - low) / 4
     magnitude = 10 ** math.floor(math.log10(rough)) if rough >= 1 else 1
     step = next(
         round(each * magnitude)
         for each in (1, 2, 2.5, 5, 10)
         if each * magnitude >= rough and each * magnitude % 1 == 0
     )
-    return list(range(0, high + 1, step))
+    return list(range(-(-low // step) * step, high + 1, step))
 
 
-def _area(points: Sequence[ChartPoint], events: Sequence[ChartEvent], zone: ZoneInfo) -> Markup:
+def _area(
+    points: Sequence[ChartPoint], events: Sequence[ChartEvent], zone: ZoneInfo, *, is_fitted: bool = False
+) -> Markup:
     start, end = points[0].at, points[-1].at
-    high = max(each.members for each in points) * _SCALE or 1.0
+    least, most = min(each.members for each in points) if is_fitted else 0, max(each.members for each in points)
+    margin = (most - least) * _MARGIN or 1.0
+    low, high = max(least - margin, 0.0), most + margin
 
     def share(at: datetime) -> float:
         return (at - start) / (end - start)
 
     def y(value: float) -> float:
-        return HEIGHT - _BOTTOM - value / high * (HEIGHT - _TOP - _BOTTOM)
+        return HEIGHT - _BOTTOM - (value - low) / (high - low) * (HEIGHT - _TOP - _BOTTOM)
 
     corners, last = list[tuple[float, float]](), None
     for each in points:
@@ -113,15 +122,16 @@ def _area(points: Sequence[ChartPoint], events: Sequence[ChartEvent], zone: Zone
         corners.append((x, last))
     line = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in corners)
     base = HEIGHT - _BOTTOM
+    area = "" if is_fitted else f'<path class="fill" d="{line}L1000 {base}L0 {base}Z"/>'
     parts = [
         f'<svg class="area" width="100%" height="{HEIGHT}" aria-hidden="true" overflow="visible">'
         f'<svg width="100%" height="{HEIGHT}" viewBox="0 0 1000 {HEIGHT}" preserveAspectRatio="none">'
-        f'<path class="fill" d="{line}L1000 {base}L0 {base}Z"/><path class="line" d="{line}"/></svg>'
+        f'{area}<path class="line" d="{line}"/></svg>'
     ]
     parts += [
         f'<line class="rule" x1="0" x2="100%" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
         f'<text class="tick" x="4" y="{y(value) - 4:.1f}">{value:,}</text>'
-        for value in round_steps(max(each.members for each in points))
+        for value in round_steps(most, least)
     ]
     free = -math.inf
     for moment, event in _drawn_events(points, events):

@@ -87,7 +87,9 @@ def audience_page(visit: Visit, *, overlaps: OverlapCache, patience: float = PAT
     chart = members_chart(
         history, holds, freezes, read_decisions(visit.connection, key), zone=visit.site.zone, since=since
     )
+    is_fitted = visit.choice("axis", ("fitted",), "") == "fitted"
     overlap = overlaps.of(key, audience.members or 0, patience=patience)
+    drawn = members_svg(chart.points, chart.events, visit.site.zone, is_fitted=is_fitted)
     last = _last_loaded(visit, key)
     datasets = [Dataset("members", MEMBERS_SQL, {"key": key}), Dataset("changes", CHANGES_SQL, {"key": key})]
     datasets.append(Dataset("current", CURRENT_SQL, {"key": key}))
@@ -105,8 +107,9 @@ def audience_page(visit: Visit, *, overlaps: OverlapCache, patience: float = PAT
         "chart_range": chosen,
         "ranges": tuple(RANGES),
         "members": chart,
-        "chart": bool(members_svg(chart.points, (), visit.site.zone)),
-        "chart_svg": members_svg(chart.points, chart.events, visit.site.zone),
+        "is_fitted": is_fitted,
+        "chart": bool(drawn),
+        "chart_svg": drawn,
         "chart_json": chart_data(chart.points, chart.events),
         "table": chart.points[: -TABLE_ROWS - 1 : -1],
         "changes": _changes(visit, key),

@@ -23,7 +23,7 @@ from audience_sync.dashboard.queries.audiences import (
 )
 
 #: Rows of a page.
-PAGE = 100
+PAGE = 50
 #: The time of a sparkline, if the store is that old.
 SPARKLINE_DAYS = 30
 AUDIENCES_SQL = """
@@ -65,14 +65,14 @@ class AudienceLine:
     notes: Sequence[str]
 
 
-def audiences_page(visit: Visit) -> Page:
-    """List the audiences. The members of the past are read for the shown ones only."""
+def audiences_page(visit: Visit, *, rows: int = PAGE) -> Page:
+    """List the audiences, ``rows`` a page. The members of the past are read for the shown ones only."""
     chosen = _chosen(visit)
     every = read_audiences(visit.connection)
     found = _sorted([each for each in every if _matches(each, chosen)], chosen.sort)
-    last = max((len(found) - 1) // PAGE + 1, 1)
+    last = max((len(found) - 1) // rows + 1, 1)
     page = min(max(chosen.page, 1), last)
-    shown = found[(page - 1) * PAGE : page * PAGE]
+    shown = found[(page - 1) * rows : page * rows]
     active = [each for each in every if each.retired_at is None and each.created_at is not None]
     days, lines = _lines(visit.connection, shown, visit.now)
     context = {
@@ -88,8 +88,8 @@ def audiences_page(visit: Visit) -> Page:
         "retired_count": sum(each.retired_at is not None for each in every),
         "memberships": sum(each.members or 0 for each in active),
         "found_count": len(found),
-        "first": (page - 1) * PAGE + 1,
-        "last": (page - 1) * PAGE + len(shown),
+        "first": (page - 1) * rows + 1,
+        "last": (page - 1) * rows + len(shown),
         "page": page,
         "has_next": page < last,
         "has_notes": any(each.notes for each in lines),

@@ -36,6 +36,8 @@ from audience_sync.web.errors import NotFoundError
 _HELD_SUBJECT = re.compile(r"\A[^:]*? (?:is|are) held: ")
 #: Audiences that failed, of which each has a note.
 MOST_FAILURES = 5
+#: Audiences of a page of their table.
+PAGE = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,8 @@ class Note:
     sample_of: int = 0
 
 
-def run_page(visit: Visit) -> Page:
+def run_page(visit: Visit, *, rows: int = PAGE) -> Page:
+    """Show a run, with ``rows`` audiences a page. Raises NotFoundError for a number that the store does not have."""
     number = visit.number("run")
     run = read_run(visit.connection, number)
     if run is None:
@@ -61,7 +64,9 @@ def run_page(visit: Visit) -> Page:
     holds, stages = read_holds(visit.connection, number), read_stages(visit.connection, number)
     earlier, later = neighbours(visit.connection, number)
     names = {each.key: each.name for each in audiences}
-    total = _length(visit, run, stages)
+    length, committed = _length(visit, run, stages), _before_delivery(run, stages)
+    is_short = visit.choice("axis", ("commit",), "") == "commit" and committed is not None
+    total = committed if committed is not None and is_short else length
     results = Results(
         run,
         {each.key: each for each in audiences},
@@ -69,6 +74,8 @@ def run_page(visit: Visit) -> Page:
         visit.site.masked,
     )
     values = {"run": number}
+    page = min(visit.number("number", 1), max((len(audiences) - 1) // rows + 1, 1))
+    first = (page - 1) * rows
     return Page(
         template="run.html",
         context={
@@ -86,7 +93,13 @@ def run_page(visit: Visit) -> Page:
             "axis": timeline.axis(total),
             "stages": stage_lines(results, stages, total),
             "stage_count": len(stages),
-            "audiences": audiences,
+            "is_short": is_short,
+            "may_be_short": committed is not None and committed < length,
+            "audiences": audiences[first : first + rows],
+            "audience_count": len(audiences),
+            "first": first,
+            "page": page,
+            "has_next": first + rows < len(audiences),
             "deliveries": deliveries,
             "refused": read_refused(visit.connection, number),
             "invalid": read_invalid(visit.connection, number),
@@ -111,6 +124,12 @@ def _length(visit: Visit, run: Run, stages: Sequence[Stage]) -> float:
     if not run.is_over:
         ends.append((visit.now - run.started_at).total_seconds())
     return max([*ends, run.seconds or 0.0, 0.001])
+
+
+def _before_delivery(run: Run, stages: Sequence[Stage]) -> float | None:
+    """The seconds until the first delivery, beside which the other stages are often too short to be seen."""
+    starts = [(each.started_at - run.started_at).total_seconds() for each in stages if each.stage == "deliver"]
+    return max(min(starts), 0.001) if starts else None
 
 
 def _interruption(visit: Visit, run: Run, later: int | None) -> Iterator[Note]:

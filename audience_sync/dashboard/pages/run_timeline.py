@@ -92,6 +92,8 @@ def _parts(
 ) -> Iterator[timeline.Part]:
     for each in parts:
         start = max((each.started_at - run.started_at).total_seconds(), 0.0)
+        if each.stage == "deliver" and start >= total:  # the axis ends before it
+            continue
         end = start + each.seconds if each.seconds is not None else total
         kind = _KINDS.get(each.stage, "out")
         if each.seconds is None:

@@ -41,11 +41,11 @@ class RunLine:
     why: str
 
 
-def runs_page(visit: Visit) -> Page:
+def runs_page(visit: Visit, *, rows: int = PAGE) -> Page:
     """``?status=&audience=&from=&to=``, and ``before``: the run that the page begins below."""
     chosen, before = _filter(visit), visit.number("before", 0, least=0) or None
-    runs = read_runs(visit.connection, chosen, before=before, most=PAGE + 1)
-    shown = runs[:PAGE]
+    runs = read_runs(visit.connection, chosen, before=before, most=rows + 1)
+    shown = runs[:rows]
     total = count_runs(visit.connection, chosen)
     newer = count_runs(visit.connection, chosen, newer_than=before) if before else 0
     sql, values = runs_query(chosen)
@@ -66,7 +66,7 @@ def runs_page(visit: Visit) -> Page:
             "last": newer + len(shown),
             "since": first_run_at(visit.connection),
             "newer": _newer_href(visit, chosen, shown, before, fields),
-            "older": href("runs", **fields, before=shown[-1].run) if len(runs) > PAGE else "",
+            "older": href("runs", **fields, before=shown[-1].run) if len(runs) > rows else "",
         },
         datasets=(Dataset("runs", sql, values),),
     )

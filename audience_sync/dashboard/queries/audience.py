@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from audience_sync.dashboard.queries.rows import read, utc
 
 #: Rows of a page of changes.
-PAGE = 20
+PAGE = 50
 #: Runs whose changes are searched for users who come and go: with at most so many changes together.
 SEARCHED_CHANGES = 200_000
 #: A user with so many changes comes and goes.

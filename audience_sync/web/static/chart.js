@@ -19,13 +19,14 @@
     var box = figure.querySelector(".plot-here");
     var read = figure.querySelector("#read");
     var plain = read.innerHTML;
-    var plots = [], fitted = false, fit = document.querySelector(".fit"); // an area starts at 0; fitted is a line
+    var fit = document.querySelector(".fit"), axes = fit.querySelectorAll("button"); // an area starts at 0; fitted is a line
+    var plots = [], fitted = axes[1].getAttribute("aria-pressed") === "true";
     fit.hidden = false;
     fit.addEventListener("click", function (event) {
       if (!event.target.matches("button")) return;
-      fitted = event.target === fit.lastElementChild;
-      fit.firstElementChild.setAttribute("aria-pressed", !fitted);
-      fit.lastElementChild.setAttribute("aria-pressed", fitted);
+      event.preventDefault(); // without a script the form asks the server for the other picture
+      fitted = event.target === axes[1];
+      axes.forEach(function (each, index) { each.setAttribute("aria-pressed", fitted === (index === 1)); });
       build();
     });
 

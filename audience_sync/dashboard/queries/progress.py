@@ -46,13 +46,15 @@ class DeliveryProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
+    """``entries``: audiences and entries of computed traits that the run is to load; None = not known yet."""
+
     run: int
     command: str
     started_at: datetime
     elapsed: timedelta
     stages: Sequence[CurrentStage]
-    done: int
-    planned: int | None
+    entries: int | None
+    entries_loaded: int | None
     destinations: Sequence[DeliveryProgress]
 
     @property
@@ -62,16 +64,16 @@ class Progress:
 
 def read_progress(connection: Connection, run: int, now: datetime) -> Progress:
     """Read the progress of a run that is running."""
-    query = "select command, started_at from {views}sync_runs where run = :run"
+    query = "select command, started_at, entries, entries_loaded from {views}sync_runs where run = :run"
     row = read(connection, query, run=run)[0]
     started = utc(row["started_at"]) or now
-    stages = read(
-        connection, "select stage, subject, started_at, seconds from {views}run_stages where run = :run", run=run
-    )
+    open_stages = """
+        select stage, subject, started_at from {views}run_stages
+        where run = :run and seconds is null order by started_at
+    """
     current = [
         CurrentStage(each["stage"], each["subject"], utc(each["started_at"]) or now)
-        for each in stages
-        if each["seconds"] is None
+        for each in read(connection, open_stages, run=run)
     ]
     return Progress(
         run=run,
@@ -79,19 +81,10 @@ def read_progress(connection: Connection, run: int, now: datetime) -> Progress:
         started_at=started,
         elapsed=now - started,
         stages=current,
-        done=sum(each["stage"] == "load" and each["seconds"] is not None for each in stages),
-        planned=_planned_audiences(connection),
+        entries=row["entries"],
+        entries_loaded=row["entries_loaded"],
         destinations=[_delivery(connection, run, each, now) for each in _deliveries(connection, run)],
     )
-
-
-def _planned_audiences(connection: Connection) -> int | None:
-    """How many audiences the last run that ended had: the number that this one probably loads."""
-    query = (
-        "select audiences from {views}sync_runs where status <> 'running' and audiences > 0 order by run desc limit 1"
-    )
-    rows = read(connection, query)
-    return rows[0]["audiences"] if rows else None
 
 
 def _deliveries(connection: Connection, run: int) -> list[dict[str, object]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from shlex import quote
 from typing import Any
 
@@ -116,12 +115,11 @@ def _explain(visit: Visit, user: UserId, at: datetime | None) -> Explanation:
         raise page from None
 
 
-@cache
 def companions() -> Mapping[str, Companions]:
-    """The traits that a destination of each type receives together."""
+    """The traits that a destination of each type receives together; a type is imported when it is looked up."""
     from audience_sync.destinations.registry import destination_types
 
-    return {name: kind.companions for name, kind in destination_types().items()}
+    return destination_types().each(lambda kind: kind.companions)
 
 
 def _not_found(user: str, reason: str, at: datetime | None) -> Page:

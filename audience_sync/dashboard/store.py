@@ -21,8 +21,9 @@ from audience_sync.store.connection.errors import translated_errors
 from audience_sync.store.maintenance.migrate import HEAD, is_new, refuse_newer
 from audience_sync.web.errors import TookTooLongError, UnavailableError
 
-#: Seconds that one statement may take.
-STATEMENT_SECONDS = 5.0
+#: Seconds that one statement may take: on SQLite of the processor, as the process gives way to others, and at most so
+#: many times as long in all.
+STATEMENT_SECONDS, WAITS = 5.0, 5
 #: Seconds to wait for a lock of an SQLite file, which readers meet only in rare moments.
 PATIENCE = 2.0
 #: Instructions of SQLite between two looks at the clock: about a millisecond.
@@ -84,17 +85,21 @@ class PageStore:
 
     @contextmanager
     def _sqlite(self, store: Store) -> Iterator[Connection]:
-        until = time.monotonic() + self._seconds
+        busy_until, until = 0.0, 0.0
 
         def start(*_: object) -> None:
-            nonlocal until
-            until = time.monotonic() + self._seconds
+            nonlocal busy_until, until
+            busy_until, until = time.thread_time() + self._seconds, time.monotonic() + self._seconds * WAITS
+
+        def is_over() -> bool:
+            return self._stopped.is_set() or time.thread_time() > busy_until or time.monotonic() > until
 
         with store.engine.connect() as connection:
             driver: Any = connection.connection.driver_connection
             driver.execute("PRAGMA query_only = ON").close()
             event.listen(connection, "before_cursor_execute", start)
-            driver.set_progress_handler(lambda: self._stopped.is_set() or time.monotonic() > until, _INSTRUCTIONS)
+            start()
+            driver.set_progress_handler(is_over, _INSTRUCTIONS)
             try:
                 with connection.begin():
                     yield connection
@@ -166,7 +171,8 @@ def _revision(store: Store, connection: Connection) -> str | None:
 def _schema_error(store: Store, state: str) -> UnavailableError:
     return UnavailableError(
         f"The store {store.label} {state}. These pages read the views of this version, so they show nothing.",
-        remedy="Upgrade the store. A SQLite store is backed up first, and the next run upgrades it as well:",
+        remedy="If it is being upgraded now, wait: this page then shows it. Otherwise upgrade it. A SQLite store is "
+        "backed up first, and the next run upgrades it as well:",
         commands=["audience-sync db upgrade"],
         title="The store has another schema",
     )

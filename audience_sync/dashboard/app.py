@@ -42,7 +42,7 @@ from audience_sync.web.templating import make_environment
 Result = TypeVar("Result")
 TEMPLATES = Path(__file__).parent / "templates"
 #: Seconds for a whole page, and how many pages read the store at the same time.
-PAGE_SECONDS, AT_ONCE = 15.0, 4
+PAGE_SECONDS, AT_ONCE = 30.0, 4
 
 #: The pages by path. Every page may be asked for as CSV or JSON: see ``Page.datasets``.
 ROUTES: Mapping[str, PageFunction] = {
@@ -142,7 +142,7 @@ class _Pages:
                 context = page_context(visit, page)
                 queries = {each.name: each.text(connection) for each in page.datasets}
         except EmptyStoreError:
-            context = {"title": "No run yet", "here": "home", "live": True, "site": self._site}
+            context = {"title": "No run yet", "here": "home", "live": "page", "site": self._site}
             return render(self._templates, "home_empty.html", context)
         query = {name: value for name, value in request.query_params.items() if name not in ("format", "table")}
 

@@ -199,7 +199,7 @@ def _file_name(key: str, number: int) -> str:
 
 
 def _render(environment: Environment, visit: Visit, page: Page, data: _Data) -> str:
-    context = {**page_context(visit, page), "live": False, "data_href": data.href, "query_href": data.query_href}
+    context = {**page_context(visit, page), "live": "", "data_href": data.href, "query_href": data.query_href}
     return environment.get_template(page.template).render(context)
 
 

@@ -24,8 +24,8 @@ log = logging.getLogger("audience_sync.dashboard")
 LARGEST = 10
 #: Seconds that one audience may take to be compared with all others.
 SECONDS = 60.0
-#: Seconds that a page waits for the count.
-PATIENCE = 0.5
+#: Seconds that a page waits for the count; then it asks for that part again.
+PATIENCE = 0.2
 Pair = frozenset[str]
 
 

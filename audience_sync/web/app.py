@@ -161,6 +161,7 @@ class _Pages:
             "message": self._mask(str(error)),
             "remedy": self._mask(error.remedy),
             "commands": [self._mask(each) for each in error.commands],
+            "live": "page" if isinstance(error, UnavailableError) else "",  # until there is a store to read
             "again": local_path(_path_and_query(request)),
         }
         return render(self._templates, "error.html", context, status=error.status)

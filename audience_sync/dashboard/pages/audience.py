@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from audience_sync.dashboard.charts.members import chart_data, members_svg
-from audience_sync.dashboard.overlap import PATIENCE, Overlap, OverlapCache
+from audience_sync.dashboard.overlap import PATIENCE, Overlap, OverlapCache, Progress
 from audience_sync.dashboard.page import Dataset, Page, Visit
 from audience_sync.dashboard.pages.audiences import state_of_audience
 from audience_sync.dashboard.pages.definition import definition_of
@@ -115,6 +115,7 @@ def audience_page(visit: Visit, *, overlaps: OverlapCache, patience: float = PAT
         "changes": _changes(visit, key),
         "flapping": read_flapping(visit.connection, key),
         "overlap": overlap,
+        "live": "part" if overlap is not None and overlap.progress is Progress.COUNTING else "",
         "matrix": overlap_rows(overlap, key) if overlap is not None else [],
         "overlap_estimated": overlap is not None and any(each.is_estimate for each in overlap.shared.values()),
         "names": _names(visit, overlap),

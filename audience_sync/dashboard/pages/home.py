@@ -81,7 +81,7 @@ class Todo:
 def home_page(visit: Visit) -> Page:
     found = attention(visit)
     if found.last_run is None:
-        context = {"title": "No run yet", "here": "home", "live": True, "attention": found}
+        context = {"title": "No run yet", "here": "home", "live": "page", "attention": found}
         return Page(template="home_empty.html", context=context)
     runs = read_runs(visit.connection, RunFilter(), most=STRIP)
     entries = entries_of(visit.site.settings)
@@ -93,7 +93,7 @@ def home_page(visit: Visit) -> Page:
         context={
             "title": headline(found),
             "here": "home",
-            "live": True,
+            "live": "page",
             "attention": found,
             "headline": headline(found),
             "todos": [todo(visit, each) for each in found.needs_person],

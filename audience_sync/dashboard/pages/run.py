@@ -81,7 +81,7 @@ def run_page(visit: Visit, *, rows: int = PAGE) -> Page:
         context={
             "title": f"Run {number}",
             "here": "runs",
-            "live": not run.is_over,
+            "live": "" if run.is_over else "page",
             "run": run,
             "notes": [
                 *_interruption(visit, run, later),
@@ -127,7 +127,7 @@ def _length(visit: Visit, run: Run, stages: Sequence[Stage]) -> float:
 
 
 def _before_delivery(run: Run, stages: Sequence[Stage]) -> float | None:
-    """The seconds until the first delivery, beside which the other stages are often too short to be seen."""
+    """The seconds until the first delivery, next to which the other stages are often too short to be seen."""
     starts = [(each.started_at - run.started_at).total_seconds() for each in stages if each.stage == "deliver"]
     return max(min(starts), 0.001) if starts else None
 

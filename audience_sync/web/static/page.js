@@ -33,7 +33,7 @@
      stays as it is: focus, scroll position, open details. */
   var main = document.getElementById("main");
   document.addEventListener("htmx:before:request", function (event) {
-    if (event.target === main && document.hidden) event.preventDefault();
+    if (event.target.id !== "now" && document.hidden) event.preventDefault();
   });
   document.addEventListener("visibilitychange", function () {
     if (!document.hidden && window.htmx && main.hasAttribute("hx-get")) htmx.trigger(main, "reload");
@@ -42,7 +42,7 @@
     document.querySelectorAll(".lost").forEach(function (each) { each.hidden = !is; });
   }
   document.addEventListener("htmx:before:response", function (event) {
-    if (event.target !== main || event.detail.ctx.response.status < 400) return;
+    if (event.target.id === "now" || event.detail.ctx.response.status < 400) return;
     lost(true);
     event.preventDefault(); // an error page replaces nothing
   });

@@ -65,7 +65,8 @@ class Call(NamedTuple):
     """One call. ``message`` is its JSON text, ``sets`` the user's properties that it sets.
 
     ``type`` is that of the protocol (identify, track, page, ...), or ``request`` if the request has no readable call.
-    ``event`` is the name of an event with ``properties``; ``previous_id`` is merged into the user.
+    ``event`` is the name of an event with ``properties``; ``previous_id`` is merged into the user. ``group_sets``:
+    properties that the call sets for the members of the user's group.
     """
 
     type: str
@@ -76,6 +77,7 @@ class Call(NamedTuple):
     sets: Mapping[str, Any] = {}
     properties: Mapping[str, Any] = {}
     lists: tuple[ListChange, ...] = ()
+    group_sets: Mapping[str, Any] = {}
     previous_id: str = ""
     problems: tuple[Problem, ...] = ()
 

@@ -12,7 +12,7 @@ from audience_sync.errors import ConfigError
 from audience_sync.sandbox.answers import Plan
 from audience_sync.sandbox.state import state as state_module
 from audience_sync.sandbox.state.changes import Change
-from audience_sync.sandbox.state.filters import CallFilter, UserFilter
+from audience_sync.sandbox.state.filters import CallFilter, PropertyFilter, UserFilter
 from audience_sync.sandbox.state.read import reading
 from audience_sync.sandbox.state.state import State
 from audience_sync.sandbox.values import Outcome
@@ -150,6 +150,33 @@ def test_lists_of_devices_and_subscriptions_change_one_by_one(state: State) -> N
         user = opened.user("connect", "a")
     assert user is not None
     assert {name: value for name, (value, _) in user.properties.items()} == {"fcm": ["t2"], "unsubscribed": []}
+
+
+def test_a_user_inherits_from_the_group_and_the_own_value_counts_first(state: State) -> None:
+    group = {"group_id": 7, "group_attributes": {"state": "California", "tier": "gold", "old": 1}}
+    for fields in (
+        {"user_id": "u1", **group},
+        {"user_id": "u1", "attributes": {"state": "New York"}},
+        {"user_id": "u2", "group_id": "7"},
+        {"user_id": "u3", "group_id": "8", "attributes": {"tier": None}},
+        {"user_id": "u1", "group_id": 7, "group_attributes": {"old": None}},
+    ):
+        record(state, connect(fields))
+    with reading(state.path) as opened:
+        found = {user.user_id: user.properties for user in opened.users(UserFilter(), AT)}
+        mine = opened.user("connect", "u1")
+        chosen = UserFilter(properties=(PropertyFilter("tier", value="gold"),))
+        assert [user.user_id for user in opened.users(chosen, AT)] == ["u1", "u2"]
+        assert opened.count_users(chosen, AT) == 2
+        assert opened.goal(chosen.properties[0], "", "Paid", 7, "").began == 2
+    assert mine is not None
+    assert mine.properties == found["u1"]
+    values = {user: {name: value for name, (value, _) in of.items()} for user, of in found.items()}
+    assert values == {
+        "u1": {"state": "New York", "tier": "gold", "old": None, "group_id": 7},
+        "u2": {"state": "California", "tier": "gold", "old": None, "group_id": "7"},
+        "u3": {"group_id": "8", "tier": None},
+    }
 
 
 @pytest.mark.parametrize(

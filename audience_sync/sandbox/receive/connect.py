@@ -26,7 +26,7 @@ MOST_EVENT_CHARACTERS = 200
 TOKENS = ("apns", "gcm", "fcm")
 TEXTS = ("first_name", "last_name", "email", "phone_number", "timezone")
 IDS = ("previous_id", "group_id")
-USER_FIELDS = frozenset({"user_id", "anon_id", "group_attributes", "attributes", *IDS, *TEXTS, *TOKENS})
+USER_FIELDS = frozenset({"user_id", "anon_id", "group_attributes", "attributes", "timestamp", *IDS, *TEXTS, *TOKENS})
 EVENT_FIELDS = frozenset({"user_id", "anon_id", "event", "properties", "timestamp", "user"})
 #: Endpoints below ``/v2``, and whether they accept a batch.
 ENDPOINTS: Mapping[str, bool] = {
@@ -179,7 +179,9 @@ def _identify(item: Mapping[str, Any], user: str, text: str, problems: list[Prob
     sets = {field: fields[field] for field in TEXTS if field in fields}
     if fields.get("group_id") is not None:
         sets["group_id"] = fields["group_id"]
-    object_of(item, "group_attributes", problems)
+    group_sets = object_of(item, "group_attributes", problems)
+    if group_sets and "group_id" not in sets:
+        problems.append(Problem("group_without_id", "`group_attributes` without `group_id` are ignored", False))
     for name, value in object_of(item, "attributes", problems).items():
         is_field = name in TEXTS or name in TOKENS
         if is_field:
@@ -197,6 +199,7 @@ def _identify(item: Mapping[str, Any], user: str, text: str, problems: list[Prob
         text,
         sets=sets,
         lists=tuple(ListChange(field, True, tuple(values)) for field, values in tokens.items()),
+        group_sets=group_sets,
         previous_id=previous,
     )
 

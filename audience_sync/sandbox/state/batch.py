@@ -43,6 +43,8 @@ class UserBatch:
             self.new_users += 1
         self._removed.discard(call.user_id)
         changes += apply(call, user, self._at, self._counts)
+        if call.group_sets and "group_id" in call.sets:
+            self._store_group(str(call.sets["group_id"]), call)
         if call.event:
             self._events.append((number, call.user_id, call.event, written(call.properties)))
         return changes
@@ -56,6 +58,15 @@ class UserBatch:
             ).fetchone()
             found = self._users[user_id] = User() if row is None else User(json_value(row[0]), *row[1:])
         return found
+
+    def _store_group(self, group_id: str, call: Call) -> None:
+        """Store what the members of a group inherit. Values are pairs, so that a patch replaces them whole."""
+        values = {name: [value, self._at] for name, value in call.group_sets.items()}
+        self._db.execute(
+            "insert into groups values (?, ?, ?) on conflict (destination, group_id) do update set"
+            " properties = json_patch(properties, excluded.properties)",
+            (self._destination, storable(group_id), written(values)),
+        )
 
     def store(self) -> None:
         users = [

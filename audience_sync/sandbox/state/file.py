@@ -10,7 +10,7 @@ from pathlib import Path
 from audience_sync.errors import ConfigError, Problem
 
 #: Another number is a file of another version of the sandbox.
-VERSION = 1
+VERSION = 2
 #: ``PRAGMA application_id``: "ASsb".
 APPLICATION = 0x41537362
 TABLES = """
@@ -27,6 +27,9 @@ create table requests (
 create table users (
   destination text not null, user_id text not null, properties text not null, calls integer not null,
   first_at real not null, last_at real not null, primary key (destination, user_id)
+) without rowid;
+create table groups (
+  destination text not null, group_id text not null, properties text not null, primary key (destination, group_id)
 ) without rowid;
 create table events (
   call integer primary key, at real not null, destination text not null, user_id text not null, event text not null,
@@ -56,7 +59,7 @@ create table destinations (
 create table plans (destination text primary key, plan text not null) without rowid;
 """
 CONTENT = (
-    *("calls", "requests", "users", "events", "user_events"),
+    *("calls", "requests", "users", "groups", "events", "user_events"),
     *("counts", "property_counts", "problem_counts", "destinations"),
 )
 

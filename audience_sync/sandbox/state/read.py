@@ -47,11 +47,21 @@ def reading(path: Path) -> Iterator[Reader]:
         yield Reader(connection)
 
 
+#: Users with what they inherit from their group; their own values count first.
+_MEMBERS = """
+(select m.destination, m.user_id, coalesce(json_patch(g.properties, m.properties), m.properties) as properties,
+  m.calls, m.first_at, m.last_at
+  from users m left join groups g on g.destination = m.destination
+  and g.group_id = cast(json_extract(m.properties, '$.group_id[0]') as text))
+"""
+
+
 class Reader:
     """Queries on one connection."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self._users = _MEMBERS if self._number("select exists (select 1 from groups)", ()) else "users"
 
     def calls(self, chosen: CallFilter, limit: int) -> list[StoredCall]:
         """Return the newest calls first."""
@@ -142,7 +152,7 @@ class Reader:
         """Return users by destination and id. ``after``: those after this one."""
         where = user_condition(chosen, now)
         rows = self._db.execute(
-            f"select * from users u where {where.sql} and (u.destination, u.user_id) > (?, ?)"
+            f"select * from {self._users} u where {where.sql} and (u.destination, u.user_id) > (?, ?)"
             " order by destination, user_id limit ?",
             (*where.parameters, *after, limit),
         )
@@ -150,11 +160,11 @@ class Reader:
 
     def count_users(self, chosen: UserFilter, now: float) -> int:
         where = user_condition(chosen, now)
-        return self._number(f"select count(*) from users u where {where.sql}", where.parameters)
+        return self._number(f"select count(*) from {self._users} u where {where.sql}", where.parameters)
 
     def user(self, destination: str, user_id: str) -> StoredUser | None:
         row = self._db.execute(
-            "select * from users where destination = ? and user_id = ?", (destination, user_id)
+            f"select * from {self._users} where destination = ? and user_id = ?", (destination, user_id)
         ).fetchone()
         return StoredUser.of(row) if row else None
 
@@ -209,7 +219,8 @@ class Reader:
             source, path, before = member("u.properties", start.property)
             wanted = user_condition(UserFilter(destination=destination, properties=(start,)), 0)
             began = Condition(
-                f"select u.destination, u.user_id, json_extract({source}, ?) as began from users u where {wanted.sql}",
+                f"select u.destination, u.user_id, json_extract({source}, ?) as began from {self._users} u"
+                f" where {wanted.sql}",
                 (*before, f"{path}[1]", *wanted.parameters),
             )
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from audience_sync.command_line import given_options, with_options
 from audience_sync.model import AlertKind
 from audience_sync.store.alerts.notifications import Notification
 from audience_sync.text import and_more
@@ -29,8 +30,10 @@ def title(notifications: Sequence[Notification], run: int) -> str:
 
 
 def body(notifications: Sequence[Notification]) -> str:
+    """One line for each alert. The commands in it have the options of the process that writes it."""
     lines = [_line(each) for each in sorted(notifications, key=lambda each: each.is_over)]
-    return "\n".join([*lines[:MAX_LINES], *and_more(len(lines) - MAX_LINES, "... ", ": audience-sync history")])
+    rest = and_more(len(lines) - MAX_LINES, "... ", ": audience-sync history")
+    return with_options("\n".join([*lines[:MAX_LINES], *rest]), given_options())
 
 
 def _line(notification: Notification) -> str:

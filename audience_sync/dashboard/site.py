@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from audience_sync.command_line import with_options
 from audience_sync.dashboard.masks import IdMask
 from audience_sync.web.formats import ShownId, shown_id, visible
 
@@ -56,7 +57,7 @@ class Site:
 
     def command(self, text: str) -> str:
         """A command with the options of this project: ``audience-sync --env production approve 46``."""
-        return text.replace("audience-sync ", f"audience-sync {self.options} ", 1) if self.options else text
+        return with_options(text, self.options)
 
     def shown_values(self, columns: Sequence[str], row: Sequence[Any]) -> list[Any]:
         """A row for a file: its ids and texts as pages show them."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-import shlex
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 
+from audience_sync.command_line import to_paste
 from audience_sync.history.concerns import Concern, LateSchedule, Reason, State, SubjectKind
 from audience_sync.history.view_rows import Row
 from audience_sync.text import by_reason, form, join_names, pluralize
 
 #: The most reasons of refused calls that the text of a concern names; ``reasons`` has all.
 MAX_REASONS = 3
+#: If one run holds more audiences, they are one concern.
+MAX_HELD = 5
 #: Subjects of alerts that are neither an audience nor a destination, and their names in a sentence.
 WHOLE = {"run": "the whole run", "computed traits": "computed traits", "config": "the config of the scheduler"}
 
@@ -70,31 +74,42 @@ def failed_concerns(
 
 
 def held_concerns(holds: Sequence[Row], audiences: Mapping[str, Row]) -> Iterator[Concern]:
-    """Open holds; computed traits that are held for one reason are one concern."""
-    runs = [row["last_run"] for row in holds]
-    for _, rows in groupby(holds, _hold_group):
+    """Open holds. One concern are the computed traits that are held for one reason, and many audiences of one run."""
+    runs = Counter(row["last_run"] for row in holds)
+    audiences_held = Counter(row["last_run"] for row in holds if row["kind"] == "audience")
+    many = {run for run, count in audiences_held.items() if count > MAX_HELD}
+    for _, rows in groupby(holds, partial(_hold_group, many=many)):
         group = list(rows)
         first, keys = group[0], tuple(row["key"] for row in group)
         kind = {"audience": SubjectKind.AUDIENCE, "mapping": SubjectKind.DESTINATION}.get(first["kind"])
-        has_all = len(group) == runs.count(first["last_run"]) and len(group) > 1
+        has_all = len(group) == runs[first["last_run"]] and len(group) > 1
         which = [str(first["last_run"]), *(() if has_all or first["kind"] == "suppressed" else keys)]
         reason = _HELD_SUBJECT.sub("", str(first["reason"])).rstrip(".")
+        is_many = first["kind"] == "audience" and len(group) > 1
+        look = (to_paste("show", first["last_run"]),) if is_many else ()
         yield Concern(
             state=State.HELD,
             kind=kind or SubjectKind(first["kind"]),
             subjects=keys,
             name=_hold_name(first["kind"], keys, audiences),
-            text=f"{reason}. {_effect(first['kind'])}",
-            commands=tuple(shlex.join(["audience-sync", verb, *which]) for verb in ("approve", "reject")),
+            text=_many_text(keys[0], reason) if is_many else f"{reason}. {_effect(first['kind'])}",
+            commands=(*look, *(to_paste(verb, *which) for verb in ("approve", "reject"))),
             count=len(keys),
-            since_run=first["run"],
-            since_at=first["held_at"],
+            since_run=min(row["run"] for row in group),
+            since_at=min(row["held_at"] for row in group),
         )
 
 
-def _hold_group(hold: Row) -> tuple[object, ...]:
+def _hold_group(hold: Row, *, many: Collection[int]) -> tuple[object, ...]:
+    """``many``: the runs that hold many audiences."""
+    if hold["kind"] == "audience" and hold["last_run"] in many:
+        return (hold["last_run"], hold["kind"])
     own = None if hold["kind"] == "computed_trait" else hold["key"]
     return (hold["last_run"], hold["kind"], hold["reason"], hold["run"], own)
+
+
+def _many_text(key: str, reason: str) -> str:
+    return f"their new snapshots change too much. For {key}: {reason}. Nothing of them was changed or sent."
 
 
 def _hold_name(kind: str, keys: Sequence[str], audiences: Mapping[str, Row]) -> str:
@@ -135,7 +150,7 @@ def refused_concerns(rows: Sequence[Row]) -> Iterator[Concern]:
             subjects=(destination,),
             name=destination,
             text=f"{pluralize(calls, 'call')} {form(calls, 'is')} refused: {', '.join(named)}",
-            commands=(shlex.join(["audience-sync", "retry", "--destination", destination]),),
+            commands=(to_paste("retry", "--destination", destination),),
             count=calls,
             reasons=reasons,
             since_run=first["since_run"],
@@ -165,7 +180,7 @@ def waiting_concern(audience: Row, since: Row | None) -> Concern:
         subjects=(key,),
         name=audience["name"] or key,
         text="it is new and waits for a person to seed it (`initial: manual`). Nothing is sent until then.",
-        commands=tuple(shlex.join(["audience-sync", verb, key]) for verb in ("plan", "seed")),
+        commands=tuple(to_paste(verb, key) for verb in ("plan", "seed")),
         since_run=since["since_run"] if since else None,
         since_at=since["since_at"] if since else None,
     )
@@ -218,7 +233,7 @@ def size_concerns(alerts: Sequence[Row], audiences: Mapping[str, Row]) -> Iterat
             subjects=(key,),
             name=_names((key,), audiences, "audience"),
             text=row["words"],
-            commands=(shlex.join(["audience-sync", "history", key]),),
+            commands=(to_paste("history", key),),
             since_run=row["began_run"],
             since_at=row["began_at"],
         )

@@ -12,8 +12,9 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from audience_sync.cli import group
-from audience_sync.cli.base.completion import PROGRAM, VARIABLE
+from audience_sync.cli.base.completion import VARIABLE
 from audience_sync.cli.commands.completion import SHELLS, script_file
+from audience_sync.command_line import PROGRAM
 
 from .conftest import Project
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from audience_sync.cli.base.layout import Screen
-from audience_sync.cli.views.progress import (
+from audience_sync.cli.base.layout import Screen, width_of
+from audience_sync.cli.views.progress_lines import (
     Sending,
     counts_text,
     loading_text,
     next_sending,
     progress_line,
-    sending_text,
+    sending_lines,
 )
 from audience_sync.delivery.deliver import DeliveryStats
 from audience_sync.pace import Pace, Wait
@@ -20,33 +20,18 @@ LONG = "audience order_completed_in_the_last_30_days_by_mobile"
 
 
 @pytest.mark.parametrize(
-    ("number", "what", "width", "line"),
+    ("of", "what", "width", "line"),
     [
-        pytest.param(2, "audience vip", 60, "Loading 2: audience vip", id="short"),
-        pytest.param(1, LONG, None, f"Loading 1: {LONG}", id="no terminal"),
-        pytest.param(1, LONG, 80, f"Loading 1: {LONG}", id="80 columns"),
-        pytest.param(1, LONG, 67, f"Loading 1: {LONG}", id="just room enough"),
-        pytest.param(1, LONG, 66, "Loading 1", id="one column less"),
-        pytest.param(1, LONG, 60, "Loading 1", id="60 columns"),
+        pytest.param(5, "audience vip", 60, "Loading 2 of 5: audience vip", id="short"),
+        pytest.param(0, "audience vip", 60, "Loading 2: audience vip", id="it is not known how many"),
+        pytest.param(1, "audience vip", 60, "Loading 2 of 2: audience vip", id="one more than were expected"),
+        pytest.param(5, LONG, None, f"Loading 2 of 5: {LONG}", id="no terminal"),
+        pytest.param(5, LONG, 71, f"Loading 2 of 5: {LONG}", id="just room enough"),
+        pytest.param(5, LONG, 70, "Loading 2 of 5", id="one column less"),
     ],
 )
-def test_a_name_is_shown_whole_or_not_at_all(number: int, what: str, width: int | None, line: str) -> None:
-    assert loading_text(number, what, Screen(width)) == line
-
-
-@pytest.mark.parametrize(
-    ("name", "width", "shown"),
-    [
-        ("connect", 80, "Sending to connect"),
-        ("connect", 60, "connect"),
-        ("production_west", 80, "production_west"),
-        ("segment_production_europe", 80, "segment_production\n_europe"),
-        ("segment_production_europe", 60, "segment_produc\ntion_europe"),
-        ("segment_production_europe", 200, "Sending to segment_production_europe"),
-    ],
-)
-def test_a_destination_with_a_long_name_leaves_room_for_its_counts(name: str, width: int, shown: str) -> None:
-    assert sending_text(name, Screen(width)) == shown
+def test_a_name_is_shown_whole_or_not_at_all(of: int, what: str, width: int | None, line: str) -> None:
+    assert loading_text(2, of, what, Screen(width)) == line
 
 
 def sending(*answers: tuple[float, int], calls: int = 5_000, refused: int = 0, name: str = "connect") -> Sending:
@@ -58,6 +43,46 @@ def sending(*answers: tuple[float, int], calls: int = 5_000, refused: int = 0, n
 
 
 SECONDS = tuple((float(second), 200 * second) for second in range(1, 8))
+COUNTS = "1,400 of 5,000  200/s, 18 s left, 0 refused"
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (
+            200,
+            ["Sending to log      ━━━━━━━━━━━━━━  500 of 500  done", f"Sending to connect  ━━━───────────  {COUNTS}"],
+        ),
+        (80, ["Sending to log      ━━━━━━━━━━━━━━  500 of 500  done", f"Sending to connect  ━━━───────────  {COUNTS}"]),
+        (79, ["log      ━━━━━━━━━━━━━━  500 of 500  done", f"connect  ━━━───────────  {COUNTS}"]),
+        (60, ["log      500 of 500  done", f"connect  {COUNTS}"]),
+        (50, ["log", "  500 of 500  done", "connect", f"  {COUNTS}"]),
+        (30, ["log", "  500 of 500  done", "connect", "  1,400 of 5,000  200/s, 18 s", "  left, 0 refused"]),
+    ],
+)
+def test_the_lines_fit_every_terminal_and_nothing_is_cut(width: int, lines: list[str]) -> None:
+    found = [sending((1.0, 500), calls=500, name="log"), sending(*SECONDS)]
+    assert sending_lines(found, Screen(width, blocks=True), 7.0) == lines
+
+
+@pytest.mark.parametrize("width", [*range(24, 90), 200])
+@pytest.mark.parametrize("name", ["a", "connect", "segment_production_europe", "größte_日本語"])
+def test_a_seed_of_millions_fits_every_terminal(width: int, name: str) -> None:
+    each = sending(*((float(at), 12_500 * at) for at in range(1, 80)), calls=12_000_000, refused=1_234, name=name)
+    lines = sending_lines([each], Screen(width, blocks=True), 79.0)
+    assert [line for line in lines if width_of(line) > max(width, width_of(name))] == []
+    shown = " ".join(" ".join(lines).split())
+    assert shown.endswith("987,500 of 12,000,000 12,500/s, 15 min left, 1,234 refused")
+
+
+def test_a_terminal_without_block_characters_gets_a_bar_of_others() -> None:
+    (line,) = sending_lines([sending(*SECONDS)], Screen(80), 7.0)
+    assert line == f"Sending to connect  ###-----------  {COUNTS}"
+
+
+def test_the_room_for_counts_does_not_shrink_again() -> None:
+    """The lines don't jump to another form and back when the time left gets a digit less."""
+    assert sending_lines([sending()], Screen(80), 0.0, room=60) == ["connect  0 of 5,000  0 refused"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from audience_sync.cli.base.layout import PIPE, Screen
 from audience_sync.cli.views.status import status_json, status_lines
 from audience_sync.cli.wiring.status import exit_code_of_status
+from audience_sync.history.concern_rows import held_concerns
 from audience_sync.history.concerns import Attention, Concern, LastRun, Reason, State, SubjectKind
 
 NOW = datetime(2026, 11, 29, 9, 0, tzinfo=UTC)
@@ -162,3 +163,43 @@ def test_the_document_has_every_concern_with_its_commands() -> None:
 def test_the_exit_code_is_that_of_the_worst_concern(states: list[State], code: int) -> None:
     found = Attention(needs_person=tuple(replace(HELD, state=state) for state in states))
     assert exit_code_of_status(found) == code
+
+
+def hold(key: str, *, run: int = 46, kind: str = "audience") -> dict[str, object]:
+    reason = f"audience '{key}' is held: the new snapshot removes 100 of 200 members (50%), and the limit is 30%"
+    return {"run": 45, "last_run": run, "kind": kind, "key": key, "reason": reason, "held_at": NOW}
+
+
+def test_many_audiences_that_one_run_holds_are_one_concern_with_one_decision() -> None:
+    (found,) = held_concerns([hold(f"a{number:03}") for number in range(200)], {})
+    assert (found.count, len(found.subjects), found.name) == (200, 200, "200 audiences")
+    assert found.commands == ("audience-sync show 46", "audience-sync approve 46", "audience-sync reject 46")
+    assert status_lines(replace(FOUND, needs_person=(found,), continuing=()), SCREEN, now=NOW)[:10] == [
+        "200 audiences are held.",
+        "",
+        "Held: a000, a001, a002 and 197 more (since run 45, 2026-11-29 09:00 UTC, now)",
+        "  Their new snapshots change too much. For a000: the new snapshot removes 100 of",
+        "  200 members (50%), and the limit is 30%. Nothing of them was changed or sent.",
+        "    audience-sync show 46",
+        "    audience-sync approve 46",
+        "    audience-sync reject 46",
+        "",
+        "Last: run 46 was partial, 2026-11-29 06:00 UTC, 3 h ago, took 0.8 s.",
+    ]
+
+
+def test_few_audiences_are_concerns_of_their_own() -> None:
+    found = [*held_concerns([hold(f"a{number}") for number in range(5)], {})]
+    assert [each.subjects for each in found] == [(f"a{number}",) for number in range(5)]
+
+
+def test_a_decision_on_many_names_them_if_the_run_holds_something_else_too() -> None:
+    rows = [*(hold(f"a{number}") for number in range(6)), hold("plan", kind="computed_trait")]
+    first, _ = held_concerns(rows, {})
+    assert first.commands[1] == "audience-sync approve 46 a0 a1 a2 a3 a4 a5"
+
+
+def test_a_pipe_names_every_key() -> None:
+    failed = replace(HELD, state=State.FAILED, subjects=tuple(f"a{number:03}" for number in range(200)))
+    (title,) = [line for line in status_lines(replace(FOUND, needs_person=(failed,)), PIPE, now=NOW) if "a000" in line]
+    assert "a199" in title

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from audience_sync.command_line import PROGRAM
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 Complete = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
 
-PROGRAM, VARIABLE = "audience-sync", "_AUDIENCE_SYNC_COMPLETE"
+VARIABLE = "_AUDIENCE_SYNC_COMPLETE"
 #: The key under which a context has the names of shared options that stand after the command.
 GIVEN = "audience_sync.given"
 #: The most runs that are offered, the newest first.

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 
 import click
 
+from audience_sync.command_line import given_options, with_options
 from audience_sync.errors import (
     AudienceSyncError,
     ConfigError,
@@ -115,7 +116,7 @@ def print_error(message: str, level: int = logging.ERROR) -> None:
     if os.environ.get("AUDIENCE_SYNC_LOG") == "json" and logging.getLogger().handlers:
         logging.getLogger("audience_sync").log(level, message)  # masked by the handler
     else:
-        print(masked_text(message), file=sys.stderr)
+        print(text_for_people(message), file=sys.stderr)
 
 
 def labelled(message: str, label: str = "error") -> str:
@@ -142,6 +143,11 @@ def _usage_message(error: click.ClickException) -> tuple[str, str]:
 def _without_capital(message: str) -> str:
     """Make the first letter lower case, for use after a label, unless the message begins with a name."""
     return message[0].lower() + message[1:] if message.partition(" ")[0] in _OPENINGS else message
+
+
+def text_for_people(message: str) -> str:
+    """The message without secrets. The commands in it have the options of this project."""
+    return with_options(masked_text(message), given_options())
 
 
 def masked_text(message: str) -> str:

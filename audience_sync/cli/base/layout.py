@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from audience_sync.command_line import with_options
+
 #: Spaces between two columns, and between a label and its text.
 GAP = "  "
 #: The indent of lines that belong to the line above.
@@ -40,12 +42,14 @@ COLOURS = {
 class Screen(Struct, frozen=True):
     """Where lines are shown. ``width``: columns of the terminal; None without a terminal.
 
-    ``blocks``: the terminal and its locale have block characters.
+    ``blocks``: the terminal and its locale have block characters. ``options``: those that commands in the lines need to
+    find the same project.
     """
 
     width: int | None = None
     colour: bool = False
     blocks: bool = False
+    options: str = ""
 
     @property
     def is_narrow(self) -> bool:
@@ -121,7 +125,8 @@ def table(
     """
     if not rows:
         return []
-    cells = [[each.heading for each in columns], *([cell(value) for value in row] for row in rows)]
+    texts = ([with_options(cell(value), screen.options) for value in row] for row in rows)
+    cells = [[each.heading for each in columns], *texts]
     widths = [max(width_of(row[i]) for row in cells) for i in range(len(columns))]
     shown = list(range(len(columns)))
     is_stacked = False
@@ -165,7 +170,7 @@ def prose(text: str, screen: Screen, *, indent: str = "", hanging: str | None = 
     """Wrap text between words; a word is never broken. ``hanging``: the indent of further lines."""
     following = indent if hanging is None else hanging
     lines = list[str]()
-    for part in text.splitlines() or [""]:
+    for part in with_options(text, screen.options).splitlines() or [""]:
         current, is_empty = following if lines else indent, True
         for word in [part] if screen.width is None else part.split(" "):
             if not is_empty and width_of(current) + 1 + width_of(word) > (screen.width or 0):
@@ -199,19 +204,19 @@ def fills_half(text: str, screen: Screen, width: int | None = None) -> bool:
     return screen.width is not None and (width_of(text) if width is None else width) > screen.width // 2
 
 
-def command(text: str, *, indent: str = INDENT) -> str:
-    """Lay out a command to paste: one line, never wrapped."""
-    return indent + text
+def command(text: str, screen: Screen, *, indent: str = INDENT) -> str:
+    """Lay out a command to paste: one line, never wrapped, with the options of its project."""
+    return indent + with_options(text, screen.options)
 
 
 def advice(intro: str, *commands: str, screen: Screen, indent: str = "") -> list[str]:
     """Lay out what a person can do: an intro, and the commands below it."""
-    return [*prose(intro, screen, indent=indent), *(command(each, indent=indent + INDENT) for each in commands)]
+    return [*prose(intro, screen, indent=indent), *(command(each, screen, indent=indent + INDENT) for each in commands)]
 
 
 def intro_and_command(intro: str, text: str, screen: Screen) -> list[str]:
     """Lay out a command after its intro: on one line if both fit, otherwise on two."""
-    one = f"{intro} {text}"
+    one = with_options(f"{intro} {text}", screen.options)
     fits = screen.width is None or width_of(one) <= screen.width
     return [one] if fits else advice(intro, text, screen=screen)
 

@@ -7,12 +7,13 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from audience_sync.cli.base.errors import masked_text
+from audience_sync.cli.base.errors import text_for_people
 from audience_sync.cli.base.process import write_utf8
+from audience_sync.command_line import to_paste
 from audience_sync.model import AudienceStatus
 from audience_sync.text import form, iso_time, pluralize
 
@@ -28,9 +29,17 @@ FIELDS = ("run", "destination", "audience", "status", "seconds", "calls", "deliv
 _runs = logging.getLogger("audience_sync.runs")
 
 
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to the present `sys.stderr`: while progress is drawn there, a line of the log goes above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return masked_text(super().format(record))
+        return text_for_people(super().format(record))
 
 
 class _Json(logging.Formatter):
@@ -39,7 +48,7 @@ class _Json(logging.Formatter):
             "time": iso_time(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": masked_text(super().format(record)),
+            "message": text_for_people(super().format(record)),
             **{name: getattr(record, name) for name in FIELDS if hasattr(record, name)},
         }
         return json.dumps(found, ensure_ascii=False)
@@ -52,7 +61,7 @@ def set_up_log(*, verbose: bool, quiet: bool = False) -> None:
         raise click.UsageError(f"{FORMAT_VARIABLE} is {wanted!r}: it has to be {' or '.join(FORMATS)}.")
     if wanted == "json":
         write_utf8(sys.stderr)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr(sys.stderr)
     handler.setFormatter(_Json() if wanted == "json" else _Text("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     # Libraries log warnings only: their lines about requests have the address, which often contains the key.
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
@@ -98,7 +107,7 @@ def _refused_text(destination: DestinationReport) -> list[str]:
     if not destination.still_refused:
         return []
     count = f"{pluralize(destination.still_refused, 'call')} {form(destination.still_refused, 'is')} refused"
-    return [f"{count}. After correcting the data: audience-sync retry --destination {destination.name}"]
+    return [f"{count}. After correcting the data: {to_paste('retry', '--destination', destination.name)}"]
 
 
 def _audience_reason(audience: AudienceResult) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from audience_sync.cli.base.layout import PIPE, Screen
+from audience_sync.cli.base.layout import Screen
 from audience_sync.cli.base.process import write_utf8
+from audience_sync.command_line import given_options
 from audience_sync.text import iso_time
 
 if TYPE_CHECKING:
@@ -25,9 +26,15 @@ def screen(*, error: bool = False) -> Screen:
     """The screen of stdout or stderr: the terminal's width and colour, or a pipe."""
     stream = sys.stderr if error else sys.stdout
     if not stream.isatty():
-        return PIPE
+        return pipe()
     colour = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return Screen(shutil.get_terminal_size().columns, colour, has_blocks(stream.encoding, os.environ))
+    blocks = has_blocks(stream.encoding, os.environ)
+    return Screen(shutil.get_terminal_size().columns, colour, blocks, given_options())
+
+
+def pipe() -> Screen:
+    """No terminal, for lines of this process."""
+    return Screen(options=given_options())
 
 
 def has_blocks(encoding: str | None, variables: Mapping[str, str]) -> bool:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from audience_sync.cli.base.completion import GIVEN, complete_config_files, complete_environments
 from audience_sync.cli.base.layout import Screen
 from audience_sync.cli.base.output import print_json, screen, write
+from audience_sync.command_line import give_options
 
 if TYPE_CHECKING:
     from audience_sync.config.models import Settings, StoreSettings
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
     from audience_sync.sync.repeat.inputs import ConfigInputs
 
 Command = Callable[..., Any]
+DEFAULT_CONFIG = "config.yaml"
 
 
 class Session(Struct, frozen=True, kw_only=True):
     """One command: its shared options, and the project that they name."""
 
-    config: str = "config.yaml"
+    config: str = DEFAULT_CONFIG
     environment: str | None = None
     as_json: bool = False
     verbose: bool = False
@@ -39,11 +41,18 @@ class Session(Struct, frozen=True, kw_only=True):
     def config_name(self) -> str:
         return Path(self.config).name
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options with which another command finds the same project."""
+        config = () if self.config == DEFAULT_CONFIG else ("--config", self.config)
+        return (*config, *(("--env", self.environment) if self.environment else ()))
+
     def set_up(self) -> None:
-        """Set up the log and the traces."""
+        """Set up the log, the traces and the commands in answers."""
         from audience_sync import tracing
         from audience_sync.cli.base.logging import set_up_log
 
+        give_options(self.options)
         set_up_log(verbose=self.verbose, quiet=self.quiet)
         tracing.set_up()
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
-from audience_sync.cli.base.completion import PROGRAM, VARIABLE
+from audience_sync.cli.base.completion import VARIABLE
 from audience_sync.cli.base.layout import advice, prose
 from audience_sync.cli.base.session import Session, with_session
+from audience_sync.command_line import PROGRAM
 
 SHELLS = ("bash", "zsh", "fish")
 _ZSH = "If zsh does not look there, add this line to ~/.zshrc, before `compinit`:"

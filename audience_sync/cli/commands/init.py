@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 
 import click
+from msgspec.structs import replace
 
-from audience_sync.cli.base.layout import advice, command, prose
+from audience_sync.cli.base.layout import INDENT, Screen, advice, prose
 from audience_sync.cli.base.session import Session, with_session
 
 
@@ -18,19 +20,20 @@ from audience_sync.cli.base.session import Session, with_session
 def init(session: Session, folder: Path, sandbox: bool) -> None:
     """Create a working project (config and sample data) in FOLDER; default: this folder."""
     from audience_sync.project_template import copy_project_template
-    from audience_sync.sandbox.config import sandbox_destinations
+    from audience_sync.sandbox.config import ADDRESS, sandbox_destinations
     from audience_sync.text import pluralize
 
     created = copy_project_template(folder, destinations=sandbox_destinations() if sandbox else "")
-    first = ["audience-sync sandbox"] if sandbox else []
     where, change = ("this folder", "") if folder == Path() else (str(folder), f"cd {quote(str(folder))} && ")
-    session.answer(
-        {"created": [str(path) for path in created]},
-        lambda screen: [
-            *prose(f"Created a project in {where}: {pluralize(len(created), 'file')}.", screen),
-            *(command(str(path.relative_to(folder))) for path in created),
-            "",
-            *(advice("Next, in another terminal:", *first, screen=screen) if first else []),
-            *advice("Then:" if first else "Next:", f"{change}audience-sync sync", screen=screen),
-        ],
-    )
+
+    def lines(screen: Screen) -> Iterator[str]:
+        own = replace(screen, options="")  # the new project is that of its folder
+        yield from prose(f"Created a project in {where}: {pluralize(len(created), 'file')}.", own)
+        yield from (f"{INDENT}{path.relative_to(folder)}" for path in created)
+        yield ""
+        if sandbox:
+            start = f"Next, in another terminal. Then open {ADDRESS} in the browser:"
+            yield from advice(start, "audience-sync sandbox", screen=own)
+        yield from advice("Then:" if sandbox else "Next:", f"{change}audience-sync sync", screen=own)
+
+    session.answer({"created": [str(path) for path in created]}, lines)

@@ -21,12 +21,13 @@ def status(session: Session, show_all: bool, as_exit_code: bool) -> int:
     """
     from audience_sync.cli.views.status import HEIGHT, status_json, status_lines
     from audience_sync.cli.wiring.status import exit_code_of_status, find_attention
+    from audience_sync.command_line import given_options
 
     now = datetime.now(UTC)
     found, notes = find_attention(session, now)
     height = None if show_all else max(HEIGHT, shutil.get_terminal_size().lines)
     session.answer(
-        status_json(found, now=now, notes=notes),
+        status_json(found, now=now, notes=notes, options=given_options()),
         lambda screen: status_lines(found, screen, now=now, height=height, notes=notes),
     )
     return exit_code_of_status(found) if as_exit_code else 0

@@ -19,6 +19,7 @@ from audience_sync.cli.base.layout import (
     width_of,
 )
 from audience_sync.cli.views.run_details import MAX_REASONS, Details, Held, RefusedFor
+from audience_sync.command_line import to_paste
 from audience_sync.errors import ACCEPT_ANYWAY
 from audience_sync.model import AudienceStatus, ChangeCounts, HoldKind
 from audience_sync.sync.guard.limits import removes_everyone
@@ -28,6 +29,8 @@ from audience_sync.text import and_more, form, listed, pluralize, share_of
 
 #: The most reasons, and rows or users of each, that a block lists.
 MAX_LISTED = 5
+#: The most holds of which a terminal shows the block.
+MAX_HELD = 5
 DEEPER = INDENT + INDENT
 #: Labels of some users that a held change would change, other than those who lose a value.
 _SAMPLES = {HoldKind.AUDIENCE: "Leaving", HoldKind.MAPPING: "Users"}
@@ -51,8 +54,11 @@ def blocks(report: Report, details: Details, screen: Screen, *, by_hand: bool = 
     stopped = [each for each in report.destinations if each.error and not each.rate_limited]
     for each in stopped:
         yield Block(_stopped(each, details, screen), urgent=True)
-    for held in details.held:
+    shown = details.held if screen.width is None else details.held[:MAX_HELD]
+    for held in shown:
         yield Block(held_block(held, details, screen), urgent=True)
+    if more := sum(len(each.keys) for each in details.held[len(shown) :]):
+        yield Block(_more_held(more, report.run, screen), urgent=True)
     for each in report.destinations:
         for lines in _refused(each, details.refused.get(each.name, ()), screen):
             yield Block(lines, urgent=True)
@@ -125,8 +131,8 @@ def _stopped(each: DestinationReport, details: Details, screen: Screen) -> list[
         ("Effect", f"{pending}; the next run sends {'it' if each.pending == 1 else 'them'}"),
     ]
     where = f"`destinations.{each.name}` in {details.config}"
-    intro, test = f"If its settings are wrong, correct {where}. Then test it:", f"{each.name} --user ID"
-    remedy = advice(intro, f"audience-sync test-destination {test}", screen=screen, indent=INDENT)
+    intro, test = f"If its settings are wrong, correct {where}. Then test it:", to_paste("test-destination", each.name)
+    remedy = advice(intro, f"{test} --user ID", screen=screen, indent=INDENT)
     return [f"Stopped: {each.name}", *labelled(pairs, screen), "", *remedy]
 
 
@@ -134,6 +140,15 @@ def held_block(held: Held, details: Details, screen: Screen) -> list[str]:
     """The block of a hold: what is held, why, since when, and how to decide."""
     lines = [f"Held: {_held_name(held)}", *labelled(_held_pairs(held), screen)]
     return lines if held.run is None else [*lines, "", *_decision_commands(held, details, screen)]
+
+
+def _more_held(count: int, run: int, screen: Screen) -> list[str]:
+    """The block of the holds that a terminal does not show."""
+    return [
+        f"Held: {count:,} more",
+        *advice("Each with its reason:", to_paste("show", run), screen=screen, indent=INDENT),
+        *advice("If every change that this run held is right:", to_paste("approve", run), screen=screen, indent=INDENT),
+    ]
 
 
 def _held_name(held: Held) -> str:
@@ -195,18 +210,18 @@ def _users(users: Sequence[str], count: int) -> str:
 def _decision_commands(held: Held, details: Details, screen: Screen) -> Iterator[str]:
     """The commands that decide, without keys if the run held nothing else."""
     is_alone = len(details.held) == 1 and len(held.keys) > 1
-    which = f"{held.run}" if is_alone else f"{held.run} {' '.join(held.keys)}"
+    which = (held.run, *(() if is_alone else held.keys))
     right = "If the changes are right after all:" if held.undone_run else "If the change is right:"
-    yield from advice(right, f"audience-sync approve {which}", screen=screen, indent=INDENT)
+    yield from advice(right, to_paste("approve", *which), screen=screen, indent=INDENT)
     wrong, drop = "If it is wrong, correct the source; the next good snapshot ends the hold.", "this snapshot"
     if held.kind is HoldKind.MAPPING:
         wrong, drop = "If it is wrong, correct the config; the former mapping ends the hold.", "this hold"
     yield from prose(wrong, screen, indent=INDENT)
-    yield from advice(f"To drop {drop} now:", f"audience-sync reject {which}", screen=screen, indent=INDENT)
+    yield from advice(f"To drop {drop} now:", to_paste("reject", *which), screen=screen, indent=INDENT)
 
 
 def _refused(each: DestinationReport, reasons: Sequence[RefusedFor], screen: Screen) -> Iterator[list[str]]:
-    now, retry = sum(one.calls for one in reasons), f"audience-sync retry --destination {each.name}"
+    now, retry = sum(one.calls for one in reasons), to_paste("retry", "--destination", each.name)
     if now:
         found = [(one.calls, printable_lines(one.reason), _users(one.users, one.calls)) for one in reasons]
         lines = [f"Refused by {each.name}: {pluralize(now, 'call')}", *refusal_lines(found[:MAX_REASONS], screen)]
@@ -218,7 +233,7 @@ def _refused(each: DestinationReport, reasons: Sequence[RefusedFor], screen: Scr
     if each.still_refused > now:
         earlier = pluralize(each.still_refused - now, "call")
         title = prose(f"Refused by {each.name} in earlier runs: {earlier}", screen)
-        yield [*title, command(retry, indent=DEEPER)]
+        yield [*title, command(retry, screen, indent=DEEPER)]
 
 
 def refusal_lines(reasons: Sequence[tuple[int, str, str]], screen: Screen) -> list[str]:
@@ -252,7 +267,7 @@ def waiting_and_frozen(audiences: Sequence[AudienceResult], details: Details, sc
     for each in audiences:
         if each.status is AudienceStatus.WAITING:
             why = f"`initial: manual` in {details.config}: sync leaves it out until it is seeded."
-            commands = [command(f"audience-sync {verb} {each.key}", indent=DEEPER) for verb in ("plan", "seed")]
+            commands = [command(f"audience-sync {verb} {each.key}", screen, indent=DEEPER) for verb in ("plan", "seed")]
             yield [f"Waiting: {each.key}", *prose(why, screen, indent=INDENT), *commands]
         elif each.status is AudienceStatus.FROZEN:
             why, _, remedy = (each.error or "").rpartition(": ")
@@ -260,7 +275,7 @@ def waiting_and_frozen(audiences: Sequence[AudienceResult], details: Details, sc
             yield [
                 f"Frozen: {each.key}",
                 *prose(printable_lines(why), screen, indent=INDENT),
-                command(remedy or f"audience-sync unfreeze {each.key}", indent=DEEPER),
+                command(remedy or f"audience-sync unfreeze {each.key}", screen, indent=DEEPER),
             ]
 
 

@@ -102,7 +102,7 @@ def _problem_lines(found: Explanation, screen: Screen) -> list[str]:
     for text in _problems(found):
         facts = _REMEDY.split(text, maxsplit=1)[0]
         lines += prose(facts, screen, hanging="  ")
-        lines += [command(each, indent="    ") for each in _COMMAND.findall(text[len(facts) :])]
+        lines += [command(each, screen, indent="    ") for each in _COMMAND.findall(text[len(facts) :])]
     return lines
 
 

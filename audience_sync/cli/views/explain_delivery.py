@@ -18,6 +18,7 @@ from audience_sync.cli.base.layout import (
 )
 from audience_sync.cli.base.output import time_text
 from audience_sync.cli.views.attention import answer_text
+from audience_sync.command_line import to_paste
 from audience_sync.delivery.state.sent_form import SentForm
 from audience_sync.history.explain.as_json import http_status, reason
 from audience_sync.history.explain.explain import DestinationView, Explanation
@@ -78,7 +79,7 @@ def destination_lines(found: Explanation, view: DestinationView, screen: Screen)
     if older > 0:
         lines += prose(f"and {pluralize(older, 'older request')}: --json", screen, indent="  ")
     if any(each.state is DeliveryState.REFUSED for each in view.statuses):
-        retry = f"audience-sync retry --destination {view.name}"
+        retry = to_paste("retry", "--destination", view.name)
         lines += ["", *advice("After correcting the data:", retry, screen=screen, indent=INDENT)]
     for each in view.statuses:
         if each.state is DeliveryState.WAITING:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from audience_sync.cli.base.layout import PIPE, Column, Screen, one_line, table, width_of
+from audience_sync.cli.base.layout import PIPE, Column, Screen, intro_and_command, one_line, table, width_of
 from audience_sync.cli.base.output import short_duration
 from audience_sync.cli.views.audience_chart import chart_lines
 from audience_sync.text import pluralize, shortened
@@ -39,19 +39,23 @@ _HEADINGS = {
 _SUBJECT = re.compile(r"\Adestination |\Aaudience '([^']+)'(?=: )")
 #: Characters of a reason in the list.
 _REASON = 200
-_ONE_RUN = ("", "One run in full: audience-sync show RUN")
+_ONE_RUN = "One run in full:", "audience-sync show RUN"
 
 
 def history_lines(runs: Sequence[Row], screen: Screen) -> list[str]:
     """Lay out a table of runs. Facts that few runs have stand under the run."""
     if not runs:
-        return ["No runs yet. Start one: audience-sync sync"]
+        return intro_and_command("No runs yet. Start one:", "audience-sync sync", screen)
     if screen.width is None:
         return _table(_PIPED, runs, screen)
     width = screen.width
     fitting = [names for names in _FORMS if max(map(width_of, _table(names, runs, PIPE, notes=()))) <= width]
     names = fitting[0] if fitting else _FORMS[-1]
-    return [*_table(names, runs, screen, notes=[_run_notes(run, names) for run in runs]), *_ONE_RUN]
+    return [
+        *_table(names, runs, screen, notes=[_run_notes(run, names) for run in runs]),
+        "",
+        *intro_and_command(*_ONE_RUN, screen),
+    ]
 
 
 def audience_lines(key: str, runs: Sequence[Row], screen: Screen) -> list[str]:
@@ -60,8 +64,8 @@ def audience_lines(key: str, runs: Sequence[Row], screen: Screen) -> list[str]:
         return [f"No run has an audience '{key}'."]
     if screen.width is None:
         return _table(_AUDIENCE_PIPED, runs, screen)
-    chart = chart_lines(key, runs, screen)
-    return [*chart, *_table(_AUDIENCE, runs, screen, notes=map(_audience_notes, runs)), *_ONE_RUN]
+    chart, last = chart_lines(key, runs, screen), intro_and_command(*_ONE_RUN, screen)
+    return [*chart, *_table(_AUDIENCE, runs, screen, notes=map(_audience_notes, runs)), "", *last]
 
 
 def _table(

@@ -34,6 +34,7 @@ from audience_sync.cli.views.http_exchange import ShownRequest, redact_request
 from audience_sync.cli.views.preview import forecast_table, limits_lines, withheld_lines
 from audience_sync.cli.views.run_details import Details
 from audience_sync.cli.views.summary import mapping_lines, notes, traits_lines
+from audience_sync.command_line import to_paste
 from audience_sync.model import AudienceStatus, IdentifyCall, PropertyKind
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.sync.preview.forecast import Forecast
@@ -247,7 +248,7 @@ def _next_commands(found: RunPreview, saved_as: Path | None, screen: Screen) -> 
     """The commands that would carry out the plan."""
     exactly = "To do exactly this, or nothing:"
     if saved_as is not None:
-        yield advice(exactly, f"audience-sync sync --plan {saved_as}", screen=screen)
+        yield advice(exactly, to_paste("sync", "--plan", saved_as), screen=screen)
         return
     for intro, text in found.steps:
         yield advice(intro, text, screen=screen)

@@ -25,6 +25,7 @@ from audience_sync.cli.base.output import short_duration
 from audience_sync.cli.views.attention import MAX_LISTED, answer_text, change_text, refusal_lines, without_audience_name
 from audience_sync.cli.views.headline import call_texts, held_things, moved_texts
 from audience_sync.cli.views.history import member_notes
+from audience_sync.command_line import to_paste
 from audience_sync.model import USER_ID, ChangeCounts, HoldKind
 from audience_sync.sync.guard.messages import stored_limit_text, without_subject
 from audience_sync.text import and_more, by_reason, listed, pluralize, utc_time
@@ -265,10 +266,10 @@ def _held(holds: Sequence[Row], run: Row, screen: Screen) -> list[str]:
     lines = [f"Held: {title}", *labelled(pairs, screen)]
     if hold["status"] == "held":
         waiting = [each for each in run["holds"] if each["status"] == "held"]
-        which = "" if waiting == list(holds) and several else "".join(f" {each['key']}" for each in holds)
-        which = "" if hold["kind"] == "suppressed" else which
-        commands = (f"audience-sync {verb} {hold['last_run']}{which}" for verb in ("approve", "reject"))
-        lines += ["", *(command(each, indent="    ") for each in commands)]
+        is_all = hold["kind"] == "suppressed" or (waiting == list(holds) and several)
+        which = [] if is_all else [each["key"] for each in holds]
+        commands = (to_paste(verb, hold["last_run"], *which) for verb in ("approve", "reject"))
+        lines += ["", *(command(each, screen, indent="    ") for each in commands)]
     return lines
 
 
@@ -328,7 +329,7 @@ def _refused(name: str, calls: Sequence[Row], screen: Screen, ask: Callable[[str
     if any(len(each) > MAX_REFUSED_USERS for each in groups.values()):
         further += advice("All of them:", ask("refusals"), screen=screen, indent="  ")
     if outcomes["refused"]:
-        retry = f"audience-sync retry --destination {name}"
+        retry = to_paste("retry", "--destination", name)
         further += advice("After correcting the data:", retry, screen=screen, indent="  ")
     return [*lines, "", *further] if further else lines
 
@@ -338,7 +339,10 @@ def _invalid(key: str, rows: Sequence[Row], screen: Screen, ask: Callable[[str],
     for each in rows[:MAX_INVALID_ROWS]:
         lines += prose(_row_text(each), screen, indent="  ", hanging="    ")
     if len(rows) > MAX_INVALID_ROWS:
-        lines += [*and_more(len(rows) - MAX_INVALID_ROWS, "  ", ":"), command(ask("invalid_rows"), indent="    ")]
+        lines += [
+            *and_more(len(rows) - MAX_INVALID_ROWS, "  ", ":"),
+            command(ask("invalid_rows"), screen, indent="    "),
+        ]
     return lines
 
 

@@ -10,15 +10,18 @@ from msgspec.structs import replace
 
 from audience_sync.cli.base.layout import COLOURS, INDENT, Screen, command, display_id, printable_lines, prose
 from audience_sync.cli.base.output import short_duration
+from audience_sync.command_line import with_options
 from audience_sync.history.attention_text import headline
 from audience_sync.history.concerns import Attention, Concern, LastRun, State, SubjectKind
-from audience_sync.text import ago, form, join_names, pluralize
+from audience_sync.text import ago, form, join_names, listed, pluralize
 
 #: Lines of a normal terminal.
 HEIGHT = 24
 ALL = "audience-sync status --all"
 #: Lines that are left for the shell's prompt.
 _PROMPT = 1
+#: The most keys in a title on a terminal.
+_MAX_KEYS = 3
 _TITLES = {State.SIZE: "Unusual size"}
 
 
@@ -59,7 +62,7 @@ def _fitting(blocks: Sequence[Sequence[str]], room: int, screen: Screen) -> list
 def _head(found: Attention, screen: Screen, now: datetime) -> list[str]:
     text = headline(found)
     if found.last_run is None:
-        return [*prose(f"{text}. To start one:", screen), command("audience-sync sync")]
+        return [*prose(f"{text}. To start one:", screen), command("audience-sync sync", screen)]
     if not found.needs_person and not found.continuing:
         return prose(f"{text}. {_last_run(replace(found.last_run, seconds=None), now)}", screen)
     return prose(f"{text}.", screen)
@@ -97,26 +100,26 @@ def _foot(found: Attention, screen: Screen, now: datetime) -> list[str]:
 
 def _block(each: Concern, screen: Screen, now: datetime) -> list[str]:
     """The title with since when, what happened, and the commands."""
-    title = _title(each)
+    title = _title(each, screen)
     since = _since_text(each, now)
     lines = prose(f"{title} ({since})" if since else title, screen, hanging=INDENT)
     word = title.partition(" ")[0].rstrip(":")
     lines[0] = lines[0].replace(word, screen.styled(word, COLOURS.get(each.state.value)), 1)
     lines += prose(printable_lines(_text(each)), screen, indent=INDENT)
-    return [*lines, *(command(text, indent=INDENT + INDENT) for text in each.commands)]
+    return [*lines, *(command(text, screen, indent=INDENT + INDENT) for text in each.commands)]
 
 
 def _brief(each: Concern, screen: Screen) -> list[str]:
     """The title and the first command."""
     return [
-        *prose(_title(each), screen, hanging=INDENT),
-        *(command(text, indent=INDENT * 2) for text in each.commands[:1]),
+        *prose(_title(each, screen), screen, hanging=INDENT),
+        *(command(text, screen, indent=INDENT * 2) for text in each.commands[:1]),
     ]
 
 
-def _title(each: Concern) -> str:
-    title = _TITLES.get(each.state, each.state.value.capitalize())
-    subject = each.name if each.kind in (SubjectKind.RUN, SubjectKind.SUPPRESSED) else ", ".join(each.subjects)
+def _title(each: Concern, screen: Screen) -> str:
+    title, most = _TITLES.get(each.state, each.state.value.capitalize()), None if screen.width is None else _MAX_KEYS
+    subject = each.name if each.kind in (SubjectKind.RUN, SubjectKind.SUPPRESSED) else listed(each.subjects, most=most)
     if each.state is State.HELD and each.kind is SubjectKind.DESTINATION:
         subject = each.name
     match each.state:
@@ -150,14 +153,14 @@ def _since(moment: datetime | None, now: datetime) -> str:
     return ", ".join(filter(None, [f"{moment:%Y-%m-%d %H:%M} UTC", ago((now - moment).total_seconds())]))
 
 
-def status_json(found: Attention, *, now: datetime, notes: Sequence[str] = ()) -> dict[str, Any]:
-    """The answer as a document."""
+def status_json(found: Attention, *, now: datetime, notes: Sequence[str] = (), options: str = "") -> dict[str, Any]:
+    """The answer as a document. ``options``: those that its commands need to find the same project."""
     last = found.last_run
     return {
         "at": now,
         "headline": headline(found),
-        "needs_person": [_concern_json(each) for each in found.needs_person],
-        "continuing": [_concern_json(each) for each in found.continuing],
+        "needs_person": [_concern_json(each, options) for each in found.needs_person],
+        "continuing": [_concern_json(each, options) for each in found.continuing],
         "last_run": None if last is None else {name: getattr(last, name) for name in LastRun.__struct_fields__},
         "in_order": {
             "audiences": found.well,
@@ -169,7 +172,7 @@ def status_json(found: Attention, *, now: datetime, notes: Sequence[str] = ()) -
     }
 
 
-def _concern_json(each: Concern) -> dict[str, Any]:
+def _concern_json(each: Concern, options: str) -> dict[str, Any]:
     return {
         "state": each.state.value,
         "kind": each.kind.value,
@@ -179,5 +182,5 @@ def _concern_json(each: Concern) -> dict[str, Any]:
         "reasons": [{"reason": reason.text, "calls": reason.calls} for reason in each.reasons],
         "since_run": each.since_run,
         "since_at": each.since_at,
-        "commands": list(each.commands),
+        "commands": [with_options(text, options) for text in each.commands],
     }

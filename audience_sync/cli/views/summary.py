@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from shlex import quote
 
 from msgspec import Struct
 
@@ -12,6 +13,7 @@ from audience_sync.cli.base.layout import (
     Column,
     Screen,
     advice,
+    intro_and_command,
     joined,
     labelled,
     printable_lines,
@@ -128,7 +130,7 @@ def audience_table(audiences: Sequence[AudienceResult], screen: Screen, *, run: 
     lines = table(AUDIENCES, rows, screen, stack_if_narrow=True)
     if left_out := len(audiences) - len(shown):
         unchanged = f"{pluralize(left_out, 'audience')} {form(left_out, 'is')} unchanged."
-        lines.append(f"{unchanged} All of them: audience-sync show {run}")
+        lines += intro_and_command(f"{unchanged} All of them:", f"audience-sync show {run}", screen)
     return lines
 
 
@@ -233,9 +235,9 @@ def _next_commands(report: Report, store: str, screen: Screen) -> list[str]:
     written = next((each for each in delivered if "://" not in each.address), None)
     commands = [f"audience-sync show {report.run}"] if delivered or report.invalid_rows else []
     if written:
-        commands.append(f"tail -n {min(3, written.delivered)} {path_text(written.address)}")
+        commands.append(f"tail -n {min(3, written.delivered)} {quote(path_text(written.address))}")
     lines = advice("Next:", *commands, screen=screen) if commands else []
     if report.store_is_new and store.endswith(".db"):
-        query = f"sqlite3 {path_text(store)} 'select * from sync_runs'"
+        query = f"sqlite3 {quote(path_text(store))} 'select * from sync_runs'"
         lines += advice("Query the history:", query, screen=screen)
     return lines

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import click
 from sqlalchemy import make_url
 
-from audience_sync.cli.base.errors import masked_text, print_error
+from audience_sync.cli.base.errors import masked_text, print_error, text_for_people
 from audience_sync.cli.base.layout import Screen, prose
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.wiring.web import Listener, access_of, open_socket
@@ -40,7 +40,7 @@ def serve_dashboard(session: Session, listener: Listener, *, mask_ids: bool) -> 
     with suppress(OSError, AttributeError):  # Windows has no such priority
         os.nice(NICENESS)
     access = access_of(listener, cookie="audience_sync_dashboard")
-    app = dashboard_app(load_site(session, mask_ids=mask_ids), access=access, mask=masked_text)
+    app = dashboard_app(load_site(session, mask_ids=mask_ids), access=access, mask=text_for_people)
     token = "It asks for the token." if access.token else "Only users of this machine can open it."
 
     def announce(address: str) -> None:
@@ -94,7 +94,7 @@ def load_site(session: Session, *, mask_ids: bool = False) -> Site:
     return Site(
         url=url,
         label=display_path(str(address.database)) if is_file else display_url(make_url(url)),
-        options=_options(session),
+        options=shlex.join(session.options),
         zone=ZoneInfo((settings and settings.timezone) or "UTC"),
         settings=settings,
         config_problem=problem,
@@ -107,10 +107,3 @@ def _settings(session: Session) -> tuple[Settings | None, str]:
         return session.settings(), ""
     except ConfigError as error:
         return None, masked_text(str(error.problems[0]))
-
-
-def _options(session: Session) -> str:
-    """The shared options that other commands need to find the same project."""
-    config = [] if session.config == "config.yaml" else ["--config", session.config]
-    environment = ["--env", session.environment] if session.environment else []
-    return shlex.join([*config, *environment])

@@ -7,8 +7,8 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from audience_sync.cli.base.layout import INDENT, PIPE, Column, Screen, advice, command, prose, table
-from audience_sync.cli.base.output import print_json, screen, write
+from audience_sync.cli.base.layout import INDENT, Column, Screen, advice, command, prose, table
+from audience_sync.cli.base.output import pipe, print_json, screen, write
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.views.attention import blocks, urgent_lines
 from audience_sync.cli.views.run_details import read_details
@@ -16,6 +16,7 @@ from audience_sync.cli.views.summary import summary
 from audience_sync.cli.views.wording import seed_wording
 from audience_sync.cli.wiring.run_answer import print_urgent
 from audience_sync.cli.wiring.run_command import execute_run
+from audience_sync.command_line import to_paste
 from audience_sync.config.read.units import parse_share
 from audience_sync.model import AudienceStatus, RunStatus
 from audience_sync.store.maintenance.open_to_read import open_store_to_read
@@ -62,7 +63,7 @@ def run_ramp(session: Session, request: Seed, shares: Sequence[float], most_refu
         ramp = [{"share": each.share, "run": each.report.run, "stopped": each.stopped} for each in steps]
         print_json({**last.report.as_json(), "ramp": ramp})
     if last.stopped:
-        print_urgent(_end_lines(session, last, request, shares, PIPE, urgent=True), shown=shown)
+        print_urgent(_end_lines(session, last, request, shares, pipe(), urgent=True), shown=shown)
     return _exit_code(last)
 
 
@@ -114,7 +115,7 @@ def _end_lines(
         return summary(report, details, screen, describe=partial(seed_wording, request=request))
     pending = max((each.pending for each in report.destinations), default=0)
     rest = f"{pluralize(pending, 'member')} {form(pending, 'is')} pending. " if pending else ""
-    retries = [f"audience-sync retry --destination {each.name}" for each in report.destinations if each.still_refused]
+    retries = [to_paste("retry", "--destination", each.name) for each in report.destinations if each.still_refused]
     again = f"audience-sync seed {key} --ramp {','.join(map(_share_text, shares))}"
     return [
         *prose(f"Stopped after {_share_text(step.share)} of {key}: {step.stopped}.", screen),
@@ -128,12 +129,12 @@ def _end_lines(
 def _completed_lines(step: RampStep, key: str, screen: Screen) -> list[str]:
     refused = sum(each.still_refused for each in step.report.destinations)
     calls = f"{pluralize(refused, 'call')} {form(refused, 'is')} refused." if refused else "No call was refused."
-    see = [command(f"audience-sync show {step.report.run}")] if refused else []
+    see = [command(f"audience-sync show {step.report.run}", screen)] if refused else []
     where = join_names([each.name for each in step.report.destinations])
     if step.share == 1:
         return [*prose(f"{key} is seeded at {where}. {calls}", screen), *see]
     done = f"{_share_text(step.share)} of {key} is seeded at {where}. {calls} To send to all other members:"
-    return [*prose(done, screen), *see, command(f"audience-sync seed {key}")]
+    return [*prose(done, screen), *see, command(f"audience-sync seed {key}", screen)]
 
 
 def _share_text(share: float) -> str:

@@ -7,9 +7,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from audience_sync.cli.base.layout import PIPE
 from audience_sync.cli.base.logging import is_json_log
-from audience_sync.cli.base.output import print_json, screen, write
+from audience_sync.cli.base.output import pipe, print_json, screen, write
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.views.attention import blocks, urgent_lines
 from audience_sync.cli.views.run_details import Details
@@ -20,7 +19,7 @@ from audience_sync.sync.values.report import Report
 def print_answer(
     session: Session, report: Report, details: Details, *, store: str, describe: DescribeRun | None = None
 ) -> None:
-    urgent = urgent_lines(blocks(report, details, PIPE))
+    urgent = urgent_lines(blocks(report, details, pipe()))
     if session.as_json and (urgent or not session.quiet):
         print_json(report.as_json())
     elif not session.quiet:

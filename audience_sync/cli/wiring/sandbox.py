@@ -6,11 +6,14 @@ import os
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from audience_sync.cli.base.layout import advice, prose
+from msgspec.structs import replace
+
+from audience_sync.cli.base.layout import Screen, advice, prose
 from audience_sync.cli.base.output import screen, write
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.wiring.web import Listener, access_of, open_socket
 from audience_sync.sandbox.app import POSTS, sandbox_app
+from audience_sync.sandbox.config import ADDRESS
 from audience_sync.sandbox.state.state import State
 from audience_sync.web.serve import address_of, serve
 
@@ -43,10 +46,16 @@ def _announce(session: Session, address: str, file: Path) -> None:
         return
     shown = screen(error=True)
     lines = [
-        *prose(f"The sandbox receives calls at {address} and keeps them in {file}. It sends nothing on.", shown),
-        *advice(
-            "For a project that sends here, in another terminal:", "audience-sync init --sandbox shop", screen=shown
-        ),
-        "Ctrl-C ends it.",
+        f"Sandbox: {address}",
+        *prose(f"It keeps what it receives in {file}, and sends nothing on. Ctrl-C ends it.", shown),
+        *_sending_here(address, shown),
     ]
     write(lines, error=True)
+
+
+def _sending_here(address: str, shown: Screen) -> list[str]:
+    """How to send calls to this address."""
+    if address != ADDRESS:
+        return prose(f"Destinations that send here, to copy into a config: {address}/setup", shown)
+    make = ("audience-sync init --sandbox shop", "cd shop && audience-sync sync")
+    return advice("A sample project that sends here, in another terminal:", *make, screen=replace(shown, options=""))

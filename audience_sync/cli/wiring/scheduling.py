@@ -15,8 +15,7 @@ from typing import Self
 from audience_sync.alerts.conditions import CONFIG
 from audience_sync.alerts.without_report import end_alert, end_stale_late, raise_alert, raise_late
 from audience_sync.cli.base.errors import masked_text, print_error
-from audience_sync.cli.base.layout import PIPE
-from audience_sync.cli.base.output import screen, write
+from audience_sync.cli.base.output import pipe, screen, write
 from audience_sync.cli.base.process import write_utf8
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.base.shutdown import stop_within
@@ -167,7 +166,7 @@ def _print_report(report: Report, settings: Settings, session: Session) -> None:
     """Print a run of the scheduler: one JSON document a line, or one line and what needs a person."""
     with open_store_to_read(settings.store) as store, store.reading() as connection:
         details = read_details(connection, settings, report, session.config_name)
-    urgent = urgent_lines(blocks(report, details, PIPE))
+    urgent = urgent_lines(blocks(report, details, pipe()))
     if session.as_json and (urgent or not session.quiet):
         write_utf8(sys.stdout)
         print(json.dumps(report.as_json(), ensure_ascii=False), flush=True)

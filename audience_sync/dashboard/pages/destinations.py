@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from audience_sync.command_line import to_paste
 from audience_sync.dashboard.charts.bars import Column, bars, small_bars
 from audience_sync.dashboard.page import Dataset, Page, Visit
 from audience_sync.dashboard.queries.destinations import (
@@ -146,7 +147,7 @@ def _section(visit: Visit, destination: Destination, history: _History, since: d
         ],
         more_reasons=max(len(reasons) - MOST_REASONS, 0),
         has_answers=destination.type not in FILES,
-        command=visit.site.command(f"audience-sync retry --destination {name}"),
+        command=visit.site.command(to_paste("retry", "--destination", name)),
     )
 
 

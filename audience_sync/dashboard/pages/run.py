@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from audience_sync.command_line import to_paste
 from audience_sync.dashboard.charts import timeline
 from audience_sync.dashboard.page import Dataset, Page, Visit
 from audience_sync.dashboard.pages.run_timeline import Results, stage_lines
@@ -188,13 +189,13 @@ def _hold_note(visit: Visit, run: Run, hold: Hold, name: str) -> Note:
     }
     seen = f" Run {hold.last_run} met the same." if is_open and hold.last_run > run.run else ""
     verbs = ("approve", "reject") if is_open else ()
-    which = f"{hold.last_run} {hold.key}" if hold.kind != "suppressed" else f"{hold.last_run}"
+    which = (hold.last_run, hold.key) if hold.kind != "suppressed" else (hold.last_run,)
     reason = _HELD_SUBJECT.sub("", hold.reason).partition(" Nothing of it was changed")[0]
     return Note(
         hue="act" if is_open else "self",
         strong=f"{name} was held." if not is_open else f"{name} is held.",
         text=f"{_sentence(visit.site.masked(reason))} {facts.get(hold.status, '')}{seen}",
-        commands=[command(f"audience-sync {verb} {which}") for verb in verbs],
+        commands=[command(to_paste(verb, *which)) for verb in verbs],
         sample=hold.sample,
         sample_of=hold.entered + hold.left,
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from audience_sync.command_line import to_paste
 from audience_sync.dashboard.pages.user_lanes import OUTCOMES, value_text
 from audience_sync.history.explain.as_json import http_status, reason
 from audience_sync.history.explain.explain import DestinationView, Explanation
@@ -135,7 +136,7 @@ def destination_state(view: DestinationView) -> DestinationState:
         last = view.replay.refusals[-1]
         times = len(view.replay.refusals)
         notes.append(f"Refused {times:,} {'time' if times == 1 else 'times'}: {answer_of(last) or 'without a reason'}.")
-        commands.append(f"audience-sync retry --destination {view.name}")
+        commands.append(to_paste("retry", "--destination", view.name))
     if found & {DeliveryState.PENDING, DeliveryState.WAITING}:
         runs = sorted(each.pending.run for each in view.statuses if each.pending)
         if runs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from audience_sync.command_line import to_paste
 from audience_sync.model import ChangeCounts, HoldKind, RunId
 from audience_sync.store.audiences.freezes import Freeze
 from audience_sync.store.audiences.holds import Hold, NewHold
@@ -91,13 +92,11 @@ def nothing_done(kind: HoldKind) -> str:
 
 def decision_commands(hold: Hold | NewHold, run: RunId) -> str:
     """The commands that approve and reject; the same for all audiences that are held together."""
-    right, which = ("this", f"{run} {hold.key}")
-    if hold.together:
-        right, which = (f"all that run {run} held", f"{run}")
-    decide, where = "audience-sync {} " + which, "config" if hold.kind is HoldKind.MAPPING else "source"
-    return (
-        f"If {right} is right: {decide.format('approve')}. If not, correct the {where}, or: {decide.format('reject')}"
-    )
+    right = f"all that run {run} held" if hold.together else "this"
+    which = (run,) if hold.together else (run, hold.key)
+    approve, reject = (to_paste(verb, *which) for verb in ("approve", "reject"))
+    where = "config" if hold.kind is HoldKind.MAPPING else "source"
+    return f"If {right} is right: {approve}. If not, correct the {where}, or: {reject}"
 
 
 def retired_message(*keys: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection
 
+from audience_sync.command_line import to_paste
 from audience_sync.errors import RetiredError, UnknownNameError
 from audience_sync.model import HoldStatus, RunId
 from audience_sync.store.audiences.holds import Hold, HoldKey, latest_holds, read_holds_of
@@ -53,5 +54,5 @@ def _fate(hold: Hold, last: Mapping[HoldKey, Hold]) -> str:
 
 
 def _waiting(last: Collection[Hold]) -> str:
-    commands = [f"audience-sync approve {hold.last_run} {hold.key}" for hold in last if hold.needs_decision]
+    commands = [to_paste("approve", hold.last_run, hold.key) for hold in last if hold.needs_decision]
     return "".join(f"\n  To decide: {each}" for each in commands) or " No run is waiting for a decision."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
+from audience_sync.command_line import to_paste
 from audience_sync.model import AudienceStatus, PropertyKind, RunId
 from audience_sync.sql import quote_literal
 from audience_sync.store.runs.runs import nonces_of, start_times
@@ -119,8 +121,8 @@ class RunPreview(Struct, frozen=True, kw_only=True):
         by_run: dict[int | None, list[str]] = {}
         for key, held in found:
             by_run.setdefault(held.last, []).append(key)
-        commands = [f"audience-sync approve {run} {' '.join(keys)}" for run, keys in by_run.items() if run is not None]
-        accepted = " ".join(f"--accept {key}" for key in by_run.get(None, ()))
+        commands = [to_paste("approve", run, *keys) for run, keys in by_run.items() if run is not None]
+        accepted = " ".join(f"--accept {shlex.quote(key)}" for key in by_run.get(None, ()))
         return [*commands, *([f"{self._run_command} {accepted}"] if accepted else [])]
 
     @property

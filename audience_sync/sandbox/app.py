@@ -136,14 +136,18 @@ class _Pages:
         return RedirectResponse("/", 303) if _wants_page(request) else json_response({"calls": 0})
 
     async def _write(self, change: Callable[[], None]) -> None:
-        try:
+        remedy = "Make room on its disk. Or stop the sandbox, and start it with another file: --file NAME"
+        with self._file_errors("written", remedy):
             await anyio.to_thread.run_sync(change)
+
+    @contextmanager
+    def _file_errors(self, done: str, remedy: str) -> Iterator[None]:
+        """Raise UnavailableError where SQLite can't do its work. ``done``: ``read`` or ``written``."""
+        try:
+            yield
         except sqlite3.Error as error:
-            raise UnavailableError(
-                f"The sandbox can’t write its file {self._site.file}: {error}. Nothing was changed.",
-                remedy="Make room on its disk. Or stop the sandbox, and start it with another file: --file NAME",
-                title="The file can’t be written",
-            ) from None
+            message = f"The sandbox’s file {self._site.file} can’t be {done}: {error}."
+            raise UnavailableError(message, remedy=remedy, title=f"The file can’t be {done}") from None
 
     async def live(self, request: Request) -> Response:
         query = _query(request)
@@ -191,15 +195,9 @@ class _Pages:
     def _visit(self, query: Mapping[str, str]) -> Iterator[Visit]:
         """Open the file for one page."""
         plans = self._state.plans.all()
-        try:
-            with reading(self._state.path) as reader:
-                yield Visit(reader=reader, site=self._site, now=self._clock(), query=query, plans=plans)
-        except sqlite3.Error as error:
-            raise UnavailableError(
-                f"The sandbox can’t read its file {self._site.file}: {error}.",
-                remedy="Was it removed? Stop the sandbox, and start it again.",
-                title="The file can’t be read",
-            ) from None
+        remedy = "Was it removed? Stop the sandbox, and start it again."
+        with self._file_errors("read", remedy), reading(self._state.path) as reader:
+            yield Visit(reader=reader, site=self._site, now=self._clock(), query=query, plans=plans)
 
 
 def _query(request: Request) -> dict[str, str]:

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from audience_sync.dashboard.charts.bars import Column, bars, small_bars
 from audience_sync.dashboard.charts.scale import second_ticks, tick_label
 from audience_sync.dashboard.charts.strip import Bar, kind_of, strip
 from audience_sync.dashboard.charts.timeline import Part, axis, row
@@ -18,6 +17,7 @@ from audience_sync.dashboard.pages.destinations import calls_columns
 from audience_sync.dashboard.queries.destinations import RunCalls
 from audience_sync.dashboard.queries.progress import recent_rate
 from audience_sync.dashboard.remedies import answer_meaning, remedy
+from audience_sync.web.bars import Column, bars, small_bars
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 29, 5, 0, tzinfo=UTC)

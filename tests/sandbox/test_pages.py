@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,22 @@ def test_a_plan_that_is_not_valid_is_a_400_with_what_is(app: Sandbox, fields: di
     assert (found.status, found.headers["content-type"]) == (400, "text/plain; charset=utf-8")
     assert "it has to be" in found.text
     assert "<h1>" in post(app, "/answers", PAGE, **fields).text
+
+
+def test_a_full_disk_is_a_500_to_a_call_and_a_page_with_a_remedy_to_a_form(
+    app: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    for method in ("record", "clear"):
+        monkeypatch.setattr(State, method, fail)
+    refused = send(app, identify("C-1", vip=True))
+    assert (refused.status, refused.text) == (500, "the sandbox can't write its file")
+    page = post(app, "/clear", PAGE)
+    assert page.status == 503
+    assert "can’t be written: database or disk is full" in page.text
+    assert "--file NAME" in page.text
 
 
 def test_clear_removes_what_was_received(app: Sandbox) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -245,3 +246,24 @@ def test_totals_have_all_destinations_and_the_list_the_last_200(state: State) ->
         assert len(opened.destinations()) == 200
         assert opened.totals()[:4] == (205, 205, 205, 205)
         assert len(opened.destinations_of_user("a")) == 205
+
+
+def test_a_call_is_the_last_one_once_it_is_stored(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    with monkeypatch.context() as patched:
+        patched.setattr(state_module, "count", lambda *_: seen.append(state.last_call))
+        record(state, identify("a", vip=True))
+    assert (seen, state.last_call) == ([0], 1)
+
+
+def test_a_request_that_can_not_be_stored_leaves_no_trace(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(state_module, "count", fail)
+        with pytest.raises(sqlite3.OperationalError):
+            record(state, identify("a", "m-1", vip=True))
+    assert (state.last_call, users(state)) == (0, [])
+    record(state, identify("a", "m-1", vip=True))
+    assert [outcome for outcome, _ in changes(state)] == ["accepted"]

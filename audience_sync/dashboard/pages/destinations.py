@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from audience_sync.command_line import to_paste
-from audience_sync.dashboard.charts.bars import Column, bars, small_bars
 from audience_sync.dashboard.page import Dataset, Page, Visit
 from audience_sync.dashboard.queries.destinations import (
     ANSWERS,
@@ -32,6 +31,7 @@ from audience_sync.dashboard.queries.destinations import (
 from audience_sync.dashboard.remedies import answer_meaning, remedy
 from audience_sync.text import pluralize
 from audience_sync.web import formats
+from audience_sync.web.bars import Column, bars, small_bars
 
 #: The times to choose from; and how many hours are shown hour by hour.
 RANGES = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}

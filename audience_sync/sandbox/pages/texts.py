@@ -23,7 +23,7 @@ STATES = {
     Outcome.CUT_OFF: "interrupted",
     Outcome.NO_ANSWER: "interrupted",
 }
-#: The kind of bar of an outcome in a chart.
+#: The kind of bar of an outcome in a chart, from below.
 BARS = {
     Outcome.ACCEPTED: "in",
     Outcome.REPEAT: "in",

@@ -42,7 +42,7 @@ class State:
         self._load()
 
     def _load(self) -> None:
-        self._call = self._number("select max(call) from calls")
+        self._call = self._last_call = self._number("select max(call) from calls")
         self._request = self._number("select max(request) from requests")
         self._events = self._number("select count(*) from events")
         self._characters = self._number("select sum(length(message)) from calls")  # and all that came since
@@ -55,8 +55,8 @@ class State:
 
     @property
     def last_call(self) -> int:
-        """The number of the last call; pages ask for those after it."""
-        return self._call
+        """The number of the last call that is stored; pages ask for those after it."""
+        return self._last_call
 
     def close(self) -> None:
         with self._lock:
@@ -171,6 +171,7 @@ class State:
         try:
             yield
             self._db.execute("commit")
+            self._last_call = self._call
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("rollback")

@@ -10,21 +10,22 @@ from typing import Any, TypeVar
 
 import anyio
 from jinja2 import Environment
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from audience_sync.dashboard.frame import attention, frame
+from audience_sync.dashboard.frame import page_context
 from audience_sync.dashboard.links import href
-from audience_sync.dashboard.live import MOST_SECONDS, LivePart, home_part, run_part
+from audience_sync.dashboard.live import MOST_SECONDS, Live, LivePart, home_part, run_part
 from audience_sync.dashboard.overlap import SECONDS as OVERLAP_SECONDS
 from audience_sync.dashboard.overlap import OverlapCache
 from audience_sync.dashboard.page import Page, PageFunction, Visit
 from audience_sync.dashboard.pages.audience import audience_page
 from audience_sync.dashboard.pages.audiences import audiences_page
 from audience_sync.dashboard.pages.destinations import destinations_page
-from audience_sync.dashboard.pages.home import home_page
+from audience_sync.dashboard.pages.home import EMPTY, home_page
 from audience_sync.dashboard.pages.query import query_page
 from audience_sync.dashboard.pages.run import run_page
 from audience_sync.dashboard.pages.runs import runs_page
@@ -43,7 +44,6 @@ Result = TypeVar("Result")
 TEMPLATES = Path(__file__).parent / "templates"
 #: Seconds for a whole page, and how many pages read the store at the same time.
 PAGE_SECONDS, AT_ONCE = 30.0, 4
-
 #: The pages by path. Every page may be asked for as CSV or JSON: see ``Page.datasets``.
 ROUTES: Mapping[str, PageFunction] = {
     "/": home_page,
@@ -66,24 +66,19 @@ def dashboard_app(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> ASGIApp:
     """The application. ``mask`` removes secrets from messages."""
-    store, patient = PageStore(site.url), PageStore(site.url, statement_seconds=OVERLAP_SECONDS)
-    templates = dashboard_environment(site, clock=clock)
-    pages = _Pages(site=site, store=store, templates=templates, clock=clock)
-
-    def stop() -> None:
-        store.stop()
-        patient.stop()
-
+    store = PageStore(site.url)
+    pages = _Pages(site=site, store=store, clock=clock)
+    overlaps = OverlapCache(partial(store.reading, seconds=OVERLAP_SECONDS))
     return create_app(
         [
             *(Route(path, pages.endpoint(build)) for path, build in ROUTES.items()),
-            Route("/audiences/{key}", pages.endpoint(partial(audience_page, overlaps=OverlapCache(patient.reading)))),
+            Route("/audiences/{key}", pages.endpoint(partial(audience_page, overlaps=overlaps))),
             *(Route(path, pages.stream(part)) for path, part in LIVE.items()),
         ],
         access=access or Access(),
-        templates=templates,
+        templates=pages.templates,
         mask=mask,
-        on_stop=stop,
+        on_stop=store.stop,
     )
 
 
@@ -95,17 +90,12 @@ def dashboard_environment(site: Site, *, clock: Callable[[], datetime], is_serve
     return environment
 
 
-def page_context(visit: Visit, page: Page) -> dict[str, Any]:
-    """All values of a page's template: its own, and those of the frame."""
-    found = page.context.get("attention") or attention(visit)
-    return {**frame(visit, found), "datasets": {each.name: each for each in page.datasets}, **page.context}
-
-
 class _Pages:
     """Answers requests: a page in its own thread and transaction, within a time limit."""
 
-    def __init__(self, *, site: Site, store: PageStore, templates: Environment, clock: Callable[[], datetime]) -> None:
-        self._site, self._store, self._templates, self._clock = site, store, templates, clock
+    def __init__(self, *, site: Site, store: PageStore, clock: Callable[[], datetime]) -> None:
+        self.templates = dashboard_environment(site, clock=clock)
+        self._site, self._store, self._clock = site, store, clock
         self._limiter: anyio.CapacityLimiter | None = None
 
     def endpoint(self, build: PageFunction) -> Callable[[Request], Any]:
@@ -138,32 +128,13 @@ class _Pages:
                 visit = self._visit(connection, request)
                 page = build(visit)
                 if "format" in visit.query:
-                    return self._table(visit, page, request.url.path)
-                context = page_context(visit, page)
-                queries = {each.name: each.text(connection) for each in page.datasets}
+                    return _table(visit, page, request.url.path)
+                context = {**page_context(visit, page), **_data_links(visit, page, request.url.path)}
         except EmptyStoreError:
-            context = {"title": "No run yet", "here": "home", "live": "page", "site": self._site}
-            return render(self._templates, "home_empty.html", context)
-        query = {name: value for name, value in request.query_params.items() if name not in ("format", "table")}
+            return render(self.templates, "home_empty.html", EMPTY)
+        return render(self.templates, page.template, context)
 
-        def data_href(name: str, kind: str) -> str:
-            table = "" if page.datasets and page.datasets[0].name == name else name
-            return with_query(request.url.path, {**query, "format": kind, "table": table})
-
-        links = {"data_href": data_href, "query_href": lambda name: href("query", sql=queries[name])}
-        return render(self._templates, page.template, {**context, **links}, status=page.status)
-
-    def _table(self, visit: Visit, page: Page, path: str) -> Response:
-        kind = visit.text("format")
-        if kind not in FORMATS:
-            raise WrongQueryError(f"“{kind[:40]}” is not valid for `format`. One of these is: {', '.join(FORMATS)}.")
-        dataset = page.dataset(visit.text("table"))
-        columns, rows = dataset.read(visit.connection)
-        shown = rows if dataset.is_masked else [self._site.shown_values(columns, row) for row in rows]
-        name = f"{path.strip('/').replace('/', '-') or 'home'}-{dataset.name}"
-        return table_response(name, columns, shown, kind=kind)
-
-    def _visit(self, connection: Any, request: Request) -> Visit:
+    def _visit(self, connection: Connection, request: Request) -> Visit:
         return Visit(
             connection=connection,
             site=self._site,
@@ -174,6 +145,7 @@ class _Pages:
 
     async def _messages(self, part: LivePart, request: Request) -> AsyncIterator[str]:
         """Messages of a stream: a part of the page whenever it has changed, and when the page has to ask for itself."""
+        progress = self.templates.get_template("progress.html")
         before, state = "", None
         with anyio.move_on_after(MOST_SECONDS):
             while True:
@@ -187,18 +159,34 @@ class _Pages:
                 if state is not None and found.state != state:
                     yield message("", event="reload")
                 state = found.state
-                if found.template:
-                    html = self._templates.get_template(found.template).render(found.context)
-                    if html != before:
-                        yield message(html)
-                        before = html
-                    else:
-                        yield HEARTBEAT
-                else:
-                    yield HEARTBEAT
+                html = progress.render(progress=found.progress) if found.progress else ""
+                yield message(html) if html not in ("", before) else HEARTBEAT
+                before = html or before
                 # Looking costs a tenth of the time at most.
                 await anyio.sleep(max(found.pause, (anyio.current_time() - began) * 10))
 
-    def _part(self, part: LivePart, request: Request) -> Any:
+    def _part(self, part: LivePart, request: Request) -> Live:
         with self._store.reading() as connection:
             return part(self._visit(connection, request))
+
+
+def _table(visit: Visit, page: Page, path: str) -> Response:
+    """The rows of a table of the page as a file to save."""
+    kind = visit.text("format")
+    if kind not in FORMATS:
+        raise WrongQueryError(f"“{kind[:40]}” is not valid for `format`. One of these is: {', '.join(FORMATS)}.")
+    dataset = page.dataset(visit.text("table"))
+    columns, rows = dataset.table(visit)
+    return table_response(f"{path.strip('/').replace('/', '-') or 'home'}-{dataset.name}", columns, rows, kind=kind)
+
+
+def _data_links(visit: Visit, page: Page, path: str) -> dict[str, Callable[..., str]]:
+    """How a template makes the addresses of a table's rows and of its query."""
+    query = {name: value for name, value in visit.query.items() if name not in ("format", "table")}
+    queries = {each.name: each.text(visit.connection) for each in page.datasets}
+
+    def data_href(name: str, kind: str) -> str:
+        table = "" if page.datasets[0].name == name else name
+        return with_query(path, {**query, "format": kind, "table": table})
+
+    return {"data_href": data_href, "query_href": lambda name: href("query", sql=queries[name])}

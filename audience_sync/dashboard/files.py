@@ -6,21 +6,21 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from jinja2 import Environment
 from sqlalchemy import Connection
 
-from audience_sync.dashboard.app import dashboard_environment, page_context
+from audience_sync.dashboard.app import dashboard_environment
 from audience_sync.dashboard.file_links import for_files
+from audience_sync.dashboard.frame import page_context
 from audience_sync.dashboard.links import href
 from audience_sync.dashboard.overlap import OverlapCache
-from audience_sync.dashboard.page import Dataset, Page, PageFunction, Visit
+from audience_sync.dashboard.page import Page, PageFunction, Visit
 from audience_sync.dashboard.pages.audience import audience_page
 from audience_sync.dashboard.pages.audiences import audiences_page
 from audience_sync.dashboard.pages.destinations import destinations_page
@@ -33,7 +33,7 @@ from audience_sync.dashboard.store import PageStore
 from audience_sync.errors import AudienceSyncError
 from audience_sync.version import __version__
 from audience_sync.web.static_files import static_files
-from audience_sync.web.tables import csv_text, json_text
+from audience_sync.web.tables import table_text
 
 #: Pages of runs, the newest, and of audiences, the largest: a store of 10,000 runs stays a folder of some megabytes.
 MOST_RUNS, MOST_AUDIENCES = 100, 300
@@ -80,13 +80,23 @@ def write_files(site: Site, folder: Path, *, now: datetime | None = None) -> Wri
     """
     refuse_foreign(folder)
     moment = now or datetime.now(UTC)
-    store, patient = PageStore(site.url), PageStore(site.url, statement_seconds=OVERLAP_SECONDS)
+    store = PageStore(site.url)
+    overlaps = OverlapCache(partial(store.reading, seconds=OVERLAP_SECONDS))
     try:
         with _new_folder(folder) as target, store.reading() as connection:
-            return _write(site, patient, connection, target, folder=folder, now=moment)
+            pages, all_runs, all_audiences = _pages(connection, overlaps)
+            size = _write(site, connection, pages, target, moment)
     finally:
         store.stop()
-        patient.stop()
+    return WrittenFiles(
+        folder=folder,
+        pages=len(pages),
+        bytes=size,
+        runs=sum(each.path.startswith("/runs/") for each in pages),
+        all_runs=all_runs,
+        audiences=sum(each.path.startswith("/audiences/") for each in pages),
+        all_audiences=all_audiences,
+    )
 
 
 def refuse_foreign(folder: Path) -> None:
@@ -140,30 +150,21 @@ def _new_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _write(
-    site: Site, patient: PageStore, connection: Connection, target: Path, *, folder: Path, now: datetime
-) -> WrittenFiles:
+def _write(site: Site, connection: Connection, pages: Sequence[_FilePage], target: Path, now: datetime) -> int:
+    """Write all files; their size in bytes."""
     environment = dashboard_environment(site, clock=lambda: now, is_served=False)
-    pages, all_runs, all_audiences = _pages(connection, OverlapCache(patient.reading))
     writer = _Writer(target)
     files = {each.path: each.file for each in pages}
     for each in pages:
         visit = Visit(connection=connection, site=site, now=now, path=each.values)
         page = each.build(visit)
-        html = _render(environment, visit, page, _Data(visit, page, each.file.removesuffix(".html"), writer))
-        writer.write(each.file, for_files(html, files))
+        data = _Data(visit, page, each.file.removesuffix(".html"), writer)
+        context = {**page_context(visit, page), "live": "", "data_href": data.href, "query_href": data.query_href}
+        writer.write(each.file, for_files(environment.get_template(page.template).render(context), files))
     for name, static in static_files().items():
         writer.write_bytes(f"static/{name}", static.content)
     writer.finish(now)
-    return WrittenFiles(
-        folder=folder,
-        pages=len(pages),
-        bytes=writer.size,
-        runs=sum(each.path.startswith("/runs/") for each in pages),
-        all_runs=all_runs,
-        audiences=sum(each.path.startswith("/audiences/") for each in pages),
-        all_audiences=all_audiences,
-    )
+    return writer.size
 
 
 def _pages(connection: Connection, overlaps: OverlapCache) -> tuple[list[_FilePage], int, int]:
@@ -198,62 +199,50 @@ def _file_name(key: str, number: int) -> str:
     return key if _PLAIN.fullmatch(key) else f"no-{number}"
 
 
-def _render(environment: Environment, visit: Visit, page: Page, data: _Data) -> str:
-    context = {**page_context(visit, page), "live": "", "data_href": data.href, "query_href": data.query_href}
-    return environment.get_template(page.template).render(context)
-
-
 class _Writer:
     """Writes files below a folder, and the list of them at the end."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files: list[str] = []
+        self.names = set[str]()
         self.size = 0
 
     def write(self, name: str, text: str) -> None:
         self.write_bytes(name, text.encode("utf-8", "backslashreplace"))
 
     def write_bytes(self, name: str, content: bytes) -> None:
-        if name in self._files:
-            return
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        self._files.append(name)
+        self.names.add(name)
         self.size += len(content)
 
     def finish(self, now: datetime) -> None:
         listed = {
             "program": f"audience-sync {__version__}",
             "written_at": now.isoformat(),
-            "files": sorted(self._files),
+            "files": sorted(self.names),
         }
         self.write(MARKER, json.dumps(listed, indent=1))
 
 
 class _Data:
-    """The tables and queries of one page, each written when the page links to it."""
+    """The tables and queries of one page, each written when the page links to it for the first time."""
 
     def __init__(self, visit: Visit, page: Page, prefix: str, writer: _Writer) -> None:
         self._visit, self._page, self._prefix, self._writer = visit, page, prefix, writer
 
     def href(self, name: str, kind: str) -> str:
         """The address of a table as CSV or JSON."""
-        dataset = self._page.dataset(name)
-        file = f"data/{self._prefix}-{_safe(dataset.name)}.{kind}"
-        columns, rows = dataset.read(self._visit.connection, MOST_ROWS)
-        shown = [self._visit.site.shown_values(columns, row) for row in rows]
-        self._writer.write(file, (csv_text if kind == "csv" else json_text)(columns, shown))
+        file = f"data/{self._prefix}-{name}.{kind}"
+        if file not in self._writer.names:
+            columns, rows = self._page.dataset(name).table(self._visit, MOST_ROWS)
+            self._writer.write(file, table_text(columns, rows, kind=kind))
         return file
 
     def query_href(self, name: str) -> str:
         """The address of a table's query."""
-        dataset: Dataset = self._page.dataset(name)
-        file = f"data/{self._prefix}-{_safe(dataset.name)}.sql"
-        self._writer.write(file, f"{dataset.text(self._visit.connection)}\n")
+        file = f"data/{self._prefix}-{name}.sql"
+        if file not in self._writer.names:
+            self._writer.write(file, f"{self._page.dataset(name).text(self._visit.connection)}\n")
         return file
-
-
-def _safe(name: str) -> str:
-    return re.sub(r"[^a-z0-9_-]+", "-", name.lower())

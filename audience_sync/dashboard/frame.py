@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from audience_sync.config.models import Settings
-from audience_sync.dashboard.page import Visit
+from audience_sync.dashboard.page import Page, Visit
 from audience_sync.errors import AudienceSyncError
 from audience_sync.history.attention import read_attention
 from audience_sync.history.concerns import Attention, LateSchedule
@@ -27,21 +27,14 @@ def attention(visit: Visit) -> Attention:
     )
 
 
-def frame(visit: Visit, found: Attention) -> dict[str, Any]:
-    """The values of base.html, nav.html and foot.html."""
-    last = found.last_run
-    return {
-        "todo": len(found.needs_person),
-        "last_run": last,
-        "site": visit.site,
-        "now": visit.now,
-    }
+def page_context(visit: Visit, page: Page) -> dict[str, Any]:
+    """All values of a page's template: its own, and those of nav.html and foot.html."""
+    found = page.attention or attention(visit)
+    return {"todo": len(found.needs_person), "last_run": found.last_run, **page.context}
 
 
-def entries_of(settings: Settings | None) -> Sequence[ScheduleEntry]:
-    """The schedules of the config; none without a config or a schedule."""
-    if settings is None:
-        return ()
+def entries_of(settings: Settings) -> Sequence[ScheduleEntry]:
+    """The schedules of the config; none without one."""
     try:
         return schedule_entries(settings)
     except AudienceSyncError:

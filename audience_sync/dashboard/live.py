@@ -1,13 +1,12 @@
-"""Give the parts of pages that change while a run is in progress."""
+"""Give the part of an open page that changes while a run is in progress."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from audience_sync.dashboard.page import Visit
-from audience_sync.dashboard.queries.progress import read_progress
+from audience_sync.dashboard.queries.progress import Progress, read_progress
 from audience_sync.dashboard.queries.runs import newest_run, run_status
 
 #: Seconds between two looks at the store: while a run is in progress, and otherwise.
@@ -18,41 +17,32 @@ MOST_SECONDS = 1800.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """A part of a page now. When ``state`` changes, the whole page shows something else and asks for itself again.
+    """A run now, with its progress while it is running. When ``state`` changes, the page asks for itself again."""
 
-    ``template``: of the part; empty if nothing is to be replaced. ``pause``: seconds until the next look.
-    """
+    state: tuple[int, str] | None
+    progress: Progress | None = None
 
-    state: object
-    template: str = ""
-    context: Mapping[str, Any] = field(default_factory=dict)
-    pause: float = IDLE_PAUSE
+    @property
+    def pause(self) -> float:
+        """Seconds until the next look."""
+        return IDLE_PAUSE if self.progress is None else BUSY_PAUSE
 
 
 LivePart = Callable[[Visit], Live]
 
 
 def home_part(visit: Visit) -> Live:
-    """The run in progress; the page asks for itself again when a run begins or ends."""
+    """The newest run: the page asks for itself again when a run begins or ends."""
     found = newest_run(visit.connection)
-    if found is None:
-        return Live(state=None)
-    return _part(visit, *found)
+    return _part(visit, *found) if found is not None else Live(state=None)
 
 
 def run_part(visit: Visit) -> Live:
-    """The progress of one run."""
+    """The run of the address."""
     run = visit.number("run")
     return _part(visit, run, run_status(visit.connection, run) or "")
 
 
 def _part(visit: Visit, run: int, status: str) -> Live:
-    if status != "running":
-        return Live(state=(run, status))
-    progress = read_progress(visit.connection, run, visit.now)
-    return Live(
-        state=(run, status),
-        template="progress.html",
-        context={"progress": progress, "now": visit.now},
-        pause=BUSY_PAUSE,
-    )
+    progress = read_progress(visit.connection, run, visit.now) if status == "running" else None
+    return Live(state=(run, status), progress=progress)

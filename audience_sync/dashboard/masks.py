@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import secrets
 from dataclasses import dataclass, field
+from typing import Any
 
 from audience_sync.errors import mask_values
 
-_EMAIL = re.compile(r"[^\s:=,;()<>'\"]+@[^\s:=,;()<>'\"]+")
+#: Columns of views with a user id.
+ID_COLUMNS = frozenset({"user_id", "previous_id"})
+#: Columns of views whose text may quote ids or other data about users.
+TEXT_COLUMNS = frozenset(
+    {"reason", "error", "answer", "last_error", "words", "value", "previous_value", "subject", "file"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +34,12 @@ class IdMask:
 
     def text(self, text: str) -> str:
         """A text without what may be an id: quoted values, e-mail addresses, long numbers."""
-        return mask_values(_EMAIL.sub("...", text))
+        return mask_values(text)
+
+    def value(self, column: str, value: Any) -> Any:
+        """A value of a view's column."""
+        if not isinstance(value, str):
+            return value
+        if column in ID_COLUMNS:
+            return self.id(value)
+        return self.text(value) if column in TEXT_COLUMNS else value

@@ -15,7 +15,7 @@ from enum import Enum
 
 from sqlalchemy import Connection
 
-from audience_sync.dashboard.queries.overlap import SharedUsers, count_shared, has_members, pairs_of, read_sizes
+from audience_sync.dashboard.queries.overlap import SharedUsers, count_shared, has_members, read_sizes
 from audience_sync.dashboard.queries.rows import read
 
 log = logging.getLogger("audience_sync.dashboard")
@@ -119,8 +119,9 @@ class OverlapCache:
     def _count_pairs(self, counts: _Counts, sizes: Mapping[str, int]) -> bool:
         """Count one audience after the other, each in a short transaction; return False if a run began meanwhile."""
         with self._counting:  # one core is enough
-            for smaller, larger in pairs_of(list(sizes), sizes).items():
-                missing = [each for each in larger if frozenset((smaller, each)) not in counts.shared]
+            ordered = sorted(sizes, key=lambda key: (sizes[key], key))
+            for number, smaller in enumerate(ordered, 1):
+                missing = [each for each in ordered[number:] if frozenset((smaller, each)) not in counts.shared]
                 if not missing:
                     continue
                 with self._connect() as connection:

@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from textwrap import dedent
 from typing import Any
 
 from sqlalchemy import Connection
 
-from audience_sync.dashboard.queries.rows import Row, read, read_table, sqlite_time
+from audience_sync.dashboard.queries.rows import LARGEST_RUN, read_table, sqlite_time
 from audience_sync.dashboard.site import Site
+from audience_sync.history.concerns import Attention
 from audience_sync.sql import quote_literal
 from audience_sync.store.tables.views import view_prefix
 from audience_sync.web.errors import WrongQueryError
@@ -19,8 +21,6 @@ from audience_sync.web.formats import stored_time
 
 #: The most rows of a file to save.
 MOST_ROWS = 100_000
-#: The largest number in an address.
-LARGEST = 2**31 - 1
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 
 
@@ -34,29 +34,25 @@ class Visit:
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
 
-    def text(self, name: str, default: str = "") -> str:
-        """A value of the address."""
-        return self.path.get(name, self.query.get(name, default)).replace("\0", "")
+    def text(self, name: str) -> str:
+        """A value of the address; empty without one."""
+        return self.path.get(name, self.query.get(name, "")).replace("\0", "")
 
     def number(self, name: str, default: int | None = None, *, least: int = 1) -> int:
         """A whole number of the address. Raises WrongQueryError if it is missing or not valid."""
         text = self.text(name).strip()
         if not text and default is not None:
             return default
-        if not re.fullmatch(r"\d{1,10}", text, re.ASCII) or not least <= int(text) <= LARGEST:
+        if not re.fullmatch(r"\d{1,10}", text, re.ASCII) or not least <= int(text) <= LARGEST_RUN:
             raise WrongQueryError(f"“{text[:40]}” is not valid for `{name}`: a whole number from {least} on is.")
         return int(text)
 
     def choice(self, name: str, allowed: Collection[str], default: str = "") -> str:
         """One of the allowed words. Raises WrongQueryError for another one."""
-        text = self.text(name, default) or default
+        text = self.text(name) or default
         if text not in allowed and text != default:
             raise WrongQueryError(f"“{text[:40]}” is not valid for `{name}`. One of these is: {', '.join(allowed)}.")
         return text
-
-    def rows(self, query: str, **values: Any) -> list[Row]:
-        """The rows of a query on the views; ``{views}`` is the prefix of a view's name."""
-        return read(self.connection, query, **values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +66,18 @@ class Dataset:
     sql: str
     values: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def is_masked(self) -> bool:
-        """Whether ids are masked in the rows already, where they have to be."""
-        return False
-
-    def read(self, connection: Connection, most: int = MOST_ROWS) -> tuple[list[str], list[list[Any]]]:
-        """The columns and all rows, at most ``most``."""
+    def table(self, visit: Visit, most: int = MOST_ROWS) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+        """The columns and all rows, at most ``most``, with ids as pages show them."""
         query = f"select * from ({self.sql}) as t limit {most}"
-        return read_table(connection, query, **self.values)
+        columns, rows = read_table(visit.connection, query, **self.values)
+        return columns, [visit.site.shown_values(columns, row) for row in rows]
 
     def text(self, connection: Connection) -> str:
         """The query with its values, ready to be pasted."""
         is_sqlite = connection.dialect.name == "sqlite"
         query = self.sql.replace("{views}", view_prefix(connection))
         query = _PARAMETER.sub(lambda found: _literal(self.values[found[1]], is_sqlite=is_sqlite), query)
-        lines = [line.rstrip() for line in query.strip("\n").splitlines()]
-        indent = min((len(line) - len(line.lstrip()) for line in lines if line), default=0)
-        return "\n".join(line[indent:] for line in lines).strip()
+        return dedent(query).strip()
 
 
 def _literal(value: Any, *, is_sqlite: bool) -> str:
@@ -104,12 +94,15 @@ def _literal(value: Any, *, is_sqlite: bool) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What a page shows: values for its template, and the queries of its tables and charts."""
+    """What a page shows: values for its template, and the queries of its tables and charts.
+
+    ``attention``: what needs a person, if the page has read it.
+    """
 
     template: str
     context: Mapping[str, Any]
     datasets: Sequence[Dataset] = ()
-    status: int = 200
+    attention: Attention | None = None
 
     def dataset(self, name: str) -> Dataset:
         """A dataset by name; the first one without a name. Raises WrongQueryError."""

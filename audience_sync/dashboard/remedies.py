@@ -1,42 +1,27 @@
-"""Name what helps against a refusal: by the type of the destination, its status, and the words of its reason."""
+"""Name what helps against a refusal: by the words of its reason and its status."""
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-
-class _Remedy(NamedTuple):
-    pattern: str
-    text: str
-    type: str = ""
-
-
-_REMEDIES = (
-    _Remedy(r"device.?token|push.?token", "Remove the token in the source, or let the app renew it; then retry."),
-    _Remedy(
-        r"suppress|unsubscrib|opted? out|deleted user",
-        "Nothing, if that is meant: suppress the user here, too, so that no call is tried.",
+#: What helps, by words of the reason: the first that match.
+_BY_REASON = {
+    r"device.?token|push.?token": "Remove the token in the source, or let the app renew it; then retry.",
+    r"suppress|unsubscrib|opted? out|deleted user": (
+        "Nothing, if that is meant: suppress the user here, too, so that no call is tried."
     ),
-    _Remedy(r"e-?mail", "Correct the address in the source, or suppress the user; then retry."),
-    _Remedy(r"phone|e\.?164", "Correct the number in the source: `+`, country code, digits; then retry."),
-    _Remedy(r"time.?zone", "Correct the time zone in the source: a name such as Europe/Berlin; then retry."),
-    _Remedy(
-        r"too (long|large|many|big)|takes? [\d,]+|bytes|limit of|exceed", "Shorten the value in the source; then retry."
+    r"e-?mail": "Correct the address in the source, or suppress the user; then retry.",
+    r"phone|e\.?164": "Correct the number in the source: `+`, country code, digits; then retry.",
+    r"time.?zone": "Correct the time zone in the source: a name such as Europe/Berlin; then retry.",
+    r"too (long|large|many|big)|takes? [\d,]+|bytes|limit of|exceed": "Shorten the value in the source; then retry.",
+    r"lacks|no identifier|no value|missing|required": "Add the value to the source of the computed traits; then retry.",
+    r"not exist|unknown (field|property|attribute|user)|no such": (
+        "Create it at the destination; `audience-sync check` lists fields; then retry."
     ),
-    _Remedy(
-        r"lacks|no identifier|no value|missing|required",
-        "Add the value to the source of the computed traits; then retry.",
+    r"type|number|boolean|date|format|invalid|not valid|malformed": (
+        "Correct the value in the source, or its type in the config; then retry."
     ),
-    _Remedy(
-        r"not exist|unknown (field|property|attribute|user)|no such",
-        "Create it at the destination; `audience-sync check` lists fields; then retry.",
-    ),
-    _Remedy(
-        r"type|number|boolean|date|format|invalid|not valid|malformed",
-        "Correct the value in the source, or its type in the config; then retry.",
-    ),
-)
+}
 _BY_STATUS = {
     400: "Look at the answer with: audience-sync test-destination. Correct the data, then retry.",
     401: "The key is not valid: set it in the environment, then: audience-sync check",
@@ -49,11 +34,11 @@ _BY_STATUS = {
 _OTHERWISE = "Correct the data in the source, then retry: the newest values are sent."
 
 
-def remedy(destination_type: str, reason: str, http_status: int | None) -> str:
+def remedy(reason: str, http_status: int | None) -> str:
     """One sentence for a person. The newest values are sent by a retry, so corrected data are enough."""
-    for each in _REMEDIES:
-        if each.type in ("", destination_type) and re.search(each.pattern, reason, re.IGNORECASE):
-            return each.text
+    for pattern, text in _BY_REASON.items():
+        if re.search(pattern, reason, re.IGNORECASE):
+            return text
     return _BY_STATUS.get(http_status or 0, _OTHERWISE)
 
 

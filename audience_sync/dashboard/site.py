@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from audience_sync.config.models import Settings
 
 UTC = ZoneInfo("UTC")
-#: Columns of views with user ids, and with texts and values that may quote them.
-ID_COLUMNS = frozenset({"user_id", "previous_id"})
-TEXT_COLUMNS = frozenset({"reason", "error", "answer", "words", "value", "previous_value"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +60,4 @@ class Site:
         """A row for a file: its ids and texts as pages show them."""
         if self.id_mask is None:
             return list(row)
-        return [self._shown_value(name, value) for name, value in zip(columns, row, strict=True)]
-
-    def _shown_value(self, name: str, value: Any) -> Any:
-        if not isinstance(value, str) or self.id_mask is None:
-            return value
-        if name in ID_COLUMNS:
-            return self.id_mask.id(value)
-        return self.id_mask.text(value) if name in TEXT_COLUMNS else value
+        return [self.id_mask.value(name, value) for name, value in zip(columns, row, strict=True)]

@@ -39,16 +39,16 @@ class EmptyStoreError(AudienceSyncError):
 class PageStore:
     """A store that pages read, one transaction a page, from several threads."""
 
-    def __init__(self, url: str, *, statement_seconds: float = STATEMENT_SECONDS) -> None:
-        self._url, self._seconds = url, statement_seconds
+    def __init__(self, url: str) -> None:
+        self._url = url
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._server: Store | None = None
         self._busy: set[Any] = set()
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one moment and can change nothing.
+    def reading(self, *, seconds: float = STATEMENT_SECONDS) -> Iterator[Connection]:
+        """A transaction that sees one moment and can change nothing. ``seconds``: that one statement may take.
 
         Raises EmptyStoreError, TookTooLongError, UnavailableError for another schema, and StoreError.
         """
@@ -56,11 +56,10 @@ class PageStore:
         try:
             if is_new(store):
                 raise EmptyStoreError("there is no store yet")
-            with translated_errors(store), _explained_errors(store):
-                transaction = self._sqlite(store) if store.is_sqlite else self._postgresql(store)
-                with transaction as connection:
-                    _require_schema(store, connection)
-                    yield connection
+            opened = self._sqlite if store.is_sqlite else self._postgresql
+            with translated_errors(store), _explained_errors(store, seconds), opened(store, seconds) as connection:
+                _require_schema(store, connection)
+                yield connection
         finally:
             if store is not self._server:
                 store.close()
@@ -84,12 +83,12 @@ class PageStore:
             return store
 
     @contextmanager
-    def _sqlite(self, store: Store) -> Iterator[Connection]:
+    def _sqlite(self, store: Store, seconds: float) -> Iterator[Connection]:
         busy_until, until = 0.0, 0.0
 
         def start(*_: object) -> None:
             nonlocal busy_until, until
-            busy_until, until = time.thread_time() + self._seconds, time.monotonic() + self._seconds * WAITS
+            busy_until, until = time.thread_time() + seconds, time.monotonic() + seconds * WAITS
 
         def is_over() -> bool:
             return self._stopped.is_set() or time.thread_time() > busy_until or time.monotonic() > until
@@ -107,14 +106,14 @@ class PageStore:
                 driver.set_progress_handler(None, 0)
 
     @contextmanager
-    def _postgresql(self, store: Store) -> Iterator[Connection]:
+    def _postgresql(self, store: Store, seconds: float) -> Iterator[Connection]:
         with store.engine.connect() as connection, connection.begin():
             driver: Any = connection.connection.driver_connection
             with self._lock:
                 self._busy.add(driver)
             try:
                 connection.exec_driver_sql("set transaction isolation level repeatable read, read only")
-                connection.exec_driver_sql(f"set local statement_timeout = {round(self._seconds * 1000)}")
+                connection.exec_driver_sql(f"set local statement_timeout = {round(seconds * 1000)}")
                 connection.exec_driver_sql("set local time zone 'UTC'")
                 yield connection
             finally:
@@ -123,7 +122,7 @@ class PageStore:
 
 
 @contextmanager
-def _explained_errors(store: Store) -> Iterator[None]:
+def _explained_errors(store: Store, seconds: float) -> Iterator[None]:
     """Raise errors of a page for a statement that was ended, and for a view that is missing."""
     try:
         yield
@@ -132,7 +131,7 @@ def _explained_errors(store: Store) -> Iterator[None]:
         code = getattr(cause, "sqlstate", None)
         if code == _CANCELLED or (store.is_sqlite and "interrupted" in str(cause)):
             raise TookTooLongError(
-                f"A query took longer than {STATEMENT_SECONDS:g} s and was ended. Runs are not affected.",
+                f"A query took longer than {seconds:g} s and was ended. Runs are not affected.",
                 remedy="Ask for less: a shorter time, one audience, or one run.",
             ) from None
         if code in _MISSING or (store.is_sqlite and str(cause).startswith(("no such table", "no such column"))):

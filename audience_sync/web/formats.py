@@ -5,6 +5,7 @@ Pure functions: the templates put their results into markup. What is not known i
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -93,11 +94,8 @@ def moment(value: datetime | None, zone: ZoneInfo, now: datetime, *, with_second
         return NOTHING
     local = value.astimezone(zone)
     year = "" if local.year == now.astimezone(zone).year else f" {local.year}"
-    return (
-        f"{local:%a} {local.day} {local:%b}{year} {local:%H:%M:%S}"
-        if with_seconds
-        else (f"{local:%a} {local.day} {local:%b}{year} {local:%H:%M}")
-    )
+    time = f"{local:%H:%M:%S}" if with_seconds else f"{local:%H:%M}"
+    return f"{local:%a} {local.day} {local:%b}{year} {time}"
 
 
 def day(value: datetime, zone: ZoneInfo) -> str:
@@ -161,8 +159,6 @@ def shown_id(user_id: str) -> ShownId:
 
 def _continues(text: str, index: int) -> bool:
     """Whether the character at the index belongs to the one before it."""
-    import unicodedata
-
     sign, before = text[index], text[index - 1]
     joins = "\u200d" in (sign, before) or "\ufe00" <= sign <= "\ufe0f" or "\U0001f3fb" <= sign <= "\U0001f3ff"
     return joins or unicodedata.combining(sign) != 0

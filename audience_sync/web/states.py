@@ -41,8 +41,6 @@ STATES = {
     "dropped": State("", "same"),
     "none": State("", "same"),
 }
-#: The order of states in which a person should read them.
-URGENT = ("failed", "held", "refused", "waiting", "late", "size", "pending")
 
 
 def state_of(word: str) -> State:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -44,15 +44,14 @@ def _json(value: object) -> str:
     return iso(value) if isinstance(value, datetime) else str(value)
 
 
+def table_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, kind: str) -> str:
+    """The rows as text. ``kind``: ``csv`` or ``json``."""
+    return (csv_text if kind == "csv" else json_text)(columns, rows)
+
+
 def table_response(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, kind: str) -> Response:
     """A file to save. ``kind``: ``csv`` or ``json``. ``name``: of the file, without its ending."""
-    text = (csv_text if kind == "csv" else json_text)(columns, rows)
+    text = table_text(columns, rows, kind=kind)
     safe = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.") or "table"
     headers = {"content-disposition": f'attachment; filename="{safe}.{kind}"'}
     return Response(text.encode("utf-8", "backslashreplace"), headers=headers, media_type=FORMATS[kind])
-
-
-def as_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
-    """The columns and the rows of mappings that all have the same keys."""
-    columns = list(rows[0]) if rows else []
-    return columns, [list(row.values()) for row in rows]

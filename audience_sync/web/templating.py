@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from audience_sync.text import pluralize
 from audience_sync.version import __version__
 from audience_sync.web import formats
 from audience_sync.web.links import Links
@@ -45,6 +46,7 @@ def make_environment(
         "count": formats.count,
         "short_count": formats.short_count,
         "change": formats.change,
+        "pluralize": pluralize,
         "rate": formats.rate,
         "seconds": formats.seconds,
         "duration": formats.duration,
@@ -53,7 +55,7 @@ def make_environment(
         "moment": lambda value, **options: formats.moment(value, zone, clock(), **options),
         "relative": lambda value: formats.relative(value, clock()),
         "shown_id": formats.shown_id,
-        "json_text": json_text,
+        "script_json": script_json,
     }
     environment.globals |= {
         "href": href,
@@ -67,7 +69,7 @@ def make_environment(
     return environment
 
 
-def json_text(value: object) -> Markup:
+def script_json(value: object) -> Markup:
     """JSON for ``<script type="application/json">``: no character can end the element."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for sign in "<>&\u2028\u2029":

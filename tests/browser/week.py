@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 from cli.conftest import Project, segment
-from sqlalchemy import Table
-
-from audience_sync.store.tables import metadata
-from audience_sync.store.tables.types import UtcDateTime
+from dashboard.week import move_into_the_past
 
 from .vendor import SLOW_DOWN, Vendor
 
@@ -54,7 +50,6 @@ def week_of_runs(folder: Path) -> Iterator[tuple[Project, Vendor]]:
         _run(project, 1)
         _vip(project, *vip_members(1, 21))
         _run(project, 4)  # the hold
-        spread_over_days(project.store)
         yield project, vendor
 
 
@@ -78,26 +73,7 @@ def _vip(project: Project, *users: str) -> None:
 
 
 def _run(project: Project, *codes: int) -> None:
+    """Run a day after the run before it."""
+    move_into_the_past(project.store, hours=24)
     done = project.run("sync")
     assert done.code in codes, done.stdout + done.stderr
-
-
-def spread_over_days(store: Path) -> None:
-    """Let each run be a day earlier than the one after it, so that charts have a week."""
-    with closing(sqlite3.connect(store)) as connection, connection:
-        (last,) = connection.execute("select max(id) from runs").fetchone()
-        for table in metadata.sorted_tables:
-            run = _run_column(table)
-            for column in table.columns if run else ():
-                if isinstance(column.type, UtcDateTime):
-                    days = f"'-' || ({last} - {run}) || ' days'"
-                    moved = f"strftime('%Y-%m-%d %H:%M:%f000', {column.name}, {days})"
-                    connection.execute(
-                        f"update {table.name} set {column.name} = {moved} where {column.name} is not null"
-                    )
-
-
-def _run_column(table: Table) -> str | None:
-    if table.name == "runs":
-        return "id"
-    return next((name for name in ("run_id", "started_run", "since_run") if name in table.columns), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -64,13 +64,18 @@ def postgresql_week(week: Week, postgresql: PostgreSQL) -> str:
     return url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def site(request: pytest.FixtureRequest, week: Week) -> Site:
-    """The project, once with each database."""
-    is_file = request.param == "sqlite"
-    url = f"sqlite:///{week.project.store}" if is_file else request.getfixturevalue("postgresql_week")
+@pytest.fixture
+def sqlite_site(week: Week) -> Site:
     settings = load_settings(week.project.folder / "config.yaml")
-    return Site(url=url, label="the store", zone=BERLIN, settings=settings)
+    return Site(url=f"sqlite:///{week.project.store}", label="the store", zone=BERLIN, settings=settings)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def site(request: pytest.FixtureRequest, sqlite_site: Site) -> Site:
+    """The project, once with each database."""
+    if request.param == "sqlite":
+        return sqlite_site
+    return replace(sqlite_site, url=request.getfixturevalue("postgresql_week"))
 
 
 @pytest.fixture
@@ -79,23 +84,9 @@ def app(site: Site) -> ASGIApp:
 
 
 @pytest.fixture
-def sqlite_site(week: Week) -> Site:
-    settings = load_settings(week.project.folder / "config.yaml")
-    return Site(url=f"sqlite:///{week.project.store}", label="audience_sync.db", zone=BERLIN, settings=settings)
-
-
-@pytest.fixture
 def masked_app(sqlite_site: Site) -> ASGIApp:
     """The dashboard with `--mask-ids`."""
-    return dashboard_app(
-        Site(
-            url=sqlite_site.url,
-            label=sqlite_site.label,
-            zone=BERLIN,
-            settings=sqlite_site.settings,
-            id_mask=IdMask(),
-        )
-    )
+    return dashboard_app(replace(sqlite_site, id_mask=IdMask()))
 
 
 Get = Callable[[str], Answer]
@@ -111,7 +102,3 @@ def get(app: ASGIApp) -> Get:
         return answer
 
     return page
-
-
-def now() -> datetime:
-    return datetime.now(UTC)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from audience_sync.dashboard.charts.scale import second_ticks, tick_label
 from audience_sync.dashboard.charts.strip import Bar, kind_of, strip
-from audience_sync.dashboard.charts.timeline import Part, axis, row
+from audience_sync.dashboard.charts.timeline import Part, axis, row, second_ticks, tick_label
 from audience_sync.dashboard.masks import IdMask
 from audience_sync.dashboard.pages.destinations import calls_columns
 from audience_sync.dashboard.queries.destinations import RunCalls
-from audience_sync.dashboard.queries.progress import recent_rate
+from audience_sync.dashboard.queries.progress import RecentRequest, recent_rate
 from audience_sync.dashboard.remedies import answer_meaning, remedy
 from audience_sync.web.bars import Column, bars, small_bars
 
@@ -130,7 +130,7 @@ def test_bars_are_stacked_and_one_far_above_the_others_is_cut_and_shows_its_numb
     ],
 )
 def test_a_refusal_has_a_remedy(reason: str, status: int | None, words: str) -> None:
-    assert words in remedy("segment", reason, status)
+    assert words in remedy(reason, status)
 
 
 def test_an_answer_has_a_meaning_in_a_few_words() -> None:
@@ -148,10 +148,28 @@ def test_a_pseudonym_is_stable_and_of_one_program() -> None:
     assert mask.text("no profile 'C-00617' of ada@example.org, 12345678") == "no profile '...' of ..., ..."
 
 
+@pytest.mark.parametrize("column", ["reason", "error", "last_error", "subject", "file"])
+def test_a_file_with_masked_ids_has_no_text_that_quotes_one(column: str) -> None:
+    assert IdMask().value(column, "no profile 'C-00617'") == "no profile '...'"
+
+
+def test_a_file_with_masked_ids_has_all_other_values() -> None:
+    mask = IdMask()
+    assert mask.value("user_id", "C-00617") == mask.id("C-00617")
+    assert [mask.value("status", "held"), mask.value("run", 12_345_678), mask.value("error", None)] == [
+        "held",
+        12_345_678,
+        None,
+    ]
+
+
 def test_a_rate_is_that_of_the_newest_requests_and_not_known_after_a_silence() -> None:
-    sent = [(NOW - timedelta(seconds=number), 0.5, 100, "accepted") for number in range(1, 5)]
+    sent = [
+        RecentRequest(sent_at=NOW - timedelta(seconds=number), seconds=0.5, users=100, status="accepted")
+        for number in range(1, 5)
+    ]
     assert recent_rate(sent, NOW) == pytest.approx(100.0)
-    slowed = [(each[0], each[1], each[2], "sent again") for each in sent[:2]] + sent[2:]
+    slowed = [*(replace(each, status="sent again") for each in sent[:2]), *sent[2:]]
     assert recent_rate(slowed, NOW) == pytest.approx(50.0)
     assert recent_rate(sent, NOW + timedelta(minutes=1)) is None
     assert recent_rate(sent[:1], NOW) is None
@@ -161,8 +179,8 @@ def test_a_rate_is_that_of_the_newest_requests_and_not_known_after_a_silence() -
 def run_calls(count: int, apart: timedelta) -> list[RunCalls]:
     """Runs that end at ``NOW``, each with two accepted calls and one refused."""
     first = NOW - apart * (count - 1)
-    same = {"destination": "log", "calls": 3, "delivered": 2, "refused": 1, "pending": 0, "seconds": 1.0}
-    return [RunCalls(run=number + 1, at=first + apart * number, **same) for number in range(count)]  # type: ignore[arg-type]
+    same = {"destination": "log", "delivered": 2, "refused": 1, "pending": 0, "seconds": 1.0}
+    return [RunCalls(run=number + 1, started_at=first + apart * number, **same) for number in range(count)]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -321,11 +321,12 @@ class TestTheQuestions:
 
     def test_are_asked_with_names_of_this_store(self) -> None:
         question = Question(
-            "?", "select 1 from x where audience_key = 'big_spenders' and run = 42 and day = '2026-03-05'"
+            "What did run 42 send?",
+            "select 1 from x where audience_key = 'big_spenders' and run = 42 and day = '2026-03-05'",
         )
         examples = Examples(["it's", "b"], 7, "2026-11-29")
-        assert about(question, examples) == (
-            "select 1 from x where audience_key = 'it''s' and run = 7 and day = '2026-11-29'"
+        assert about(question, examples) == Question(
+            "What did run 7 send?", "select 1 from x where audience_key = 'it''s' and run = 7 and day = '2026-11-29'"
         )
 
     def test_every_view_has_its_columns_and_their_meanings(self) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from audience_sync.web.events import message
 from audience_sync.web.tables import csv_text, json_text, table_response
-from audience_sync.web.templating import json_text as script_json
+from audience_sync.web.templating import script_json
 
 AT = datetime(2026, 11, 29, 5, 0, tzinfo=UTC)
 COLUMNS = ["run", "user_id", "at", "refused", "error"]

@@ -15,7 +15,6 @@ _LEAST_BARS = 16
 _TOP, _FOOT, _LEAST = 18, 18, 3
 #: The part of its place that a bar fills, and the height of a bar whose length is not known.
 _FILL, _UNKNOWN = 0.68, 0.35
-_GLYPHS = {"act": "held", "bad": "failed", "self": "pending", "none": "interrupted"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from audience_sync.dashboard.charts.members import chart_data, members_svg
-from audience_sync.dashboard.overlap import PATIENCE, Overlap, OverlapCache, Progress
+from audience_sync.dashboard.overlap import PATIENCE, OverlapCache, Progress
 from audience_sync.dashboard.page import Dataset, Page, Visit
 from audience_sync.dashboard.pages.audiences import state_of_audience
 from audience_sync.dashboard.pages.definition import definition_of
@@ -18,17 +18,17 @@ from audience_sync.dashboard.queries.audience import (
     AudienceRun,
     MembershipChange,
     count_changes,
-    read_audience_holds,
     read_changes,
-    read_decisions,
     read_flapping,
-    read_freezes,
     read_history,
     read_holdout,
-    read_invalid_rows,
+    read_last_error,
+    read_last_loaded,
 )
-from audience_sync.dashboard.queries.audiences import AudienceRow, read_audiences
-from audience_sync.dashboard.queries.rows import read
+from audience_sync.dashboard.queries.audiences import AudienceRow, read_audiences, read_names
+from audience_sync.dashboard.queries.decisions import read_audience_decisions, read_freezes
+from audience_sync.dashboard.queries.holds import read_audience_holds
+from audience_sync.dashboard.queries.invalid_rows import read_invalid_reasons
 from audience_sync.web.errors import NotFoundError
 
 MEMBERS_SQL = """
@@ -85,16 +85,13 @@ def audience_page(visit: Visit, *, overlaps: OverlapCache, patience: float = PAT
     holds = read_audience_holds(visit.connection, key)
     freezes = read_freezes(visit.connection, key)
     chart = members_chart(
-        history, holds, freezes, read_decisions(visit.connection, key), zone=visit.site.zone, since=since
+        history, holds, freezes, read_audience_decisions(visit.connection, key), zone=visit.site.zone, since=since
     )
-    is_fitted = visit.choice("axis", ("fitted",), "") == "fitted"
+    is_fitted = visit.choice("axis", ("fitted",)) == "fitted"
+    svg = members_svg(chart.points, chart.events, visit.site.zone, is_fitted=is_fitted)
     overlap = overlaps.of(key, audience.members or 0, patience=patience)
-    drawn = members_svg(chart.points, chart.events, visit.site.zone, is_fitted=is_fitted)
-    last = _last_loaded(visit, key)
-    datasets = [Dataset("members", MEMBERS_SQL, {"key": key}), Dataset("changes", CHANGES_SQL, {"key": key})]
-    datasets.append(Dataset("current", CURRENT_SQL, {"key": key}))
-    if last is not None:
-        datasets.append(Dataset("invalid", INVALID_SQL, {"key": key, "run": last.run}))
+    last = read_last_loaded(visit.connection, key)
+    settings = visit.site.settings
     context = {
         "title": audience.name,
         "here": "audiences",
@@ -102,14 +99,14 @@ def audience_page(visit: Visit, *, overlaps: OverlapCache, patience: float = PAT
         "state": state_of_audience(audience),
         "hold": next((each for each in reversed(holds) if each.status == "held"), None),
         "last": last,
-        "last_error": _last_error(visit, key),
+        "last_error": read_last_error(visit.connection, key),
         "freeze": next((each for each in reversed(freezes) if each.unfrozen_at is None), None),
         "chart_range": chosen,
         "ranges": tuple(RANGES),
         "members": chart,
         "is_fitted": is_fitted,
-        "chart": bool(drawn),
-        "chart_svg": drawn,
+        "chart": bool(svg),
+        "chart_svg": svg,
         "chart_json": chart_data(chart.points, chart.events),
         "table": chart.points[: -TABLE_ROWS - 1 : -1],
         "changes": _changes(visit, key),
@@ -118,14 +115,20 @@ def audience_page(visit: Visit, *, overlaps: OverlapCache, patience: float = PAT
         "live": "part" if overlap is not None and overlap.progress is Progress.COUNTING else "",
         "matrix": overlap_rows(overlap, key) if overlap is not None else [],
         "overlap_estimated": overlap is not None and any(each.is_estimate for each in overlap.shared.values()),
-        "names": _names(visit, overlap),
+        "names": read_names(visit.connection, overlap.sizes) if overlap is not None else {},
         "holdout": read_holdout(visit.connection, key) if audience.held_out else None,
-        "invalid": read_invalid_rows(visit.connection, key, last.run) if last is not None and last.invalid else [],
-        "definition": definition_of(visit.site.settings, key, audience.name)
-        if visit.site.settings is not None
-        else None,
+        "invalid": read_invalid_reasons(visit.connection, last.run, key) if last is not None and last.invalid else [],
+        "definition": definition_of(settings, key, audience.name) if settings is not None else None,
         **_day(history, visit.now),
     }
+    values = {"key": key}
+    datasets = [
+        Dataset("members", MEMBERS_SQL, values),
+        Dataset("changes", CHANGES_SQL, values),
+        Dataset("current", CURRENT_SQL, values),
+    ]
+    if last is not None:
+        datasets.append(Dataset("invalid", INVALID_SQL, {**values, "run": last.run}))
     return Page(template="audience.html", context=context, datasets=datasets)
 
 
@@ -143,22 +146,6 @@ def _day(history: list[AudienceRun], now: datetime) -> dict[str, int]:
     return {"entered_day": sum(each.entered for each in recent), "left_day": sum(each.left for each in recent)}
 
 
-def _last_loaded(visit: Visit, key: str) -> AudienceRun | None:
-    """The last run that read the audience's rows; None before the first one."""
-    query = """
-        select run from {views}audience_syncs where audience_key = :key
-        and status in ('created', 'synced', 'unchanged', 'held') order by run desc limit 1
-    """
-    found = read(visit.connection, query, key=key)
-    return read_history(visit.connection, key, None, run=found[0]["run"])[0] if found else None
-
-
-def _last_error(visit: Visit, key: str) -> str | None:
-    query = "select error from {views}audience_syncs where audience_key = :key order by run desc limit 1"
-    found = read(visit.connection, query, key=key)
-    return found[0]["error"] if found else None
-
-
 def _changes(visit: Visit, key: str) -> ChangesPage:
     """The page of changes of the address. Where ids are masked, no address has one: rows of the run are skipped."""
     run, user, skip = visit.number("before", 0, least=0), visit.query.get("user", ""), visit.number("skip", 0, least=0)
@@ -174,9 +161,3 @@ def _changes(visit: Visit, key: str) -> ChangesPage:
             seen = sum(each.run == last.run for each in rows) + (skip if last.run == run else 0)
             following = {"before": last.run, "skip": seen}
     return ChangesPage(rows=rows, total=count_changes(visit.connection, key), is_first=after is None, after=following)
-
-
-def _names(visit: Visit, overlap: Overlap | None) -> dict[str, str]:
-    if overlap is None:
-        return {}
-    return {each.key: each.name for each in read_audiences(visit.connection) if each.key in overlap.sizes}

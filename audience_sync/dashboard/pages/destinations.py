@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -15,7 +15,6 @@ from audience_sync.dashboard.page import Dataset, Page, Visit
 from audience_sync.dashboard.queries.destinations import (
     ANSWERS,
     CALLS,
-    MOST_REASONS,
     REFUSED,
     STATE,
     Answers,
@@ -38,8 +37,11 @@ RANGES = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(
 HOURLY = timedelta(hours=48)
 #: Runs that are drawn one by one; more are put together by the hour, or by the day for a longer time.
 MOST_RUNS = 70
+#: Reasons of refusals that are listed of a destination.
+MOST_REASONS = 50
 #: Destinations whose calls are not answered by a server.
 FILES = frozenset({"file"})
+#: The hues of answers, in the order of the list.
 _HUES = {"accepted": "ok", "partly refused": "act", "refused": "act", "sent again": "self", "no answer": "bad"}
 
 
@@ -85,11 +87,13 @@ def destinations_page(visit: Visit) -> Page:
     """``?range=24h|7d|30d``."""
     chosen = visit.choice("range", RANGES, "7d")
     since = visit.now - RANGES[chosen]
-    known, refused = read_destinations(visit.connection), read_refused_now(visit.connection)
-    calls = read_calls(visit.connection, min(since, visit.now - RANGES["24h"]))
     first = first_run(visit.connection, since)
-    answers = read_answers(visit.connection, since, first)
-    history = _History(calls, answers, refused)
+    history = _History(
+        since=since,
+        calls=read_calls(visit.connection, min(since, visit.now - RANGES["24h"])),
+        answers=read_answers(visit.connection, since, first),
+        refused=read_refused_now(visit.connection),
+    )
     values = {"since": since}
     return Page(
         template="destinations.html",
@@ -99,7 +103,7 @@ def destinations_page(visit: Visit) -> Page:
             "ranges": tuple(RANGES),
             "chosen": chosen,
             "since": since,
-            "sections": [_section(visit, each, history, since) for each in known],
+            "sections": [_section(visit, each, history) for each in read_destinations(visit.connection)],
         },
         datasets=(
             Dataset("destinations", STATE),
@@ -110,38 +114,40 @@ def destinations_page(visit: Visit) -> Page:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _History:
-    """What happened at all destinations."""
+    """What happened at all destinations since a time."""
 
+    since: datetime
     calls: Sequence[RunCalls]
     answers: Sequence[Answers]
     refused: Sequence[RefusedNow]
 
 
-def _section(visit: Visit, destination: Destination, history: _History, since: datetime) -> DestinationSection:
+def _section(visit: Visit, destination: Destination, history: _History) -> DestinationSection:
     name, zone = destination.name, visit.site.zone
     mine = [each for each in history.calls if each.destination == name]
-    shown = [each for each in mine if each.at >= since]
+    shown = [each for each in mine if each.started_at >= history.since]
     timed = [each for each in mine if each.seconds and each.delivered + each.refused]
     latest = timed[-1] if timed else None
     reasons = [each for each in history.refused if each.destination == name]
+    answers = [each for each in history.answers if each.destination == name]
     return DestinationSection(
         destination=destination,
-        accepted=sum(each.delivered for each in mine if each.at >= visit.now - RANGES["24h"]),
+        accepted=sum(each.delivered for each in mine if each.started_at >= visit.now - RANGES["24h"]),
         rate=(latest.delivered + latest.refused) / latest.seconds if latest and latest.seconds else None,
         rate_run=latest.run if latest else None,
-        chart=bars(calls_columns(shown, zone, visit.now - since)),
-        chart_words=calls_words(shown),
+        chart=bars(calls_columns(shown, zone, visit.now - history.since)),
+        chart_words=_calls_words(shown),
         calls=shown[: -MOST_RUNS - 1 : -1],
-        statuses=status_lines([each for each in history.answers if each.destination == name], since, visit.now, zone),
+        statuses=_status_lines(answers, history.since, visit.now, zone),
         reasons=[
             ReasonLine(
                 reason=visit.site.masked(each.reason),
                 http_status=each.http_status,
                 calls=each.calls,
-                since=each.since,
-                remedy=remedy(destination.type, each.reason, each.http_status),
+                since=each.since_at,
+                remedy=remedy(each.reason, each.http_status),
             )
             for each in reasons[:MOST_REASONS]
         ],
@@ -158,14 +164,17 @@ def calls_columns(calls: Sequence[RunCalls], zone: ZoneInfo, span: timedelta) ->
     """
     is_hourly = len(calls) > MOST_RUNS and span <= HOURLY
     if len(calls) <= MOST_RUNS:
-        groups = [(f"Run {each.run}, {_moment(each.at, zone)}", [each]) for each in calls]
+        groups = [(f"Run {each.run}, {_moment(each.started_at, zone)}", [each]) for each in calls]
     else:
-        groups = [(name, list(same)) for name, same in groupby(calls, lambda each: _bucket(each.at, span, zone))]
+        groups = [
+            (name, list(same)) for name, same in groupby(calls, lambda each: _bucket(each.started_at, span, zone))
+        ]
     columns, before = list[Column](), ""
     for title, same in groups:
         accepted, refused = sum(each.delivered for each in same), sum(each.refused for each in same)
         pending = same[-1].pending  # a later run counts the pending calls of earlier ones again
-        label = f"{same[0].at.astimezone(zone):%H}:00" if is_hourly else formats.day(same[0].at, zone)
+        started = same[0].started_at
+        label = f"{started.astimezone(zone):%H}:00" if is_hourly else formats.day(started, zone)
         words = [
             f"{accepted:,} accepted",
             f"{refused:,} refused" * bool(refused),
@@ -177,7 +186,7 @@ def calls_columns(calls: Sequence[RunCalls], zone: ZoneInfo, span: timedelta) ->
     return columns
 
 
-def calls_words(calls: Sequence[RunCalls]) -> str:
+def _calls_words(calls: Sequence[RunCalls]) -> str:
     """The chart in one sentence."""
     if not calls:
         return "No run sent calls in this time."
@@ -191,15 +200,14 @@ def _moment(at: datetime, zone: ZoneInfo) -> str:
     return formats.moment(at, zone, at)
 
 
-def status_lines(answers: Sequence[Answers], since: datetime, now: datetime, zone: ZoneInfo) -> list[StatusLine]:
+def _status_lines(answers: Sequence[Answers], since: datetime, now: datetime, zone: ZoneInfo) -> list[StatusLine]:
     """The kinds of answers, accepted first, each with bars by hour, or by day for a longer time."""
-    buckets = _buckets(since, now, zone)
-    order = list(_HUES)
+    buckets, order = _buckets(since, now, zone), list(_HUES)
     found = list[StatusLine]()
     groups: dict[tuple[str, int | None], list[Answers]] = {}
     for each in answers:
         groups.setdefault((each.status, each.http_status), []).append(each)
-    for (status, code), same in sorted(groups.items(), key=lambda item: (_rank(order, item[0][0]), item[0][1] or 0)):
+    for (status, code), same in sorted(groups.items(), key=lambda item: (order.index(item[0][0]), item[0][1] or 0)):
         counts = dict.fromkeys(buckets, 0)
         for each in same:
             key = _bucket(each.hour, now - since, zone)
@@ -213,7 +221,7 @@ def status_lines(answers: Sequence[Answers], since: datetime, now: datetime, zon
                 means=answer_meaning(status, code),
                 svg=small_bars(
                     list(counts.values()),
-                    _HUES.get(status, "out"),
+                    _HUES[status],
                     [f"{key}: {pluralize(count, 'request')}" for key, count in counts.items()],
                 ),
                 requests=requests,
@@ -225,10 +233,6 @@ def status_lines(answers: Sequence[Answers], since: datetime, now: datetime, zon
     return found
 
 
-def _rank(order: Sequence[str], status: str) -> int:
-    return order.index(status) if status in order else len(order)
-
-
 def _bucket(at: datetime, span: timedelta, zone: ZoneInfo) -> str:
     local = at.astimezone(zone)
     return f"{local.day} {local:%b} {local:%H}:00" if span <= HOURLY else f"{local.day} {local:%b}"
@@ -236,9 +240,6 @@ def _bucket(at: datetime, span: timedelta, zone: ZoneInfo) -> str:
 
 def _buckets(since: datetime, now: datetime, zone: ZoneInfo) -> Sequence[str]:
     """The names of the hours or days of a time, in order."""
-    step = timedelta(hours=1)
-    count = int((now - since) / step) + 2
-    names: Mapping[str, None] = dict.fromkeys(
-        _bucket(min(since + step * index, now), now - since, zone) for index in range(count)
-    )
-    return list(names)
+    span, step = now - since, timedelta(hours=1)
+    times = [min(since + step * index, now) for index in range(int(span / step) + 2)]
+    return list(dict.fromkeys(_bucket(each, span, zone) for each in times))

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
 from markupsafe import Markup
+from sqlalchemy import Connection
 
-from audience_sync.dashboard.charts.sparkline import sparkline
+from audience_sync.config.models import Settings
 from audience_sync.dashboard.frame import attention, entries_of
 from audience_sync.dashboard.links import href
 from audience_sync.dashboard.page import Dataset, Page, Visit
-from audience_sync.dashboard.pages.runs import context_of
+from audience_sync.dashboard.pages.audiences import state_of_audience
+from audience_sync.dashboard.pages.runs import strip_context
+from audience_sync.dashboard.pages.sparklines import LENGTH, Sparklines, read_sparklines
 from audience_sync.dashboard.queries.audiences import (
     AudienceRow,
     Snapshot,
     read_audiences,
-    read_holds_since,
-    read_members_at,
+    read_changes_since,
     read_run_times,
-    snapshots_at,
 )
 from audience_sync.dashboard.queries.destinations import STATE, read_destinations
 from audience_sync.dashboard.queries.progress import read_progress
-from audience_sync.dashboard.queries.rows import read
-from audience_sync.dashboard.queries.runs import COLUMNS, RunFilter, read_runs
+from audience_sync.dashboard.queries.runs import RunFilter, read_runs, runs_query
 from audience_sync.history.attention_text import headline
 from audience_sync.history.concerns import Attention, Concern, SubjectKind
 from audience_sync.schedule.entries import ScheduleEntry
@@ -35,24 +35,20 @@ from audience_sync.web import formats
 
 #: Runs of the strip; audiences, and next times, of their tables.
 STRIP, MOST_AUDIENCES, MOST_TIMES = 46, 40, 4
-SPARK_DAYS, SPARK_POINTS = 30, 30
-DAY = timedelta(hours=24)
-RUNS = f"select {COLUMNS}\nfrom {{views}}sync_runs\norder by run desc"
 AUDIENCES = """select key, name, members, last_run, last_status, changed_at, flags
 from {views}audiences
 where retired_at is null
 order by name, key"""
-#: Flags that are shown as the state of an audience, the most urgent first.
-_FLAGS = ("held", "failed", "waiting", "frozen")
+
+#: The values of the page without a run.
+EMPTY = {"title": "No run yet", "here": "home", "live": "page"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HomeAudience:
     """``entered``, ``left``: in the last 24 hours; None for an audience that waits for its seed."""
 
-    key: str
-    name: str
-    members: int | None
+    audience: AudienceRow
     entered: int | None
     left: int | None
     spark: Markup
@@ -81,35 +77,38 @@ class Todo:
 def home_page(visit: Visit) -> Page:
     found = attention(visit)
     if found.last_run is None:
-        context = {"title": "No run yet", "here": "home", "live": "page", "attention": found}
-        return Page(template="home_empty.html", context=context)
+        return Page(template="home_empty.html", context=EMPTY, attention=found)
     runs = read_runs(visit.connection, RunFilter(), most=STRIP)
-    entries = entries_of(visit.site.settings)
+    latest = runs[0]
     every = [each for each in read_audiences(visit.connection) if each.retired_at is None]
-    days, audiences = home_audiences(visit, every[:MOST_AUDIENCES])
-    running = runs[0] if runs and runs[0].status == "running" else None
+    shown = every[:MOST_AUDIENCES]
+    times = read_run_times(visit.connection, visit.now - LENGTH)
+    day = [each for each in times if each.at >= visit.now - timedelta(hours=24)]
+    sparklines = read_sparklines(visit.connection, shown, times, visit.now)
     return Page(
         template="home.html",
+        attention=found,
         context={
             "title": headline(found),
             "here": "home",
             "live": "page",
-            "attention": found,
-            "headline": headline(found),
             "todos": [todo(visit, each) for each in found.needs_person],
             "continuing": [todo(visit, each) for each in found.continuing if each.kind is not SubjectKind.RUN],
-            "latest": runs[0],
+            "latest": latest,
             "well": well(found),
-            "progress": read_progress(visit.connection, running.run, visit.now) if running else None,
-            **context_of(visit, runs[::-1]),
-            "audiences": audiences,
+            "progress": None if latest.is_over else read_progress(visit.connection, latest.run, visit.now),
+            **strip_context(visit, runs[::-1]),
+            "lines": _lines(visit.connection, shown, sparklines, day),
             "audience_count": len(every),
-            "days": days,
+            "days": sparklines.days,
             "destinations": read_destinations(visit.connection),
-            "next_runs": next_runs(entries, visit.now, all_audiences=_count_audiences(visit)),
-            "has_schedule": bool(entries),
+            "next_runs": next_runs(visit.site.settings, visit.now),
         },
-        datasets=(Dataset("runs", RUNS), Dataset("audiences", AUDIENCES), Dataset("destinations", STATE)),
+        datasets=(
+            Dataset("runs", runs_query(RunFilter())),
+            Dataset("audiences", AUDIENCES),
+            Dataset("destinations", STATE),
+        ),
     )
 
 
@@ -143,69 +142,33 @@ def well(found: Attention) -> str:
     return f"Nothing needs a person: run {last.run} {last.status}, and {calls}."
 
 
-def home_audiences(visit: Visit, audiences: Sequence[AudienceRow]) -> tuple[int, list[HomeAudience]]:
-    """The days of the sparklines, and the rows of the table."""
-    times = read_run_times(visit.connection, visit.now - timedelta(days=SPARK_DAYS))
-    start = max(visit.now - timedelta(days=SPARK_DAYS), min(times[0].at if times else visit.now, visit.now))
-    step = (visit.now - start) / (SPARK_POINTS - 1)
-    slots = snapshots_at(times, [start + step * index for index in range(SPARK_POINTS)])
-    wanted = [each.run for each in slots if each is not None]
-    members = read_members_at(visit.connection, [each.key for each in audiences], wanted)
-    holds = read_holds_since(visit.connection, wanted[0]) if wanted else {}
-    day = _changes_of_a_day(visit, times)
-    found = [
-        _line(each, members[each.key], slots, holds.get(each.key, ()), day.get(each.key, (0, 0))) for each in audiences
-    ]
-    return max(round((visit.now - start) / DAY), 1), found
+def _lines(
+    connection: Connection, audiences: Sequence[AudienceRow], sparklines: Sparklines, day: Sequence[Snapshot]
+) -> list[HomeAudience]:
+    """The rows of the table. ``day``: the runs of the last 24 hours."""
+    changes = read_changes_since(connection, day[0].run) if day else {}
+    found = list[HomeAudience]()
+    for each in audiences:
+        entered, left = changes.get(each.key, (0, 0)) if each.created_at is not None else (None, None)
+        found.append(
+            HomeAudience(
+                audience=each,
+                entered=entered,
+                left=left,
+                spark=sparklines.drawn[each.key],
+                state=state_of_audience(each),
+            )
+        )
+    return found
 
 
-def _line(
-    audience: AudienceRow,
-    members: Mapping[int, int],
-    slots: Sequence[Snapshot | None],
-    holds: Sequence[tuple[int, int]],
-    day: tuple[int, int],
-) -> HomeAudience:
-    is_created = audience.created_at is not None
-    values = [members.get(each.run) if each is not None and is_created else None for each in slots]
-    marks = [
-        index
-        for index, each in enumerate(slots)
-        if each is not None and any(first <= each.run <= last for first, last in holds)
-    ]
-    return HomeAudience(
-        key=audience.key,
-        name=audience.name or audience.key,
-        members=audience.members if is_created else None,
-        entered=day[0] if is_created else None,
-        left=day[1] if is_created else None,
-        spark=sparkline(values, marks),
-        state=next((each for each in _FLAGS if each in audience.flags), audience.last_status or "waiting"),
-    )
-
-
-def _changes_of_a_day(visit: Visit, times: Sequence[Snapshot]) -> Mapping[str, tuple[int, int]]:
-    """Users who entered and left in the last 24 hours, by audience, without those of a first creation."""
-    recent = [each.run for each in times if each.at >= visit.now - DAY]
-    if not recent:
-        return {}
-    query = """
-        select audience_key, sum(entered) as entered, sum("left") as "left" from {views}audience_syncs
-        where run >= :first and status <> 'created' group by audience_key
-    """
-    rows = read(visit.connection, query, first=min(recent))
-    return {row["audience_key"]: (int(row["entered"]), int(row["left"])) for row in rows}
-
-
-def _count_audiences(visit: Visit) -> int:
-    return len(visit.site.settings.audiences) if visit.site.settings else 0
-
-
-def next_runs(entries: Sequence[ScheduleEntry], now: datetime, *, all_audiences: int) -> list[NextRun]:
+def next_runs(settings: Settings | None, now: datetime) -> list[NextRun]:
     """The next times of all schedules, the soonest first: two of each at most."""
+    if settings is None:
+        return []
     found = [
-        NextRun(at, _what(entry, all_audiences), schedule_name(entry.schedule))
-        for entry in entries
+        NextRun(at, _what(entry, len(settings.audiences)), schedule_name(entry.schedule))
+        for entry in entries_of(settings)
         for at in islice(times_after(entry.schedule, now), 2)
     ]
     return sorted(found, key=lambda each: each.at)[:MOST_TIMES]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,20 +11,14 @@ from sqlalchemy import Connection
 
 from audience_sync.dashboard.page import Dataset, Page, Visit
 from audience_sync.dashboard.queries.empty_views import empty_views
-from audience_sync.dashboard.queries.rows import read, utc
+from audience_sync.dashboard.queries.rows import read
 from audience_sync.dashboard.sql_console.console import run_query, view_columns
-from audience_sync.dashboard.sql_console.questions import Examples, Question, about, document
+from audience_sync.dashboard.sql_console.questions import Examples, about, document
 from audience_sync.dashboard.sql_console.result import ROWS, SECONDS, QueryError, QueryResult, line_and_column
 from audience_sync.dashboard.sql_console.tokens import TokenKind, tokens
 from audience_sync.web.errors import WrongQueryError
 
-
-@dataclass(frozen=True, slots=True)
-class AskedQuestion:
-    """A documented question with this store's names."""
-
-    title: str
-    sql: str
+_NAME = re.compile(r"\w[\w$]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,21 +34,15 @@ class QueryFault:
     after: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResultDataset(Dataset):
     """The result of a person's query, to be saved. If ids are masked, they are masked in it already."""
 
-    result: QueryResult | None = None
+    result: QueryResult
 
-    @property
-    def is_masked(self) -> bool:
-        return True
-
-    def read(self, connection: Connection, most: int = ROWS) -> tuple[list[str], list[list[Any]]]:
+    def table(self, visit: Visit, most: int = ROWS) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
         """Return the columns and the rows of the result."""
-        if self.result is None:
-            return [], []
-        return list(self.result.columns), [list(row) for row in self.result.rows[:most]]
+        return self.result.columns, self.result.rows[:most]
 
     def text(self, connection: Connection) -> str:
         return self.sql
@@ -62,12 +51,17 @@ class ResultDataset(Dataset):
 def query_page(visit: Visit) -> Page:
     """Show the query of the address with its result; without one the first question, not run."""
     sql = visit.query.get("sql", "").replace("\r\n", "\n")
-    questions = _questions(visit.connection)
+    examples = _examples(visit.connection)
+    questions = [about(each, examples) for each in document().questions]
+    mask = visit.site.id_mask
     result, fault = None, None
     if sql.strip():
         try:
-            result = result_of(visit, sql)
+            result = run_query(visit.connection, sql, mask_key=mask.key if mask is not None else None)
         except QueryError as error:
+            if "format" in visit.query:
+                hint = error.hint.replace("`", "")
+                raise WrongQueryError(f"The query was not answered: {error}", remedy=hint) from None
             fault = fault_of(error, sql)
     columns, empty = view_columns(visit.connection), empty_views(visit.connection, visit.site.settings)
     named = names_in(sql, is_sqlite=visit.connection.dialect.name == "sqlite")
@@ -76,7 +70,6 @@ def query_page(visit: Visit) -> Page:
         "title": "Query",
         "here": "query",
         "sql": sql or (questions[0].sql if questions else ""),
-        "is_run": bool(sql.strip()),
         "result": result,
         "numeric": _numeric(result) if result else [],
         "fault": fault,
@@ -86,18 +79,9 @@ def query_page(visit: Visit) -> Page:
         "views": [(name, documented.get(name), names) for name, names in columns.items()],
         "seconds": SECONDS,
         "most_rows": ROWS,
-        "is_masked": visit.site.id_mask is not None,
     }
-    if fault is not None and "format" in visit.query:
-        raise WrongQueryError(f"The query was not answered: {fault.message}", remedy=fault.hint.replace("`", ""))
-    datasets = [ResultDataset("result", sql, {}, result)] if result is not None else []
+    datasets = [ResultDataset("result", sql, result=result)] if result is not None else []
     return Page(template="query.html", context=context, datasets=datasets)
-
-
-def result_of(visit: Visit, sql: str) -> QueryResult:
-    """Run the query. Raises QueryError."""
-    mask = visit.site.id_mask
-    return run_query(visit.connection, sql, mask_key=mask.key if mask is not None else None)
 
 
 def names_in(sql: str, *, is_sqlite: bool) -> set[str]:
@@ -111,14 +95,9 @@ def fault_of(error: QueryError, sql: str) -> QueryFault:
     if error.position is None:
         return QueryFault(message=message, hint=hint)
     line, column = line_and_column(sql, error.position)
-    text = (sql.split("\n")[line - 1 : line] or [""])[0]
-    end = column
-    while (
-        end < len(text)
-        and (text[end].isalnum() or text[end] in "_$")
-        and (text[column - 1].isalnum() or text[column - 1] == "_")
-    ):
-        end += 1
+    text = sql.split("\n")[line - 1]
+    name = _NAME.match(text, column - 1)
+    end = name.end() if name else column
     return QueryFault(
         message=message,
         hint=hint,
@@ -128,19 +107,6 @@ def fault_of(error: QueryError, sql: str) -> QueryFault:
         mark=text[column - 1 : end] or " ",
         after=text[end:],
     )
-
-
-def _questions(connection: Connection) -> list[AskedQuestion]:
-    examples = _examples(connection)
-    run = examples.run
-    return [
-        AskedQuestion(each.title.replace("run 42", f"run {run}") if run else each.title, about(each, examples))
-        for each in _documented()
-    ]
-
-
-def _documented() -> Sequence[Question]:
-    return document().questions
 
 
 def _examples(connection: Connection) -> Examples:
@@ -157,8 +123,8 @@ def _examples(connection: Connection) -> Examples:
         """,
     )
     run = last[0]["run"] if last else None
-    at = utc(last[0]["started_at"]) if last else None
-    return Examples([row["key"] for row in largest], run, f"{at:%Y-%m-%d}" if at else None)
+    day = f"{last[0]['started_at']:%Y-%m-%d}" if last else None
+    return Examples([row["key"] for row in largest], run, day)
 
 
 def _numeric(result: QueryResult) -> list[bool]:

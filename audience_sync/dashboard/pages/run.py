@@ -10,6 +10,9 @@ from audience_sync.command_line import to_paste
 from audience_sync.dashboard.charts import timeline
 from audience_sync.dashboard.page import Dataset, Page, Visit
 from audience_sync.dashboard.pages.run_timeline import Results, stage_lines
+from audience_sync.dashboard.queries.decisions import read_run_decisions
+from audience_sync.dashboard.queries.holds import Hold, read_run_holds
+from audience_sync.dashboard.queries.invalid_rows import read_invalid_reasons
 from audience_sync.dashboard.queries.progress import read_progress
 from audience_sync.dashboard.queries.run import (
     AUDIENCES,
@@ -19,13 +22,9 @@ from audience_sync.dashboard.queries.run import (
     STAGES,
     AudienceResult,
     Delivery,
-    Hold,
     Stage,
     read_audience_results,
-    read_decisions,
     read_deliveries,
-    read_holds,
-    read_invalid,
     read_refused,
     read_stages,
 )
@@ -62,17 +61,17 @@ def run_page(visit: Visit, *, rows: int = PAGE) -> Page:
             f"There is no run {number}.", commands=["audience-sync history"], title=f"There is no run {number}"
         )
     audiences, deliveries = read_audience_results(visit.connection, number), read_deliveries(visit.connection, number)
-    holds, stages = read_holds(visit.connection, number), read_stages(visit.connection, number)
+    holds, stages = read_run_holds(visit.connection, number), read_stages(visit.connection, number)
     earlier, later = neighbours(visit.connection, number)
-    names = {each.key: each.name for each in audiences}
+    names = {each.audience_key: each.name for each in audiences}
     length, committed = _length(visit, run, stages), _before_delivery(run, stages)
-    is_short = visit.choice("axis", ("commit",), "") == "commit" and committed is not None
+    is_short = visit.choice("axis", ("commit",)) == "commit" and committed is not None
     total = committed if committed is not None and is_short else length
     results = Results(
-        run,
-        {each.key: each for each in audiences},
-        {each.destination: each for each in deliveries},
-        visit.site.masked,
+        run=run,
+        audiences={each.audience_key: each for each in audiences},
+        deliveries={each.destination: each for each in deliveries},
+        masked=visit.site.masked,
     )
     values = {"run": number}
     page = min(visit.number("number", 1), max((len(audiences) - 1) // rows + 1, 1))
@@ -103,8 +102,8 @@ def run_page(visit: Visit, *, rows: int = PAGE) -> Page:
             "has_next": first + rows < len(audiences),
             "deliveries": deliveries,
             "refused": read_refused(visit.connection, number),
-            "invalid": read_invalid(visit.connection, number),
-            "decisions": read_decisions(visit.connection, number),
+            "invalid": read_invalid_reasons(visit.connection, number),
+            "decisions": read_run_decisions(visit.connection, number),
             "names": names,
             "earlier": earlier,
             "later": later,
@@ -177,7 +176,6 @@ def _sentence(text: str) -> str:
 
 
 def _hold_note(visit: Visit, run: Run, hold: Hold, name: str) -> Note:
-    command = visit.site.command
     is_open = hold.status == "held"
     facts = {
         "held": "Nothing of it was changed or sent. The other audiences were not affected.",
@@ -188,14 +186,14 @@ def _hold_note(visit: Visit, run: Run, hold: Hold, name: str) -> Note:
         "superseded": f"Run {hold.ended_run} got another snapshot." if hold.ended_run else "Another snapshot came.",
     }
     seen = f" Run {hold.last_run} met the same." if is_open and hold.last_run > run.run else ""
-    verbs = ("approve", "reject") if is_open else ()
     which = (hold.last_run, hold.key) if hold.kind != "suppressed" else (hold.last_run,)
+    commands = [visit.site.command(to_paste(verb, *which)) for verb in ("approve", "reject")]
     reason = _HELD_SUBJECT.sub("", hold.reason).partition(" Nothing of it was changed")[0]
     return Note(
         hue="act" if is_open else "self",
-        strong=f"{name} was held." if not is_open else f"{name} is held.",
+        strong=f"{name} {'is' if is_open else 'was'} held.",
         text=f"{_sentence(visit.site.masked(reason))} {facts.get(hold.status, '')}{seen}",
-        commands=[command(to_paste(verb, *which)) for verb in verbs],
+        commands=commands if is_open else (),
         sample=hold.sample,
         sample_of=hold.entered + hold.left,
     )

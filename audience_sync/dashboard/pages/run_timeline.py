@@ -21,7 +21,7 @@ TRAITS = "computed traits"
 _KINDS = {"compare": "self", "deliver": "ok"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
     """What a run found: for the words next to its stages. ``masked``: removes ids from a text."""
 

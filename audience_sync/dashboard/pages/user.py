@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from shlex import quote
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from audience_sync.dashboard.charts.lanes import axis_svg
@@ -29,11 +29,11 @@ from audience_sync.dashboard.pages.user_lanes import (
     trait_lane,
     traits_of,
 )
+from audience_sync.dashboard.queries.rows import read
 from audience_sync.errors import HistoryPrunedError
 from audience_sync.history.explain.explain import Companions, Explanation, explain_from
 from audience_sync.history.explain.status import DeliveryState
 from audience_sync.model import UserId
-from audience_sync.store.tables.views import view_prefix
 from audience_sync.web.errors import PageError, WrongQueryError
 from audience_sync.web.formats import moment
 from audience_sync.workspace import Workspace
@@ -101,18 +101,15 @@ def _explain(visit: Visit, user: UserId, at: datetime | None) -> Explanation:
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != _NO_RIGHT:
             raise
-        page = PageError(
+        raise PageError(
             "The role of the dashboard may read the views alone. The page of a user needs the tables, too.",
             title="Users are not shown here",
             remedy="Look the user up with a role that may read them:",
             commands=["audience-sync explain ID"],
-        )
-        page.status = 403
-        raise page from None
+            status=403,
+        ) from None
     except HistoryPrunedError as error:
-        page = PageError(str(error), title="The history is shorter", remedy="Choose a later time.")
-        page.status = 400
-        raise page from None
+        raise PageError(str(error), title="The history is shorter", remedy="Choose a later time.", status=400) from None
 
 
 def companions() -> Mapping[str, Companions]:
@@ -144,7 +141,7 @@ def _known(visit: Visit, found: Explanation, at: datetime | None) -> dict[str, A
     audiences, traits = audiences_of(found), traits_of(found)
     commands = _commands_of(visit.connection, {each.latest.run for each in (*audiences, *traits)})
     requests = request_lines(found)
-    wants_all = visit.choice("requests", ("all", ""), "") == "all"
+    wants_all = visit.choice("requests", ("all",)) == "all"
     destinations = [destination_state(each) for each in found.destinations]
     former, joined = previous_ids(found)
     states = [each.state for view in found.destinations for each in view.statuses]
@@ -181,11 +178,12 @@ def _known(visit: Visit, found: Explanation, at: datetime | None) -> dict[str, A
     }
 
 
-def _commands_of(connection: Connection, runs: Iterable[int]) -> dict[int, str]:
+def _commands_of(connection: Connection, runs: Collection[int]) -> dict[int, str]:
     """The commands of runs, by number."""
-    query = text(f"select run, command from {view_prefix(connection)}sync_runs where run in :runs")
-    found = connection.execute(query.bindparams(bindparam("runs", expanding=True)), {"runs": sorted(runs)})
-    return {row.run: row.command.partition(" ")[0] for row in found}
+    if not runs:
+        return {}
+    rows = read(connection, "select run, command from {views}sync_runs where run in :runs", runs=sorted(runs))
+    return {row["run"]: row["command"].partition(" ")[0] for row in rows}
 
 
 def _command(user: str, at: datetime | None) -> str:

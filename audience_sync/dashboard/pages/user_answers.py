@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from audience_sync.command_line import to_paste
@@ -12,9 +12,10 @@ from audience_sync.dashboard.pages.user_lanes import OUTCOMES, value_text
 from audience_sync.history.explain.as_json import http_status, reason
 from audience_sync.history.explain.explain import DestinationView, Explanation
 from audience_sync.history.explain.replay import Call
-from audience_sync.history.explain.status import DeliveryState, PropertyStatus
+from audience_sync.history.explain.status import DeliveryState
 from audience_sync.history.explain.value_history import TRUE, UNKNOWN, ValueHistory
 from audience_sync.model import ALIAS_KEY, PropertyKind
+from audience_sync.text import pluralize
 
 #: Requests on the page, the newest.
 MOST_REQUESTS = 100
@@ -82,7 +83,7 @@ class DestinationState:
     type: str
     states: Mapping[str, tuple[str, str]]
     notes: Sequence[str] = ()
-    commands: Sequence[str] = field(default=())
+    commands: Sequence[str] = ()
 
 
 def reason_of(found: Explanation, versions: ValueHistory, commands: Mapping[int, str]) -> Reason:
@@ -133,9 +134,8 @@ def destination_state(view: DestinationView) -> DestinationState:
     found = {each.state for each in view.statuses}
     notes, commands = list[str](), list[str]()
     if DeliveryState.REFUSED in found and view.replay.refusals:
-        last = view.replay.refusals[-1]
-        times = len(view.replay.refusals)
-        notes.append(f"Refused {times:,} {'time' if times == 1 else 'times'}: {answer_of(last) or 'without a reason'}.")
+        times = pluralize(len(view.replay.refusals), "time")
+        notes.append(f"Refused {times}: {_answer(view.replay.refusals[-1]) or 'without a reason'}.")
         commands.append(to_paste("retry", "--destination", view.name))
     if found & {DeliveryState.PENDING, DeliveryState.WAITING}:
         runs = sorted(each.pending.run for each in view.statuses if each.pending)
@@ -152,16 +152,11 @@ def destination_state(view: DestinationView) -> DestinationState:
     gone = [each.key for each in view.statuses if each.state is DeliveryState.SENT and each.sent is None]
     if gone:
         notes.append(f"The requests that sent {_listed(gone)} are no longer stored.")
-    notes += _ended(view.statuses)
+    ended = [each for each in view.statuses if each.ended_run is not None]
+    notes += [f"{each.key}: no longer sent since run {each.ended_run}." for each in ended]
     return DestinationState(
         name=view.name, type=view.type, states=states, notes=notes, commands=list(dict.fromkeys(commands))[:5]
     )
-
-
-def _ended(statuses: Sequence[PropertyStatus]) -> list[str]:
-    return [
-        f"{each.key}: no longer sent since run {each.ended_run}." for each in statuses if each.ended_run is not None
-    ]
 
 
 def _listed(keys: Sequence[str], most: int = 5) -> str:
@@ -191,13 +186,13 @@ def _line(found: Explanation, view: DestinationView, call: Call) -> RequestLine:
         at=call.request.answered_at,
         destination=view.name,
         state=OUTCOMES[call.outcome][0],
-        answer=answer_of(call),
+        answer=_answer(call),
         properties=properties,
         sent_id=view.sent_id(call, found.versions),
     )
 
 
-def answer_of(call: Call) -> str:
+def _answer(call: Call) -> str:
     """``HTTP 400: email address is not deliverable``; empty for an answer without status and text."""
     status, text = http_status(call), (reason(call) or "").strip()
     if status and text.startswith(f"HTTP {status}"):

@@ -1,4 +1,4 @@
-"""Read one audience: its history, the users who entered and left, and the rows that can't be used."""
+"""Read one audience: its history, the users who entered and left, and its holdout."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from audience_sync.dashboard.queries.rows import read, utc
+from audience_sync.dashboard.queries.rows import LARGEST_RUN, read, read_as
 
 #: Rows of a page of changes.
 PAGE = 50
-#: Runs whose changes are searched for users who come and go: with at most so many changes together.
-SEARCHED_CHANGES = 200_000
-#: A user with so many changes comes and goes.
-FLAPS = 3
-#: Commands whose effect on an audience is marked in its chart.
-_MARKED_COMMANDS = ("undo", "approve", "resync", "retire", "seed")
+#: The newest runs whose changes are searched for users who come and go: so many, with so many changes together.
+SEARCHED_RUNS, SEARCHED_CHANGES = 2_000, 200_000
+#: A user with so many changes comes and goes; and how many of them are listed.
+FLAPS, MOST_FLAPPING = 3, 10
+_RESULTS = """
+    select a.run, r.started_at as at, r.command, a.status, a.members_after as members, a.entered, a."left", a.invalid,
+        a.held_out, a.error, a.config_changes
+    from {views}audience_syncs a join {views}sync_runs r on r.run = a.run
+    where a.audience_key = :key
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +32,6 @@ class AudienceRun:
     at: datetime
     command: str
     status: str
-    members_before: int
     members: int
     entered: int
     left: int
@@ -48,7 +51,7 @@ class MembershipChange:
     change: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FlappingUser:
     """A user who entered and left several times."""
 
@@ -59,7 +62,7 @@ class FlappingUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flapping:
-    """The users with most changes since a run, at most ``SEARCHED_CHANGES`` changes back."""
+    """The users with most changes since a run. ``is_whole``: no older run is stored."""
 
     since_run: int
     since: datetime
@@ -68,32 +71,6 @@ class Flapping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AudienceHold:
-    """A hold of the audience, as in the view `holds`."""
-
-    run: int
-    last_run: int
-    status: str
-    reason: str
-    members_before: int
-    entered: int
-    left: int
-    held_at: datetime
-    decided_at: datetime | None
-    ended_run: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class InvalidRows:
-    """Invalid rows of one run with the same reason. ``rows``: the numbers of the first ones."""
-
-    reason: str
-    file: str
-    count: int
-    rows: Sequence[int]
-
-
-@dataclass(frozen=True, slots=True)
 class Holdout:
     """``share``: of the audience's users, 0 to 1. ``since_run``: the first run with users held out, if it is stored."""
 
@@ -103,102 +80,24 @@ class Holdout:
     since: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Freeze:
-    """A freeze, as in the view `freezes`."""
-
-    frozen_at: datetime
-    frozen_until: datetime | None
-    frozen_by: str | None
-    reason: str | None
-    unfrozen_at: datetime | None
+def read_history(connection: Connection, key: str, since: datetime | None) -> list[AudienceRun]:
+    """Read the runs of an audience since a time (None: all), the oldest first."""
+    which, values = ("", {}) if since is None else ("and r.started_at >= :since", {"since": since})
+    return read_as(connection, AudienceRun, f"{_RESULTS} {which} order by a.run", key=key, **values)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A command of a person about this audience or about one of its runs, as in the view `decisions`."""
-
-    run: int | None
-    decided_at: datetime
-    decided_by: str | None
-    reason: str | None
+def read_last_loaded(connection: Connection, key: str) -> AudienceRun | None:
+    """Read the last run that read the audience's rows; None before the first one."""
+    loaded = "and a.status in ('created', 'synced', 'unchanged', 'held') order by a.run desc limit 1"
+    found = read_as(connection, AudienceRun, f"{_RESULTS} {loaded}", key=key)
+    return found[0] if found else None
 
 
-def read_history(
-    connection: Connection, key: str, since: datetime | None, *, run: int | None = None
-) -> list[AudienceRun]:
-    """Read the runs of an audience since a time (None: all), the oldest first; with ``run`` that one alone."""
-    which = "" if since is None else "and r.started_at >= :since"
-    which += "" if run is None else " and a.run = :run"
-    query = f"""
-        select a.run, r.started_at, r.command, a.status, a.members_before, a.members_after, a.entered, a."left",
-            a.invalid, a.held_out, a.error, a.config_changes
-        from {{views}}audience_syncs a join {{views}}sync_runs r on r.run = a.run
-        where a.audience_key = :key {which} order by a.run
-    """
-    values = {"key": key, **({} if since is None else {"since": since}), **({} if run is None else {"run": run})}
-    return [
-        AudienceRun(
-            run=row["run"],
-            at=_time(row["started_at"]),
-            command=row["command"],
-            status=row["status"],
-            members_before=row["members_before"],
-            members=row["members_after"],
-            entered=row["entered"],
-            left=row["left"],
-            invalid=row["invalid"],
-            held_out=row["held_out"],
-            error=row["error"],
-            config_changes=row["config_changes"],
-        )
-        for row in read(connection, query, **values)
-    ]
-
-
-def read_audience_holds(connection: Connection, key: str) -> list[AudienceHold]:
-    """Read the holds of an audience, the oldest first."""
-    query = """
-        select run, last_run, status, reason, members_before, entered, "left", held_at, decided_at, ended_run
-        from {views}holds where kind = 'audience' and key = :key order by run
-    """
-    return [
-        AudienceHold(**{**row, "held_at": _time(row["held_at"]), "decided_at": utc(row["decided_at"])})
-        for row in read(connection, query, key=key)
-    ]
-
-
-def read_freezes(connection: Connection, key: str) -> list[Freeze]:
-    """Read the freezes of an audience, the oldest first."""
-    query = """
-        select frozen_at, frozen_until, frozen_by, reason, unfrozen_at from {views}freezes
-        where audience_key = :key order by frozen_at
-    """
-    return [
-        Freeze(
-            _time(row["frozen_at"]),
-            utc(row["frozen_until"]),
-            row["frozen_by"],
-            row["reason"],
-            utc(row["unfrozen_at"]),
-        )
-        for row in read(connection, query, key=key)
-    ]
-
-
-def read_decisions(connection: Connection, key: str) -> list[Decision]:
-    """Read what people decided about an audience or started in its runs, the oldest first."""
-    query = """
-        select d.run, d.decided_at, d.decided_by, d.reason from {views}decisions d
-        where d.subject = :key or exists (
-            select 1 from {views}audience_syncs a where a.audience_key = :key and a.run = d.run
-        )
-        order by d.decided_at
-    """
-    return [
-        Decision(row["run"], _time(row["decided_at"]), row["decided_by"], row["reason"])
-        for row in read(connection, query, key=key)
-    ]
+def read_last_error(connection: Connection, key: str) -> str | None:
+    """Read why the last run with a result for the audience could not use it."""
+    query = "select error from {views}audience_syncs where audience_key = :key order by run desc limit 1"
+    found = read(connection, query, key=key)
+    return found[0]["error"] if found else None
 
 
 def count_changes(connection: Connection, key: str) -> int:
@@ -211,92 +110,68 @@ def count_changes(connection: Connection, key: str) -> int:
 
 
 def read_changes(
-    connection: Connection, key: str, *, after: tuple[int, str] | None = None, skip: int = 0, most: int = PAGE
+    connection: Connection, key: str, *, after: tuple[int, str] | None = None, skip: int = 0
 ) -> list[MembershipChange]:
-    """Read changes, the newest run first and by user id within a run: ``most`` and one more, if there are.
+    """Read changes, the newest run first and by user id within a run: a page, and one more if there are.
 
     ``after``: run and user id of the last row of the page before; ``skip``: rows of that run to skip. The runs with
     changes come from their results, so that one audience of many is found without reading the changes of the others.
     """
-    run, user = after or (2**31 - 1, "")
-    runs = """
-        select run, entered + "left" as changes from {views}audience_syncs
+    run, user = after or (LARGEST_RUN, "")
+    runs = f"""
+        select run, entered + "left" as changes from {{views}}audience_syncs
         where audience_key = :key and run <= :run and entered + "left" > 0 and status <> 'created'
-        order by run desc limit :most
+        order by run desc limit {PAGE + 2}
     """
     wanted, expected = list[int](), 0
-    for row in read(connection, runs, key=key, run=run, most=most + 2):
+    for row in read(connection, runs, key=key, run=run):
         wanted.append(row["run"])
         expected += row["changes"] if row["run"] != run else 0
-        if expected > most:
+        if expected > PAGE:
             break
     found = list[MembershipChange]()
     query = """
-        select run, user_id, change, changed_at from {views}membership_changes
+        select run, user_id, change, changed_at as at from {views}membership_changes
         where run = :run and audience_key = :key and user_id > :user order by user_id limit :most offset :skip
     """
     for each in wanted:
-        begin = user if each == run else ""
-        values = {"user": begin, "most": most + 1 - len(found), "skip": skip if each == run else 0}
-        rows = read(connection, query, run=each, key=key, **values)
-        found += [
-            MembershipChange(run=row["run"], at=_time(row["changed_at"]), user_id=row["user_id"], change=row["change"])
-            for row in rows
-        ]
-        if len(found) > most:
+        place = {"user": user, "skip": skip} if each == run else {"user": "", "skip": 0}
+        found += read_as(connection, MembershipChange, query, run=each, key=key, most=PAGE + 1 - len(found), **place)
+        if len(found) > PAGE:
             break
     return found
 
 
-def read_flapping(connection: Connection, key: str, most: int = 10) -> Flapping | None:
-    """Find the users with most changes in the newest runs; None if there was no change yet.
+def read_flapping(connection: Connection, key: str) -> Flapping | None:
+    """Find the users with most changes in the newest runs; None without a run.
 
     Only so many runs are searched that all their changes, also of others, are few enough to be read at once.
     """
-    runs = """
-        select run, started_at, entered + "left" + trait_users_changed as changes from {views}sync_runs
-        order by run desc limit 2000
+    runs = f"""
+        select run, started_at, entered + "left" + trait_users_changed as changes from {{views}}sync_runs
+        order by run desc limit {SEARCHED_RUNS}
     """
-    searched, total, is_whole = list[tuple[int, datetime]](), 0, True
-    for row in read(connection, runs):
-        total += row["changes"] or 0
-        if searched and total > SEARCHED_CHANGES:
-            is_whole = False
-            break
-        searched.append((row["run"], _time(row["started_at"])))
-    if not searched:
+    newest = read(connection, runs)
+    if not newest:
         return None
-    query = """
-        select user_id, count(*) as changes, max(changed_at) as last_at from {views}membership_changes
+    searched, total = newest[:1], newest[0]["changes"] or 0
+    for row in newest[1:]:
+        total += row["changes"] or 0
+        if total > SEARCHED_CHANGES:
+            break
+        searched.append(row)
+    first = searched[-1]
+    query = f"""
+        select user_id, count(*) as changes, max(changed_at) as last_at from {{views}}membership_changes
         where audience_key = :key and run >= :run
-        group by user_id having count(*) >= :flaps order by count(*) desc, user_id limit :most
+        group by user_id having count(*) >= {FLAPS} order by count(*) desc, user_id limit {MOST_FLAPPING}
     """
-    run, since = searched[-1]
-    rows = read(connection, query, key=key, run=run, flaps=FLAPS, most=most)
-    users = [FlappingUser(row["user_id"], row["changes"], _time(row["last_at"])) for row in rows]
-    return Flapping(since_run=run, since=since, is_whole=is_whole and len(searched) < 2000, users=users)
-
-
-def read_invalid_rows(connection: Connection, key: str, run: int) -> list[InvalidRows]:
-    """Group the stored invalid rows of an audience in a run by reason and file, the most first."""
-    query = """
-        select reason, file, count(*) as count from {views}invalid_rows where run = :run and audience_key = :key
-        group by reason, file order by count(*) desc, reason, file limit 50
-    """
-    first = """
-        select "row" from {views}invalid_rows where run = :run and audience_key = :key and reason = :reason
-        and file = :file order by "row" limit 4
-    """
-    groups = read(connection, query, run=run, key=key)
-    return [
-        InvalidRows(
-            row["reason"],
-            row["file"],
-            row["count"],
-            [each["row"] for each in read(connection, first, run=run, key=key, reason=row["reason"], file=row["file"])],
-        )
-        for row in groups
-    ]
+    return Flapping(
+        since_run=first["run"],
+        since=first["started_at"],
+        is_whole=len(searched) == len(newest) < SEARCHED_RUNS,
+        users=read_as(connection, FlappingUser, query, key=key, run=first["run"]),
+    )
 
 
 def read_holdout(connection: Connection, key: str) -> Holdout | None:
@@ -309,17 +184,10 @@ def read_holdout(connection: Connection, key: str) -> Holdout | None:
         select a.run, r.started_at from {views}audience_syncs a join {views}sync_runs r on r.run = a.run
         where a.audience_key = :key and a.held_out > 0 order by a.run limit 1
     """
-    since = read(connection, first, key=key)
+    since = next(iter(read(connection, first, key=key)), {})
     return Holdout(
-        found[0]["holdout"],
-        found[0]["holdout_salt"],
-        since[0]["run"] if since else None,
-        utc(since[0]["started_at"]) if since else None,
+        share=found[0]["holdout"],
+        salt=found[0]["holdout_salt"],
+        since_run=since.get("run"),
+        since=since.get("started_at"),
     )
-
-
-def _time(value: object) -> datetime:
-    found = utc(value)
-    if found is None:
-        raise ValueError("a time is missing")
-    return found

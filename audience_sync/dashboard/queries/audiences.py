@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from audience_sync.dashboard.queries.rows import read, utc
-
-#: Points of a sparkline.
-SPARKLINE_POINTS = 30
+from audience_sync.dashboard.queries.rows import LARGEST_RUN, read, read_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +24,6 @@ class AudienceRow:
     members: int | None
     held_out: int | None
     absent: int | None
-    last_run: int | None
     last_status: str | None
     changed_at: datetime | None
     flags: tuple[str, ...]
@@ -43,30 +39,34 @@ class Snapshot:
 
 def read_audiences(connection: Connection, key: str | None = None) -> list[AudienceRow]:
     """Read all audiences by name, or the one with ``key``."""
-    which = "" if key is None else "where key = :key"
-    values = {} if key is None else {"key": key}
+    which, values = ("", {}) if key is None else ("where key = :key", {"key": key})
     query = f"""
-        select key, name, source, created_at, created_run, retired_at, members, held_out, absent, last_run, last_status,
-            changed_at, flags
+        select key, name, source, created_at, created_run, retired_at,
+            case when created_at is not null then members end as members, held_out, absent, last_status, changed_at,
+            flags
         from {{views}}audiences {which} order by name, key
     """
     return [
-        AudienceRow(
-            **{**row, **{name: utc(row[name]) for name in ("created_at", "retired_at", "changed_at")}}
-            | {"flags": tuple(filter(None, (row["flags"] or "").split(", ")))}
-            | ({"members": None} if row["created_at"] is None else {})
-        )
+        AudienceRow(**{**row, "flags": tuple(filter(None, (row["flags"] or "").split(", ")))})
         for row in read(connection, query, **values)
     ]
 
 
+def read_names(connection: Connection, keys: Iterable[str]) -> Mapping[str, str]:
+    """Read the names of audiences, by key."""
+    if not (wanted := list(keys)):
+        return {}
+    rows = read(connection, "select key, name from {views}audiences where key in :keys", keys=wanted)
+    return {row["key"]: row["name"] for row in rows}
+
+
 def read_run_times(connection: Connection, since: datetime) -> list[Snapshot]:
     """Read the runs since a time, and the last one before it, the oldest first."""
-    recent = "select run, started_at from {views}sync_runs where started_at >= :since order by run"
-    before = "select run, started_at from {views}sync_runs where run < :run order by run desc limit 1"
-    found = read(connection, recent, since=since)
-    first = found[0]["run"] if found else 2**31 - 1
-    return [Snapshot(row["run"], _at(row["started_at"])) for row in [*read(connection, before, run=first), *found]]
+    recent = "select run, started_at as at from {views}sync_runs where started_at >= :since order by run"
+    before = "select run, started_at as at from {views}sync_runs where run < :run order by run desc limit 1"
+    found = read_as(connection, Snapshot, recent, since=since)
+    first = found[0].run if found else LARGEST_RUN
+    return [*read_as(connection, Snapshot, before, run=first), *found]
 
 
 def snapshots_at(runs: Sequence[Snapshot], times: Sequence[datetime]) -> list[Snapshot | None]:
@@ -77,6 +77,16 @@ def snapshots_at(runs: Sequence[Snapshot], times: Sequence[datetime]) -> list[Sn
             index += 1
         found.append(runs[index - 1] if index else None)
     return found
+
+
+def read_changes_since(connection: Connection, run: int) -> Mapping[str, tuple[int, int]]:
+    """Read how many users entered and left from a run on, by key, without those of first creations."""
+    query = """
+        select audience_key, sum(entered) as entered, sum("left") as "left" from {views}audience_syncs
+        where run >= :run and status <> 'created' group by audience_key
+    """
+    rows = read(connection, query, run=run)
+    return {row["audience_key"]: (int(row["entered"]), int(row["left"])) for row in rows}
 
 
 def read_members_at(
@@ -90,33 +100,16 @@ def read_members_at(
     wanted = sorted(set(runs))
     if not keys or not wanted:
         return found
-    names = {f"run_{number}": run for number, run in enumerate(wanted)}
-    listed = " union all ".join(f"select cast(:{name} as integer) as run" for name in names)
-    asked = {f"key_{number}": key for number, key in enumerate(keys)}
+    listed = " union all ".join(f"select {run} as run" for run in wanted)
     query = f"""
         select a.key, b.run, (
             select s.members_after from {{views}}audience_syncs s
             where s.audience_key = a.key and s.run <= b.run order by s.run desc limit 1
         ) as members
-        from (select key from {{views}}audiences where key in ({", ".join(f":{name}" for name in asked)})) a
+        from (select key from {{views}}audiences where key in :keys) a
         cross join ({listed}) b
     """
-    for row in read(connection, query, **names, **asked):
+    for row in read(connection, query, keys=list(keys)):
         if row["members"] is not None:
             found[row["key"]][row["run"]] = row["members"]
-    return found
-
-
-def read_holds_since(connection: Connection, run: int) -> Mapping[str, Sequence[tuple[int, int]]]:
-    """Read the holds of audiences that lasted until a run or longer, by key: their first and last run."""
-    query = "select key, run, last_run from {views}holds where kind = 'audience' and last_run >= :run order by run"
-    found: dict[str, list[tuple[int, int]]] = {}
-    for row in read(connection, query, run=run):
-        found.setdefault(row["key"], []).append((row["run"], row["last_run"]))
-    return found
-
-
-def _at(value: object) -> datetime:
-    found = utc(value)
-    assert found is not None
     return found

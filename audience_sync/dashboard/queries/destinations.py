@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from audience_sync.dashboard.queries.rows import read, utc
+from audience_sync.dashboard.queries.rows import read, read_as
 
-#: The most reasons of refusals that are listed.
-MOST_REASONS = 50
+#: The most rows of refusals, by destination and reason, that are read.
+MOST_REFUSED = 500
 STATE = """select name, type, created_at, sent_through_run, audiences, computed_traits, pending, refused,
     last_request_at, last_http_status, last_accepted_at, last_error
 from {views}destinations
@@ -42,7 +41,6 @@ class Destination:
 
     name: str
     type: str
-    created_at: datetime | None
     sent_through_run: int | None
     audiences: int | None
     computed_traits: int | None
@@ -50,7 +48,6 @@ class Destination:
     refused: int
     last_request_at: datetime | None
     last_http_status: int | None
-    last_accepted_at: datetime | None
     last_error: str | None
 
 
@@ -59,9 +56,8 @@ class RunCalls:
     """The calls of one run at a destination."""
 
     run: int
-    at: datetime
+    started_at: datetime
     destination: str
-    calls: int
     delivered: int
     refused: int
     pending: int
@@ -87,28 +83,16 @@ class RefusedNow:
     reason: str
     http_status: int | None
     calls: int
-    since: datetime
-    last: datetime
-    attempts: int
+    since_at: datetime
 
 
 def read_destinations(connection: Connection) -> list[Destination]:
-    found = list[Destination]()
-    for row in read(connection, STATE):
-        times = {name: utc(row[name]) for name in ("created_at", "last_request_at", "last_accepted_at")}
-        found.append(Destination(**{**row, **times}))
-    return found
+    return read_as(connection, Destination, STATE)
 
 
 def read_calls(connection: Connection, since: datetime) -> list[RunCalls]:
     """The calls of each run since a time, the oldest first."""
-    return [
-        RunCalls(
-            at=_time(row["started_at"]),
-            **{name: row[name] for name in RunCalls.__slots__ if name != "at"},
-        )
-        for row in read(connection, CALLS, since=since)
-    ]
+    return read_as(connection, RunCalls, CALLS, since=since)
 
 
 def first_run(connection: Connection, since: datetime) -> int:
@@ -120,32 +104,11 @@ def first_run(connection: Connection, since: datetime) -> int:
 def read_answers(connection: Connection, since: datetime, first: int) -> list[Answers]:
     """The requests since a time by destination, hour and result. ``first``: see ``first_run``."""
     return [
-        Answers(
-            hour=datetime.fromisoformat(f"{row['hour']}:00").replace(tzinfo=UTC),
-            **{name: row[name] for name in Answers.__slots__ if name != "hour"},
-        )
+        Answers(**{**row, "hour": datetime.fromisoformat(f"{row['hour']}:00").replace(tzinfo=UTC)})
         for row in read(connection, ANSWERS, since=since, first_run=first)
     ]
 
 
-def read_refused_now(connection: Connection) -> Sequence[RefusedNow]:
+def read_refused_now(connection: Connection) -> list[RefusedNow]:
     """The calls that are refused now, by destination and reason."""
-    return [
-        RefusedNow(
-            destination=row["destination"],
-            reason=row["reason"],
-            http_status=row["http_status"],
-            calls=row["calls"],
-            since=_time(row["since_at"]),
-            last=_time(row["last_at"]),
-            attempts=row["attempts"],
-        )
-        for row in read(connection, f"select * from ({REFUSED}) as t limit 500")
-    ]
-
-
-def _time(value: object) -> datetime:
-    found = utc(value)
-    if found is None:
-        raise ValueError("a time is missing")
-    return found
+    return read_as(connection, RefusedNow, f"select * from ({REFUSED}) as t limit {MOST_REFUSED}")

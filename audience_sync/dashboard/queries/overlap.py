@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection
 
 from audience_sync.dashboard.queries.rows import read
-from audience_sync.store.tables.views import view_prefix
 
 #: Up to so many members an audience is compared whole; of a larger one about so many members are.
 SAMPLE = 20_000
-
-
 #: Multiplied by the golden ratio's part of the range, numbers spread evenly over it and repeat no pattern.
 _SPREAD, _RANGE = 2_654_435_761, 4_294_967_296
 
@@ -50,33 +47,23 @@ def count_shared(connection: Connection, key: str, size: int, others: Collection
     A sample takes members by a hash of their number in the order of the index: every n-th one would depend on how ids
     are given out. Each of them is looked up in the other audiences.
     """
-    if not others:
-        return {}
     step = max(size // SAMPLE, 1)
-    views = view_prefix(connection)
-    sample = f"select user_id from {views}audience_members where audience_key = :key"
+    sample = "select user_id from {views}audience_members where audience_key = :key"
     if step > 1:
-        numbered = f"{sample.replace('user_id', 'user_id, row_number() over () as number')}"
-        sample = f"select user_id from ({numbered}) numbered where number * {_SPREAD} % {_RANGE} < {_RANGE} / :step"
+        numbered = sample.replace("user_id", "user_id, row_number() over () as number")
+        sample = f"select user_id from ({numbered}) numbered where number * {_SPREAD} % {_RANGE} < {_RANGE} / {step}"
     # SQLite keeps the order of a cross join: a look-up for each user, never a scan of all members.
     query = f"""
         select m.audience_key, count(*) as shared
-        from ({sample}) chosen cross join {views}audience_members m
+        from ({sample}) chosen cross join {{views}}audience_members m
         where m.user_id = chosen.user_id and m.audience_key in :others
         group by m.audience_key
     """
-    statement = text(query).bindparams(bindparam("others", expanding=True))
-    values = {"key": key, "others": sorted(others)} | ({"step": step} if step > 1 else {})
-    found = {row.audience_key: row.shared for row in connection.execute(statement, values)}
-    compared = size // step if step > 1 else 0
-    return {other: SharedUsers(_whole(found.get(other, 0), size, compared), compared) for other in others}
-
-
-def _whole(shared: int, size: int, compared: int) -> int:
-    return min(round(shared * size / compared), size) if compared else shared
-
-
-def pairs_of(keys: Sequence[str], sizes: Mapping[str, int]) -> Mapping[str, Sequence[str]]:
-    """Return, for each audience, the larger ones to compare it with, so that each pair is counted once."""
-    ordered = sorted(keys, key=lambda key: (sizes[key], key))
-    return {key: ordered[number + 1 :] for number, key in enumerate(ordered)}
+    found = {row["audience_key"]: row["shared"] for row in read(connection, query, key=key, others=sorted(others))}
+    if step == 1:
+        return {other: SharedUsers(found.get(other, 0)) for other in others}
+    compared = size // step
+    return {
+        other: SharedUsers(min(round(found.get(other, 0) * size / compared), size), compared=compared)
+        for other in others
+    }

@@ -1,27 +1,43 @@
-"""Run a query on the views, and return its rows by column."""
+"""Run a query on the views, and return its rows by column or as values."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, CursorResult, text
+from sqlalchemy import BindParameter, Connection, CursorResult, bindparam, text
 
 from audience_sync.store.tables.views import view_prefix
 
 Row = dict[str, Any]
+Value = TypeVar("Value")
+#: The largest number of a run.
+LARGEST_RUN = 2**31 - 1
+#: The last word in the name of a column with times.
+_TIMES = frozenset({"at", "since", "until"})
 
 
 def read(connection: Connection, query: str, **values: Any) -> list[Row]:
     """Read all rows. ``{views}`` in the query is the prefix of a view's name; ``values`` are its parameters.
 
-    Times are passed as aware datetimes. SQLite stores them as text in UTC.
+    A list, which must not be empty, is a parameter of ``in``: ``key in :keys``. Times are aware datetimes, also in
+    columns such as ``started_at``, which SQLite stores as text in UTC.
     """
-    return [dict(row._mapping) for row in _execute(connection, query, values)]
+    found = _execute(connection, query, values)
+    columns = list(found.keys())
+    times = [name for name in columns if name.rpartition("_")[2] in _TIMES]
+    return [{**row, **{name: _utc(row[name]) for name in times}} for row in found.mappings()]
+
+
+def read_as(connection: Connection, kind: type[Value], query: str, **values: Any) -> list[Value]:
+    """Read all rows as values of a dataclass: each field has the column of its name, if there is one."""
+    names = [each.name for each in fields(kind)]  # type: ignore[arg-type]  # a dataclass
+    return [kind(**{name: row[name] for name in names if name in row}) for row in read(connection, query, **values)]
 
 
 def read_table(connection: Connection, query: str, **values: Any) -> tuple[list[str], list[list[Any]]]:
-    """Read the same as names of columns and rows of values."""
+    """Read names of columns and rows of values, as the database returns them."""
     found = _execute(connection, query, values)
     return list(found.keys()), [list(row) for row in found]
 
@@ -29,7 +45,11 @@ def read_table(connection: Connection, query: str, **values: Any) -> tuple[list[
 def _execute(connection: Connection, query: str, values: dict[str, Any]) -> CursorResult[Any]:
     if connection.dialect.name == "sqlite":
         values = {name: sqlite_time(each) if isinstance(each, datetime) else each for name, each in values.items()}
-    return connection.execute(text(query.replace("{views}", view_prefix(connection))), values)
+    lists: list[BindParameter[Any]] = [
+        bindparam(name, expanding=True) for name, each in values.items() if isinstance(each, list)
+    ]
+    statement = text(query.replace("{views}", view_prefix(connection))).bindparams(*lists)
+    return connection.execute(statement, values)
 
 
 def sqlite_time(moment: datetime) -> str:
@@ -37,8 +57,7 @@ def sqlite_time(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
 
 
-def utc(value: Any) -> datetime | None:
-    """Read a time of a view as an aware datetime in UTC."""
+def _utc(value: Any) -> datetime | None:
     if value is None:
         return None
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value

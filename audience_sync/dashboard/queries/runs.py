@@ -9,14 +9,19 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from audience_sync.dashboard.queries.rows import Row, read, utc
+from audience_sync.dashboard.queries.rows import LARGEST_RUN, read, read_as
 
 #: The statuses of a run, the worst first.
 STATUSES = ("failed", "held", "partial", "interrupted", "running", "succeeded")
-COLUMNS = (
-    'run, command, status, started_at, finished_at, seconds, audiences, entered, "left", held, failed, '
-    "trait_users_changed, delivered, refused, pending, error"
-)
+COLUMNS = """run, command, status, started_at, finished_at, seconds, audiences, entered, "left", held, failed,
+    trait_users_changed, delivered, refused, pending, error"""
+#: The conditions of a filter on a row `r` of `sync_runs`.
+_CONDITIONS = {
+    "status": "r.status = :status",
+    "audience": "exists (select 1 from {views}audience_syncs a where a.run = r.run and a.audience_key = :audience)",
+    "since": "r.started_at >= :since",
+    "until": "r.started_at < :until",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,20 +32,17 @@ class Run:
     command: str
     status: str
     started_at: datetime
-    finished_at: datetime | None
     seconds: float | None
-    audiences: int | None
     entered: int | None
     left: int | None
     held: int | None
-    failed: int | None
     trait_users_changed: int | None
     delivered: int | None
     refused: int | None
     pending: int | None
     error: str | None
-    started_by: str | None = None
-    host: str | None = None
+    started_by: str | None
+    host: str | None
 
     @property
     def is_over(self) -> bool:
@@ -56,63 +58,46 @@ class RunFilter:
     since: datetime | None = None
     until: datetime | None = None
 
-    def sql(self) -> tuple[str, dict[str, Any]]:
-        """The condition on a row `r` of `sync_runs`, and its values."""
-        parts, values = list[str](), dict[str, Any]()
-        if self.status:
-            parts.append("r.status = :status")
-            values["status"] = self.status
-        if self.audience:
-            parts.append(
-                "exists (select 1 from {views}audience_syncs a where a.run = r.run and a.audience_key = :audience)"
-            )
-            values["audience"] = self.audience
-        if self.since is not None:
-            parts.append("r.started_at >= :since")
-            values["since"] = self.since
-        if self.until is not None:
-            parts.append("r.started_at < :until")
-            values["until"] = self.until
-        return " and ".join(parts) or "true", values
+    @property
+    def values(self) -> dict[str, Any]:
+        """The parameters of its conditions."""
+        given = {"status": self.status, "audience": self.audience, "since": self.since, "until": self.until}
+        return {name: each for name, each in given.items() if each}
+
+    def where(self, *more: str) -> str:
+        """The clause with its conditions and more of them; empty without any."""
+        conditions = [*(_CONDITIONS[name] for name in self.values), *more]
+        return f"where {' and '.join(conditions)}\n" if conditions else ""
 
 
-def runs_query(chosen: RunFilter) -> tuple[str, dict[str, Any]]:
-    """The query of all runs of a filter, the newest first, and its values."""
-    condition, values = chosen.sql()
-    columns = ", ".join(f"r.{each.strip()}" for each in COLUMNS.split(","))
-    return f"select {columns}\nfrom {{views}}sync_runs r\nwhere {condition}\norder by r.run desc", values
+def runs_query(chosen: RunFilter) -> str:
+    """The query of all runs of a filter, the newest first. Its parameters are the filter's values."""
+    return f"select {COLUMNS}\nfrom {{views}}sync_runs r\n{chosen.where()}order by run desc"
 
 
-def read_runs(connection: Connection, chosen: RunFilter, *, before: int | None = None, most: int) -> list[Run]:
+def read_runs(connection: Connection, chosen: RunFilter, *, before: int = LARGEST_RUN, most: int) -> list[Run]:
     """Read the newest runs of a filter, older than the run ``before``."""
-    condition, values = chosen.sql()
-    older = "" if before is None else "and r.run < :before"
-    query = f"select * from {{views}}sync_runs r where {condition} {older} order by r.run desc limit {most}"
-    return [as_run(row) for row in read(connection, query, **values, **({} if before is None else {"before": before}))]
+    query = f"select * from {{views}}sync_runs r {chosen.where('r.run < :before')} order by r.run desc limit {most}"
+    return read_as(connection, Run, query, **chosen.values, before=before)
 
 
-def count_runs(connection: Connection, chosen: RunFilter, *, newer_than: int | None = None) -> int:
-    """Count the runs of a filter; with ``newer_than`` those with a higher number."""
-    condition, values = chosen.sql()
-    newer = "" if newer_than is None else "and r.run >= :newer"
-    more = {} if newer_than is None else {"newer": newer_than}
-    query = f"select count(*) as runs from {{views}}sync_runs r where {condition} {newer}"
-    return int(read(connection, query, **values, **more)[0]["runs"])
+def count_runs(connection: Connection, chosen: RunFilter, *, first: int = 0) -> int:
+    """Count the runs of a filter, from the run ``first`` on."""
+    query = f"select count(*) as runs from {{views}}sync_runs r {chosen.where('r.run >= :first')}"
+    return int(read(connection, query, **chosen.values, first=first)[0]["runs"])
 
 
 def newer_page(connection: Connection, chosen: RunFilter, first: int, most: int) -> int | None:
     """The run ``before`` which the page of newer runs begins; None if the newest ones fill less than a page."""
-    condition, values = chosen.sql()
-    query = (
-        f"select r.run from {{views}}sync_runs r where {condition} and r.run > :first order by r.run limit {most + 1}"
-    )
-    runs = [row["run"] for row in read(connection, query, **values, first=first)]
+    newer = chosen.where("r.run > :first")
+    query = f"select r.run from {{views}}sync_runs r {newer} order by r.run limit {most + 1}"
+    runs = [row["run"] for row in read(connection, query, **chosen.values, first=first)]
     return runs[most] if len(runs) > most else None
 
 
 def read_run(connection: Connection, run: int) -> Run | None:
-    found = read(connection, "select * from {views}sync_runs where run = :run", run=run)
-    return as_run(found[0]) if found else None
+    found = read_as(connection, Run, "select * from {views}sync_runs where run = :run", run=run)
+    return found[0] if found else None
 
 
 def neighbours(connection: Connection, run: int) -> tuple[int | None, int | None]:
@@ -139,23 +124,18 @@ def run_status(connection: Connection, run: int) -> str | None:
 def first_run_at(connection: Connection) -> datetime | None:
     """When the oldest stored run started."""
     rows = read(connection, "select started_at from {views}sync_runs order by run limit 1")
-    return utc(rows[0]["started_at"]) if rows else None
+    return rows[0]["started_at"] if rows else None
 
 
-def troubled_audiences(connection: Connection, runs: Sequence[int]) -> Mapping[int, Mapping[str, Sequence[str]]]:
-    """The audiences that were held or failed, by run and status."""
+def held_audiences(connection: Connection, runs: list[int]) -> Mapping[int, Sequence[str]]:
+    """The keys of the audiences that were held, by run."""
     if not runs:
         return {}
     query = """
-        select run, status, audience_key from {views}audience_syncs
-        where run between :first and :last and status in ('held', 'failed') order by run, audience_key
+        select run, audience_key from {views}audience_syncs
+        where run in :runs and status = 'held' order by run, audience_key
     """
-    found: dict[int, dict[str, list[str]]] = {}
-    for row in read(connection, query, first=min(runs), last=max(runs)):
-        found.setdefault(row["run"], {}).setdefault(row["status"], []).append(row["audience_key"])
+    found: dict[int, list[str]] = {}
+    for row in read(connection, query, runs=runs):
+        found.setdefault(row["run"], []).append(row["audience_key"])
     return found
-
-
-def as_run(row: Row) -> Run:
-    values: dict[str, Any] = {name: row.get(name) for name in Run.__slots__}
-    return Run(**{**values, "started_at": utc(row["started_at"]), "finished_at": utc(row["finished_at"])})

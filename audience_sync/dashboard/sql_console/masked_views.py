@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from audience_sync.dashboard.masks import ID_COLUMNS, TEXT_COLUMNS
 from audience_sync.sql import quote_identifier
-
-#: Columns with a user id.
-IDS = frozenset({"user_id"})
-#: Columns whose text may quote ids or other data about users.
-TEXTS = frozenset({"reason", "error", "answer", "last_error", "words", "value", "previous_value", "subject", "file"})
 
 
 def masked_prefix(columns: Mapping[str, Sequence[str]], *, schema: str, mask_id: str, mask_text: str) -> str:
@@ -19,7 +15,7 @@ def masked_prefix(columns: Mapping[str, Sequence[str]], *, schema: str, mask_id:
     """
     queries = []
     for view, names in columns.items():
-        if not {*names} & (IDS | TEXTS):
+        if not {*names} & (ID_COLUMNS | TEXT_COLUMNS):
             continue
         shown = ", ".join(_column(each, mask_id, mask_text) for each in names)
         queries.append(f"{view} as (select {shown} from {schema}.{view})")
@@ -28,6 +24,6 @@ def masked_prefix(columns: Mapping[str, Sequence[str]], *, schema: str, mask_id:
 
 def _column(name: str, mask_id: str, mask_text: str) -> str:
     quoted = quote_identifier(name)
-    if name in IDS:
+    if name in ID_COLUMNS:
         return f"{mask_id.format(quoted)} as {quoted}"
-    return f"{mask_text.format(quoted)} as {quoted}" if name in TEXTS else quoted
+    return f"{mask_text.format(quoted)} as {quoted}" if name in TEXT_COLUMNS else quoted

@@ -91,14 +91,15 @@ _AUDIENCES = ("big_spenders", "new_customers")
 _RUN, _DAYS = 42, ("2026-03-05", "2026-03-04")
 
 
-def about(question: Question, examples: Examples) -> str:
-    """Write a question's query with names of this store, so that it has an answer here."""
-    sql = question.sql
+def about(question: Question, examples: Examples) -> Question:
+    """Ask a question with names of this store, so that it has an answer here."""
+    title, sql = question.title, question.sql
     for documented, own in zip(_AUDIENCES, examples.audiences, strict=False):
         sql = sql.replace(f"'{documented}'", quote_literal(own))
     if examples.run is not None:
+        title = title.replace(f"run {_RUN}", f"run {examples.run}")
         sql = re.sub(rf"\brun = {_RUN}\b", f"run = {examples.run}", sql)
     if examples.day is not None:
         for day in _DAYS:
             sql = sql.replace(f"'{day}", f"'{examples.day}")
-    return sql
+    return Question(title, sql)

@@ -95,10 +95,7 @@ def connect(uri: str, key: str | None) -> sqlite3.Connection:
         ("SQLITE_LIMIT_WORKER_THREADS", 0),
     ):
         connection.setlimit(getattr(sqlite3, name), value)
-    for name in (
-        "json_each",
-        "json_tree",
-    ):  # SQLite declares them at their first use, which the authorizer would refuse
+    for name in TABLE_FUNCTIONS:  # SQLite declares them at their first use, which the authorizer would refuse
         with suppress(sqlite3.Error):
             connection.execute(f"select 1 from {name}('[]')")
     connection.execute("PRAGMA query_only = ON")

@@ -6,15 +6,19 @@ A process that has imported the program forks a child for each command.
 from __future__ import annotations
 
 import atexit
-import gc
 import importlib
 import json
 import os
 import pkgutil
+import select
+import shlex
 import signal
+import socket
 import subprocess
 import sys
+import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,21 +31,23 @@ STUCK = 60
 NOT_BEGUN = 70
 #: Modules of others that the program imports late.
 LATE = ("alembic.command", "duckdb", "psycopg", "requests", "rich.progress", "rich.table")
+#: The bytes of the longest request of a script.
+REQUEST_BYTES = 1_000_000
+HERE = Path(__file__).parent
 
 
 class Forks:
     """The process that forks. ``python``: the interpreter of the environment whose program it runs."""
 
     def __init__(self, python: str = sys.executable) -> None:
-        here = Path(__file__).parent
         self._folder = TemporaryDirectory()
-        self._out, self._err = (Path(self._folder.name) / name for name in ("out", "err"))
+        self._out, self._err, self._address = (Path(self._folder.name) / name for name in ("out", "err", "address"))
         self._server = subprocess.Popen(
-            [python, "-m", "forks"],
+            [python, "-m", "forks", self._address],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            cwd=here,
-            env={**os.environ, "PYTHONPATH": str(here)},
+            cwd=HERE,
+            env={**os.environ, "PYTHONPATH": str(HERE)},
         )
 
     def run(
@@ -51,25 +57,37 @@ class Forks:
         folder: Path,
         environment: Mapping[str, str],
         prepare: tuple[Any, ...] | None = None,
-        terminal: str | None = None,
+        out: str | Path | None = None,
+        err: str | Path | None = None,
     ) -> tuple[int, bytes, bytes]:
         """The exit code (minus the signal for a killed command), and the bytes of stdout and stderr.
 
         ``prepare``: a function, as `module:name`, and its arguments; it is called in the child before the command.
-        ``terminal``: the name of a terminal that gets stdout.
+        ``out``, ``err``: a file or a terminal that gets stdout or stderr. If both are one file, it has them in turn.
         """
-        self._out.write_bytes(b"")
-        request = [arguments, str(folder), dict(environment), prepare, terminal or str(self._out), str(self._err)]
+        for each in (self._out, self._err):
+            each.write_bytes(b"")
+        request = [arguments, str(folder), dict(environment), prepare, str(out or self._out), str(err or self._err)]
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._server.stdin.write(json.dumps(request).encode() + b"\n")
         self._server.stdin.flush()
         answer = self._server.stdout.readline()
         assert answer, "the process that forks is gone"
-        code, out, err = int(answer), self._out.read_bytes(), self._err.read_bytes()
-        assert code != -signal.SIGALRM, f"{arguments} was stuck: {out!r} {err!r}"
-        assert code != NOT_BEGUN, f"{arguments} could not be begun: {err!r}"
-        return code, out, err
+        code, written, errors = int(answer), self._out.read_bytes(), self._err.read_bytes()
+        assert code != -signal.SIGALRM, f"{arguments} was stuck: {written!r} {errors!r}"
+        assert code != NOT_BEGUN, f"{arguments} could not be begun: {errors!r}"
+        return code, written, errors
+
+    def install(self, folder: Path) -> None:
+        """Write the command `audience-sync` into a folder, for the scripts of a shell. A kill does not reach it."""
+        while not self._address.exists():  # it has not begun to listen
+            assert self._server.poll() is None, "the process that forks is gone"
+            select.select([], [], [], 0.05)
+        words = [sys.executable, "-S", "-E", str(HERE / "fork_client.py"), str(self._address)]
+        script = folder / "audience-sync"
+        script.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', "utf-8")
+        script.chmod(0o755)
 
     def close(self) -> None:
         self._server.terminate()
@@ -85,7 +103,8 @@ def forks() -> Forks:
     return opened
 
 
-def serve() -> None:
+def serve(address: str) -> None:
+    """Run the commands that stdin asks for, one after another, and those of scripts beside them."""
     import audience_sync
 
     for module in pkgutil.walk_packages(audience_sync.__path__, "audience_sync."):
@@ -94,14 +113,18 @@ def serve() -> None:
     for name in LATE:
         importlib.import_module(name)
     _build_validators(BaseModel)
-    gc.collect()
-    gc.freeze()  # a child looks at nothing of this, and shares its memory
-    for line in sys.stdin:
-        request = json.loads(line)
-        child = os.fork()
-        if not child:
-            _carry_out(*request)
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    scripts = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    scripts.bind(address)
+    scripts.listen()
+    while True:
+        asking, _, _ = select.select([sys.stdin, scripts], [], [])
+        if scripts in asking:
+            _run_of_a_script(scripts)
+        if sys.stdin in asking:
+            line = sys.stdin.readline()
+            if not line:
+                return
+            print(_run_of_a_test(*json.loads(line)), flush=True)
 
 
 def _build_validators(model: type[BaseModel]) -> None:
@@ -112,17 +135,55 @@ def _build_validators(model: type[BaseModel]) -> None:
         _build_validators(each)
 
 
-def _carry_out(
+def _run_of_a_test(
     arguments: list[str], folder: str, environment: dict[str, str], prepare: list[Any] | None, out: str, err: str
-) -> None:
-    """Run the command in the child, and end it."""
+) -> int:
+    writing = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    files = [os.open(os.devnull, os.O_RDONLY), os.open(out, writing)]
+    files.append(files[1] if err == out else os.open(err, writing))
+    try:
+        return _run(arguments, folder, environment, files, prepare)
+    finally:
+        for each in set(files):
+            os.close(each)
+
+
+def _run_of_a_script(scripts: socket.socket) -> None:
+    """Run a command with the files of the script's process, in the background."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:  # what ran before
+            pass
+    connection, _ = scripts.accept()
+    if os.fork():
+        connection.close()
+        return
+    request, files, _, _ = socket.recv_fds(connection, REQUEST_BYTES, 3)
+    arguments, folder, environment = json.loads(request)
+    connection.send(str(_run(arguments, folder, environment, files)).encode())
+    os._exit(0)
+
+
+def _run(
+    arguments: list[str],
+    folder: str,
+    environment: dict[str, str],
+    files: list[int],
+    prepare: list[Any] | None = None,
+) -> int:
+    """Run the command in a child with these files as stdin, stdout and stderr, and return its exit code."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     code = NOT_BEGUN
     try:
-        for number, path, mode in ((0, os.devnull, os.O_RDONLY), (1, out, os.O_WRONLY), (2, err, os.O_WRONLY)):
-            opened = os.open(path, mode | (os.O_CREAT | os.O_TRUNC if number else 0))
-            os.dup2(opened, number)
-            os.close(opened)
-        sys.stdin = open(0, closefd=False)  # noqa: SIM115  # until the process ends
+        for number, file in enumerate(files):
+            os.dup2(file, number)
+        for each in set(files):
+            os.close(each)
+        # Each is open until the process ends. Those of the process that forks know its files.
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(folder)
@@ -136,11 +197,14 @@ def _carry_out(
         main()
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0
+    except BaseException:
+        traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(OSError):  # nobody reads it any longer
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code)
 
 
 if __name__ == "__main__":
-    serve()
+    serve(sys.argv[1])

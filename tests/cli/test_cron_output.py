@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import os
 
 import pytest
 from destinations.receiver import Receiver, Reply
-from forks import STUCK
+from forks import forks
 
 from .conftest import Project, segment
 
@@ -31,31 +31,14 @@ EMPTIED = (
 
 def mailed(project: Project, *arguments: str) -> tuple[int, str]:
     """The exit code and what cron would mail of `audience-sync ... > /dev/null`."""
-    done = subprocess.run(
-        project.command(*arguments),
-        cwd=project.folder,
-        env=project.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        timeout=STUCK,
-    )
-    return done.returncode, done.stderr.decode()
+    code, _, err = forks().run(arguments, folder=project.folder, environment=project.environment, out=os.devnull)
+    return code, err.decode()
 
 
 def logged(project: Project, *arguments: str) -> str:
     """What is in a file after `audience-sync ... > FILE 2>&1`."""
     file = project.folder / "cron.log"
-    with file.open("wb") as out:
-        subprocess.run(
-            project.command(*arguments),
-            cwd=project.folder,
-            env=project.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            timeout=STUCK,
-        )
+    forks().run(arguments, folder=project.folder, environment=project.environment, out=file, err=file)
     return file.read_text()
 
 

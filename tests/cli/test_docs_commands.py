@@ -6,10 +6,10 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forks import forks
 
 from audience_sync.cli import COMMANDS
 
@@ -67,8 +67,7 @@ def test_every_page_is_about_a_command_and_linked() -> None:
 
 def _played(commands: list[str], folder: Path) -> list[str]:
     """What each of these commands answers, in one session."""
-    (folder / "audience-sync").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m audience_sync "$@"\n', "utf-8")
-    (folder / "audience-sync").chmod(0o755)
+    forks().install(folder)
     kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
     script = "".join(f"{command}{NEXT}" for command in commands)
     session = subprocess.run(

@@ -6,10 +6,10 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forks import forks
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "first-ten-minutes.md").read_text("utf-8")
 #: Commands are indented, the output that belongs to those above it is fenced. Commands that install or serve are fenced
@@ -21,8 +21,7 @@ PARTS = re.compile(
 
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the document asks for the sqlite3 command")
 def test_a_reader_sees_what_the_document_shows(tmp_path: Path) -> None:
-    (tmp_path / "audience-sync").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m audience_sync "$@"\n', "utf-8")
-    (tmp_path / "audience-sync").chmod(0o755)
+    forks().install(tmp_path)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     folder, seen, missing = tmp_path, "", list[str]()
     for part in PARTS.finditer(DOCUMENT):

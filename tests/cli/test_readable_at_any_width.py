@@ -76,7 +76,7 @@ def on_a_terminal(project: Project, width: int, arguments: list[str]) -> str:
 
     def run() -> None:
         try:
-            forks().run(tuple(arguments), folder=project.folder, environment=environment, terminal=os.ttyname(theirs))
+            forks().run(tuple(arguments), folder=project.folder, environment=environment, out=os.ttyname(theirs))
         finally:
             os.close(theirs)
 

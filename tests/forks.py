@@ -113,6 +113,7 @@ def serve(address: str) -> None:
     for name in LATE:
         importlib.import_module(name)
     _build_validators(BaseModel)
+    importlib.import_module("audience_sync.destinations.registry").destination_types()
     scripts = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     scripts.bind(address)
     scripts.listen()

@@ -46,12 +46,18 @@ def destination_types() -> ByType[type[Destination]]:
     Raises AudienceSyncError if two have the same name.
     """
     found: dict[str, EntryPoint] = {}
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+    for entry in _installed():
         if found.setdefault(entry.name, entry).value != entry.value:
             raise AudienceSyncError(
                 f"two packages define a destination type '{entry.name}' (one is {entry.value}). Uninstall one"
             )
     return ByType(found, lambda kind: kind)
+
+
+@cache
+def _installed() -> tuple[EntryPoint, ...]:
+    """Return the entry points of all installed packages, by name. To find them takes a look at each package: 10 ms."""
+    return tuple(sorted(entry_points(group=GROUP), key=lambda entry: entry.name))
 
 
 @cache

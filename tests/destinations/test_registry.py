@@ -53,7 +53,7 @@ BROKEN = [
 @pytest.mark.parametrize(("values", "message"), BROKEN)
 def test_a_broken_one_is_named(monkeypatch: pytest.MonkeyPatch, values: list[str], message: str) -> None:
     entries = [EntryPoint("mine", value, registry.GROUP) for value in values]
-    monkeypatch.setattr(registry, "entry_points", lambda group: entries)
+    monkeypatch.setattr(registry, "_installed", lambda: entries)
     with pytest.raises(AudienceSyncError) as error:
         destination_types()["mine"]
     assert str(error.value) == message
@@ -62,7 +62,7 @@ def test_a_broken_one_is_named(monkeypatch: pytest.MonkeyPatch, values: list[str
 def test_a_broken_one_does_not_keep_others_from_their_work(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = EntryPoint("file", "audience_sync.destinations.file:FileDestination", registry.GROUP)
     broken = EntryPoint("mine", "no_such_package:It", registry.GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [broken, ours])
+    monkeypatch.setattr(registry, "_installed", lambda: [ours, broken])
     found = destination_types()
     assert (found["file"], list(found), "mine" in found, "yours" in found) == (
         FileDestination,

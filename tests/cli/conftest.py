@@ -126,6 +126,13 @@ class Project:
         self._read[file] = len(found)
         return sorted(((each["userId"], each["traits"]) for each in found[before:]), key=lambda call: call[0])
 
+    def copy_to(self, folder: Path) -> Project:
+        """The same project with its history. ``sent`` has the calls that it sends from now on."""
+        copied = Project(shutil.copytree(self.folder, folder / "copy"))
+        for file in copied.folder.glob("*.jsonl"):
+            copied.sent(file.name)
+        return copied
+
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         """Query the SQLite store."""
         with closing(sqlite3.connect(self.store)) as connection, connection:
@@ -179,6 +186,14 @@ def vip(new_vip: Project, sqlite_schema: Path) -> Project:
     """The same with an empty store, which is copied, because creating one takes a second."""
     shutil.copy(sqlite_schema, new_vip.store)
     return new_vip
+
+
+@pytest.fixture(scope="module")
+def shared_vip(tmp_path_factory: pytest.TempPathFactory, sqlite_schema: Path) -> Project:
+    """Another one for each module, whose tests take copies of its history."""
+    project = a_vip_project(tmp_path_factory.mktemp("shared"))
+    shutil.copy(sqlite_schema, project.store)
+    return project
 
 
 @pytest.fixture

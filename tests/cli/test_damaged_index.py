@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from .conftest import Project, a_vip_project
+from .conftest import Project
 
 
 def empty_index(project: Project, index: str) -> None:
@@ -80,10 +79,9 @@ def test_swapped_pages_stop_the_run(vip: Project, one: str, other: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory, sqlite_schema: Path) -> Path:
-    """A project whose store has more changes and requests than are compared whole."""
-    vip = a_vip_project(tmp_path_factory.mktemp("large"))
-    shutil.copy(sqlite_schema, vip.store)
+def large(shared_vip: Project) -> Project:
+    """A store with more changes and requests than are compared whole."""
+    vip = shared_vip
     vip.sync()
     vip.write_members("vip.csv", "ada", "bob")
     vip.sync()
@@ -100,14 +98,12 @@ def large(tmp_path_factory: pytest.TempPathFactory, sqlite_schema: Path) -> Path
         ):
             connection.execute(statement)
     assert vip.sync().code == 0
-    return vip.folder
+    return vip
 
 
 @pytest.fixture
-def grown(large: Path, tmp_path: Path) -> Project:
-    copied = Project(shutil.copytree(large, tmp_path / "grown"))
-    copied.sent()
-    return copied
+def grown(large: Project, tmp_path: Path) -> Project:
+    return large.copy_to(tmp_path)
 
 
 LARGE = ["ix_changes_user_id", "ix_delivery_requests_run_id", "changes", "delivery_requests"]

@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import threading
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,17 +32,24 @@ def damage(project: Project, *statements: str) -> None:
         connection.commit()
 
 
-@pytest.fixture
-def used(vip: Project, receiver: Receiver) -> Project:
+@pytest.fixture(scope="module")
+def whole(shared_vip: Project) -> Project:
     """Of `vip` some left; one call is refused, and another not answered."""
-    sent = segment(receiver, batch_size=1, concurrency=1, give_up_after="200ms")
-    vip.configure(audiences=[VIP], destinations={"seg": sent, "log": {"type": "file", "path": "calls.jsonl"}})
-    receiver.will_answer(Reply(400), ACCEPTED, Reply(500))
-    vip.write_members("vip.csv", "ada", "bob", "cyd", "dan")
-    vip.sync()
-    vip.write_members("vip.csv", "ada", "bob", "eve")
-    vip.sync()
+    vip = shared_vip
+    with Receiver() as receiver:
+        sent = segment(receiver, batch_size=1, concurrency=1, give_up_after="200ms")
+        vip.configure(audiences=[VIP], destinations={"seg": sent, "log": {"type": "file", "path": "calls.jsonl"}})
+        receiver.will_answer(Reply(400), ACCEPTED, Reply(500))
+        vip.write_members("vip.csv", "ada", "bob", "cyd", "dan")
+        vip.sync()
+        vip.write_members("vip.csv", "ada", "bob", "eve")
+        vip.sync()
     return vip
+
+
+@pytest.fixture
+def used(whole: Project, tmp_path: Path) -> Project:
+    return whole.copy_to(tmp_path)
 
 
 def test_a_used_store_is_whole(used: Project) -> None:
@@ -93,7 +101,13 @@ def test_a_damage_is_found(used: Project, part: str, statement: str) -> None:
     damage(used, "pragma foreign_keys = off", statement)
     found = parts(used)
     assert not found[part]
-    assert "FAILED" in used.run("db", "check").stdout
+
+
+def test_a_damage_is_marked_for_a_person(used: Project) -> None:
+    damage(used, "delete from members where user_id = 'ada'")
+    checked = used.run("db", "check")
+    assert checked.code == 3
+    assert "FAILED" in checked.stdout
 
 
 def test_of_traits_a_base_in_the_wrong_place_is_found(vip: Project) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from conftest import PostgreSQL
@@ -22,9 +23,10 @@ def left(*users: str, key: str = "vip") -> list[tuple[str, dict[str, bool]]]:
     return [(user, {key: False}) for user in users]
 
 
-@pytest.fixture
-def held(vip: Project) -> Project:
+@pytest.fixture(scope="module")
+def two_held(shared_vip: Project) -> Project:
     """VIP and Test had a hundred members each, who were sent; run 2 held that 40 leave VIP, and everyone Test."""
+    vip = shared_vip
     vip.configure(audiences=[VIP, TEST], guard=STRICT)
     vip.write_members("vip.csv", *ALL)
     vip.write_members("test.csv", *ALL)
@@ -35,6 +37,11 @@ def held(vip: Project) -> Project:
     assert vip.sync().code == 4
     assert vip.sent() == []
     return vip
+
+
+@pytest.fixture
+def held(two_held: Project, tmp_path: Path) -> Project:
+    return two_held.copy_to(tmp_path)
 
 
 class TestAHold:

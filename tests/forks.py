@@ -36,6 +36,34 @@ REQUEST_BYTES = 1_000_000
 HERE = Path(__file__).parent
 
 
+class Started:
+    """A command at work in a process of its own, with the methods of ``subprocess.Popen``."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self.pid = int(connection.recv(100))
+        self.returncode: int | None = None
+
+    def wait(self, timeout: float = STUCK) -> int:
+        if self.returncode is None:
+            self._connection.settimeout(timeout)
+            self.returncode = int(self._connection.recv(100))
+            self._connection.close()
+        return self.returncode
+
+    def poll(self) -> int | None:
+        with suppress(BlockingIOError):
+            return self.wait(timeout=0)
+        return None
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
 class Forks:
     """The process that forks. ``python``: the interpreter of the environment whose program it runs."""
 
@@ -79,11 +107,33 @@ class Forks:
         assert code != NOT_BEGUN, f"{arguments} could not be begun: {errors!r}"
         return code, written, errors
 
-    def install(self, folder: Path) -> None:
-        """Write the command `audience-sync` into a folder, for the scripts of a shell. A kill does not reach it."""
-        while not self._address.exists():  # it has not begun to listen
+    def start(
+        self,
+        arguments: tuple[str, ...],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        out: str | Path = os.devnull,
+        err: str | Path = os.devnull,
+    ) -> Started:
+        """Start a command without waiting for its end."""
+        self._wait_for_server()
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connection.connect(str(self._address))
+        request = json.dumps([arguments, str(folder), dict(environment), None]).encode()
+        with open(os.devnull) as nothing, open(out, "w") as answer, open(err, "w") as errors:
+            socket.send_fds(connection, [request], [each.fileno() for each in (nothing, answer, errors)])
+        return Started(connection)
+
+    def _wait_for_server(self) -> None:
+        """Wait until it listens."""
+        while not self._address.exists():
             assert self._server.poll() is None, "the process that forks is gone"
             select.select([], [], [], 0.05)
+
+    def install(self, folder: Path) -> None:
+        """Write the command `audience-sync` into a folder, for the scripts of a shell. A kill does not reach it."""
+        self._wait_for_server()
         words = [sys.executable, "-S", "-E", str(HERE / "fork_client.py"), str(self._address)]
         script = folder / "audience-sync"
         script.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', "utf-8")
@@ -104,7 +154,7 @@ def forks() -> Forks:
 
 
 def serve(address: str) -> None:
-    """Run the commands that stdin asks for, one after another, and those of scripts beside them."""
+    """Run the commands that stdin asks for, one after another, and those that connections ask for, beside them."""
     import audience_sync
 
     for module in pkgutil.walk_packages(audience_sync.__path__, "audience_sync."):
@@ -114,18 +164,19 @@ def serve(address: str) -> None:
         importlib.import_module(name)
     _build_validators(BaseModel)
     importlib.import_module("audience_sync.destinations.registry").destination_types()
-    scripts = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    scripts.bind(address)
-    scripts.listen()
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listening.bind(f"{address}.part")
+    listening.listen()
+    os.rename(f"{address}.part", address)  # whoever sees it can connect
     while True:
-        asking, _, _ = select.select([sys.stdin, scripts], [], [])
-        if scripts in asking:
-            _run_of_a_script(scripts)
+        asking, _, _ = select.select([sys.stdin, listening], [], [])
+        if listening in asking:
+            _run_beside(listening)
         if sys.stdin in asking:
             line = sys.stdin.readline()
             if not line:
                 return
-            print(_run_of_a_test(*json.loads(line)), flush=True)
+            print(_run_in_turn(*json.loads(line)), flush=True)
 
 
 def _build_validators(model: type[BaseModel]) -> None:
@@ -136,45 +187,54 @@ def _build_validators(model: type[BaseModel]) -> None:
         _build_validators(each)
 
 
-def _run_of_a_test(
+def _run_in_turn(
     arguments: list[str], folder: str, environment: dict[str, str], prepare: list[Any] | None, out: str, err: str
 ) -> int:
     writing = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     files = [os.open(os.devnull, os.O_RDONLY), os.open(out, writing)]
     files.append(files[1] if err == out else os.open(err, writing))
     try:
-        return _run(arguments, folder, environment, files, prepare)
+        return _end_of(_fork(arguments, folder, environment, files, STUCK, prepare))
     finally:
         for each in set(files):
             os.close(each)
 
 
-def _run_of_a_script(scripts: socket.socket) -> None:
-    """Run a command with the files of the script's process, in the background."""
+def _run_beside(listening: socket.socket) -> None:
+    """Run a command with the files that come with its request. The answers are its process, and then its exit code."""
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:  # what ran before
             pass
-    connection, _ = scripts.accept()
+    connection, _ = listening.accept()
     if os.fork():
         connection.close()
         return
     request, files, _, _ = socket.recv_fds(connection, REQUEST_BYTES, 3)
-    arguments, folder, environment = json.loads(request)
-    connection.send(str(_run(arguments, folder, environment, files)).encode())
+    arguments, folder, environment, seconds = json.loads(request)
+    child = _fork(arguments, folder, environment, files, seconds)
+    connection.send(str(child).encode())
+    code = _end_of(child)
+    with suppress(OSError):  # nobody waits for it
+        connection.send(str(code).encode())
     os._exit(0)
 
 
-def _run(
+def _end_of(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _fork(
     arguments: list[str],
     folder: str,
     environment: dict[str, str],
     files: list[int],
+    seconds: int | None,
     prepare: list[Any] | None = None,
 ) -> int:
-    """Run the command in a child with these files as stdin, stdout and stderr, and return its exit code."""
+    """Run the command in a child with these files as stdin, stdout and stderr, for at most so many seconds."""
     child = os.fork()
     if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return child
     code = NOT_BEGUN
     try:
         for number, file in enumerate(files):
@@ -188,7 +248,8 @@ def _run(
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(folder)
-        signal.alarm(STUCK)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background disables it
+        signal.alarm(seconds or 0)
         sys.argv = ["audience-sync", *arguments]
         if prepare:
             module, _, name = prepare[0].partition(":")

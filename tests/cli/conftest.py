@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 from destinations.receiver import Receiver, Reply
-from forks import STUCK, forks
+from forks import STUCK, Started, forks
 
 #: One identify call: the user, and the properties that were sent.
 Call = tuple[str, dict[str, Any]]
@@ -97,17 +97,9 @@ class Project:
         )
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    def start(self, *arguments: str, stderr: Path | None = None) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, stderr: Path | None = None) -> Started:
         """Start the command without waiting for its end. Its output is discarded; ``stderr``: a file for stderr."""
-        with Path(os.devnull if stderr is None else stderr).open("w") as errors:
-            return subprocess.Popen(
-                self.command(*arguments),
-                cwd=self.folder,
-                env=self.environment,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                preexec_fn=heed_interrupts,
-            )
+        return forks().start(arguments, folder=self.folder, environment=self.environment, err=stderr or os.devnull)
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "audience_sync", *arguments]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,7 +89,8 @@ def test_a_run_shows_no_secret_to_ps_and_a_killed_one_leaves_none_behind(
 ) -> None:
     configure(secretive, receiver, new_url("sqlite", with_schema=True))
     receiver.will_answer(SILENCE)
-    running = secretive.start("sync", "-v")
+    command = secretive.command("sync", "-v")
+    running = subprocess.Popen(command, cwd=secretive.folder, env=secretive.environment, stderr=subprocess.DEVNULL)
     until(lambda: bool(receiver.requests))
     process = Path(f"/proc/{running.pid}")
     shown = [file.read_bytes() for file in (process / "cmdline", *process.glob("task/*/comm"))]

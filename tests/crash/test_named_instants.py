@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from cli.conftest import Project, received, until
 from conftest import NewUrl
+from forks import Started
 from old_stores import load_schema_0022
 
 from audience_sync.store.connection.engine import Store
@@ -41,7 +41,7 @@ def receiver() -> Iterator[HoldingReceiver]:
         running.release.set()
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: Started) -> None:
     process.kill()
     assert process.wait(60) == -9
 

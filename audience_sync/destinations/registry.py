@@ -56,7 +56,7 @@ def destination_types() -> ByType[type[Destination]]:
 
 @cache
 def _installed() -> tuple[EntryPoint, ...]:
-    """Return the entry points of all installed packages, by name. To find them takes a look at each package: 10 ms."""
+    """Return the entry points of all installed packages, by name. Finding them reads a file of each package: 10 ms."""
     return tuple(sorted(entry_points(group=GROUP), key=lambda entry: entry.name))
 
 

@@ -22,6 +22,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Any
 
 from pydantic import BaseModel
@@ -70,6 +71,7 @@ class Forks:
     def __init__(self, python: str = sys.executable) -> None:
         self._folder = TemporaryDirectory()
         self._out, self._err, self._address = (Path(self._folder.name) / name for name in ("out", "err", "address"))
+        self._in_turn = Lock()
         self._server = subprocess.Popen(
             [python, "-m", "forks", self._address],
             stdin=subprocess.PIPE,
@@ -85,27 +87,35 @@ class Forks:
         folder: Path,
         environment: Mapping[str, str],
         prepare: tuple[Any, ...] | None = None,
+        stdin: str = os.devnull,
         out: str | Path | None = None,
         err: str | Path | None = None,
     ) -> tuple[int, bytes, bytes]:
         """The exit code (minus the signal for a killed command), and the bytes of stdout and stderr.
 
         ``prepare``: a function, as `module:name`, and its arguments; it is called in the child before the command.
-        ``out``, ``err``: a file or a terminal that gets stdout or stderr. If both are one file, it has them in turn.
+        ``stdin``: a file or a terminal. ``out``, ``err``: one that gets stdout or stderr, or both of them in turn.
         """
-        for each in (self._out, self._err):
-            each.write_bytes(b"")
-        request = [arguments, str(folder), dict(environment), prepare, str(out or self._out), str(err or self._err)]
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        self._server.stdin.write(json.dumps(request).encode() + b"\n")
-        self._server.stdin.flush()
-        answer = self._server.stdout.readline()
-        assert answer, "the process that forks is gone"
-        code, written, errors = int(answer), self._out.read_bytes(), self._err.read_bytes()
+        files = [stdin, str(out or self._out), str(err or self._err)]
+        request = [arguments, str(folder), dict(environment), prepare, files]
+        with self._in_turn:
+            code = self._ask(json.dumps(request).encode())
+            written, errors = self._out.read_bytes(), self._err.read_bytes()
         assert code != -signal.SIGALRM, f"{arguments} was stuck: {written!r} {errors!r}"
         assert code != NOT_BEGUN, f"{arguments} could not be begun: {errors!r}"
         return code, written, errors
+
+    def _ask(self, request: bytes) -> int:
+        """The exit code of the command that a request asks for."""
+        for each in (self._out, self._err):
+            each.write_bytes(b"")
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(request + b"\n")
+        self._server.stdin.flush()
+        answer = self._server.stdout.readline()
+        assert answer, "the process that forks is gone"
+        return int(answer)
 
     def start(
         self,
@@ -188,10 +198,11 @@ def _build_validators(model: type[BaseModel]) -> None:
 
 
 def _run_in_turn(
-    arguments: list[str], folder: str, environment: dict[str, str], prepare: list[Any] | None, out: str, err: str
+    arguments: list[str], folder: str, environment: dict[str, str], prepare: list[Any] | None, paths: list[str]
 ) -> int:
-    writing = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    files = [os.open(os.devnull, os.O_RDONLY), os.open(out, writing)]
+    stdin, out, err = paths
+    writing = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOCTTY
+    files = [os.open(stdin, os.O_RDONLY | os.O_NOCTTY), os.open(out, writing)]
     files.append(files[1] if err == out else os.open(err, writing))
     try:
         return _end_of(_fork(arguments, folder, environment, files, STUCK, prepare))

@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import subprocess
-
 import pytest
-from forks import STUCK
 
 from .conftest import Project
+from .terminal import at_a_terminal
 
 QUESTION = "Seed 'vip' now? It sends one call for each of 10,001 users."
-
-
-def at_a_terminal(project: Project, typed: bytes, *arguments: str) -> tuple[int, str]:
-    """The exit code and the screen of a person who typed this."""
-    screen, theirs = pty.openpty()
-    os.write(screen, typed)
-    process = subprocess.Popen(
-        project.command(*arguments),
-        cwd=project.folder,
-        env=project.environment,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    seen = b""
-    try:
-        while part := os.read(screen, 65536):
-            seen += part
-    except OSError:  # the command has ended
-        pass
-    os.close(screen)
-    return process.wait(timeout=STUCK), seen.decode()
 
 
 def with_users(project: Project, count: int) -> Project:
@@ -49,7 +22,7 @@ def many(vip: Project) -> Project:
 
 
 def test_a_no_sends_nothing(many: Project) -> None:
-    code, seen = at_a_terminal(many, b"n\n", "seed", "vip")
+    code, seen, _ = at_a_terminal(many, "seed", "vip", typed="n\n")
     assert code == 0
     assert QUESTION in seen
     assert "audience-sync seed vip --limit 100" in seen
@@ -60,42 +33,42 @@ def test_a_no_sends_nothing(many: Project) -> None:
 
 
 def test_an_empty_answer_is_a_no(many: Project) -> None:
-    code, seen = at_a_terminal(many, b"\n", "seed", "vip")
+    code, seen, _ = at_a_terminal(many, "seed", "vip", typed="\n")
     assert (code, QUESTION in seen, many.sent()) == (0, True, [])
 
 
 def test_a_yes_sends_to_everyone(many: Project) -> None:
-    code, seen = at_a_terminal(many, b"y\n", "seed", "vip")
+    code, seen, _ = at_a_terminal(many, "seed", "vip", typed="y\n")
     assert (code, QUESTION in seen) == (0, True)
     assert "10,001 members at 1 destination" in seen
     assert len(many.sent()) == 10_001
 
 
 def test_the_option_yes_asks_nothing(many: Project) -> None:
-    code, seen = at_a_terminal(many, b"", "seed", "vip", "--yes")
+    code, seen, _ = at_a_terminal(many, "seed", "vip", "--yes", typed="")
     assert (code, "Continue?" in seen) == (0, False)
     assert len(many.sent()) == 10_001
 
 
 def test_a_rate_is_part_of_the_question(many: Project) -> None:
-    code, seen = at_a_terminal(many, b"n\n", "seed", "vip", "--rate", "500/s")
+    code, seen, _ = at_a_terminal(many, "seed", "vip", "--rate", "500/s", typed="n\n")
     assert (code, many.sent()) == (0, [])
     assert "Limits of log: 500 users a second (`--rate`)." in seen
 
 
 def test_a_ramp_asks_first(many: Project) -> None:
-    code, seen = at_a_terminal(many, b"n\n", "seed", "vip", "--ramp", "1%,100%")
+    code, seen, _ = at_a_terminal(many, "seed", "vip", "--ramp", "1%,100%", typed="n\n")
     assert (code, "Continue? [y/N]:" in seen, many.sent()) == (0, True, [])
 
 
 @pytest.mark.parametrize("options", [["--limit", "100"], ["--no-send"]], ids=" ".join)
 def test_a_seed_that_sends_to_few_asks_nothing(many: Project, options: list[str]) -> None:
-    code, seen = at_a_terminal(many, b"", "seed", "vip", *options)
+    code, seen, _ = at_a_terminal(many, "seed", "vip", *options, typed="")
     assert (code, "Continue?" in seen) == (0, False)
 
 
 def test_ten_thousand_users_are_seeded_without_a_question(vip: Project) -> None:
-    code, seen = at_a_terminal(with_users(vip, 10_000), b"", "seed", "vip")
+    code, seen, _ = at_a_terminal(with_users(vip, 10_000), "seed", "vip", typed="")
     assert (code, "Continue?" in seen) == (0, False)
     assert len(vip.sent()) == 10_000
 

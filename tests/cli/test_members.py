@@ -5,18 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import pty
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-from forks import STUCK
 
 from audience_sync.cli.base.layout import display_id
 
 from .conftest import Project
+from .terminal import at_a_terminal
 
 #: Ids that a reader of CSV could take for something else, as the store has them.
 AWKWARD = {
@@ -43,29 +40,6 @@ def synced(project: Project, *users: str) -> None:
     assert project.run("sync").code == 0
 
 
-def on_a_terminal(project: Project, *arguments: str) -> tuple[str, str]:
-    """What a person sees on stdout, and what comes on stderr."""
-    screen, theirs = pty.openpty()
-    process = subprocess.Popen(
-        project.command(*arguments),
-        cwd=project.folder,
-        env=project.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=subprocess.PIPE,
-    )
-    os.close(theirs)
-    seen = b""
-    try:
-        while part := os.read(screen, 65536):
-            seen += part
-    except OSError:  # the command has ended
-        pass
-    _, err = process.communicate(timeout=STUCK)
-    os.close(screen)
-    return seen.decode().replace("\r\n", "\n"), err.decode()
-
-
 @pytest.mark.parametrize("user", AWKWARD.values(), ids=AWKWARD)
 def test_an_id_is_read_back_as_it_was_written(project: Project, user: str) -> None:
     synced(project, "ada", user)
@@ -82,7 +56,7 @@ def test_only_the_ids_that_need_quotes_have_them(project: Project) -> None:
 
 def test_on_a_terminal_control_characters_are_escaped_and_the_file_is_offered(project: Project) -> None:
     synced(project, "ada", "a\x1b[31mb")
-    seen, err = on_a_terminal(project, "members", "vip")
+    _, seen, err = at_a_terminal(project, "members", "vip")
     assert "\x1b" not in seen
     assert '"""a\\u001b[31mb"""' in seen
     assert err == "2 members of vip. As a file: audience-sync members vip > vip.csv\n"

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
 import re
-import struct
-import termios
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 import pytest
 from destinations.receiver import Receiver, Reply
-from forks import forks
 
 from .conftest import Project, segment
+from .terminal import at_a_terminal
 
 LONG = "order_completed_in_the_last_30_days"
 REFUSED = Reply(400, body=b'{"error": "Invalid email address for the user of this call, see the log"}')
@@ -69,26 +62,8 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 
 def on_a_terminal(project: Project, width: int, arguments: list[str]) -> str:
-    """What a person sees on a terminal without colour."""
-    screen, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
-    environment = {name: value for name, value in project.environment.items() if name != "COLUMNS"} | {"NO_COLOR": "1"}
-
-    def run() -> None:
-        try:
-            forks().run(tuple(arguments), folder=project.folder, environment=environment, out=os.ttyname(theirs))
-        finally:
-            os.close(theirs)
-
-    seen = b""
-    with ThreadPoolExecutor(1) as thread:
-        running = thread.submit(run)
-        with suppress(OSError):  # the command has ended
-            while part := os.read(screen, 65536):
-                seen += part
-        running.result()
-    os.close(screen)
-    return seen.decode().replace("\r\n", "\n")
+    """What a person sees without colour."""
+    return at_a_terminal(project, *arguments, width=width, environment={"NO_COLOR": "1"}).screen
 
 
 def in_one_line(text: str) -> str:

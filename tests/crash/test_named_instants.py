@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,29 +14,9 @@ from old_stores import load_schema_0022
 
 from audience_sync.store.connection.engine import Store
 
-from .interception import HoldingReceiver, a_project, configure, count_rows, nothing_commits, nothing_is_written
+from .interception import HoldingReceiver, configure, count_rows, nothing_commits, nothing_is_written
 
 EVERYONE = ["ada", "bob", "cyd"]
-
-
-@pytest.fixture
-def url(database: str, new_url: NewUrl) -> str:
-    """An empty store with its schema, once on each database."""
-    return new_url(database, with_schema=True)
-
-
-@pytest.fixture
-def project(tmp_path: Path, url: str) -> Project:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    return a_project(folder, url)
-
-
-@pytest.fixture
-def receiver() -> Iterator[HoldingReceiver]:
-    with HoldingReceiver() as running:
-        yield running
-        running.release.set()
 
 
 def kill(process: Started) -> None:

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,25 +14,6 @@ from cli.conftest import Project, Result, received, until
 from conftest import NewUrl
 
 from .interception import HoldingReceiver, a_project, can_write, configure, contents
-
-
-@pytest.fixture
-def url(database: str, new_url: NewUrl) -> str:
-    return new_url(database, with_schema=True)
-
-
-@pytest.fixture
-def project(tmp_path: Path, url: str) -> Project:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    return a_project(folder, url)
-
-
-@pytest.fixture
-def receiver() -> Iterator[HoldingReceiver]:
-    with HoldingReceiver() as running:
-        yield running
-        running.release.set()
 
 
 @pytest.fixture
@@ -117,11 +97,6 @@ def test_two_processes_that_upgrade_one_store_at_once_both_end_well(
 ) -> None:
     project = a_project(tmp_path, new_url(database))
     configure(project, "http://127.0.0.1:9")
-    results: list[Result] = []
-    threads = [threading.Thread(target=lambda: results.append(project.run("db", "upgrade"))) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [each.code for each in results] == [0, 0], results
+    upgrades = [project.start("db", "upgrade") for _ in range(2)]
+    assert [each.wait() for each in upgrades] == [0, 0]
     assert project.run("db", "current").code == 0

@@ -12,6 +12,7 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from audience_sync.cli import group
+from audience_sync.cli.base.bash_completion import Bash, last_word
 from audience_sync.cli.base.completion import VARIABLE
 from audience_sync.cli.commands.completion import SHELLS, script_file
 from audience_sync.command_line import PROGRAM
@@ -145,18 +146,57 @@ def test_bash_completes(shop: Project) -> None:
     script = """
         source <(audience-sync completion bash)
         complete -p audience-sync | grep -o _audience_sync_completion
-        COMP_WORDS=(audience-sync seed "") COMP_CWORD=2
-        _audience_sync_completion audience-sync
-        echo "${COMPREPLY[@]}"
-        COMPREPLY=() COMP_WORDS=(audience-sync retry --destination o) COMP_CWORD=3
-        _audience_sync_completion audience-sync
-        echo "${COMPREPLY[@]}"
-        COMPREPLY=() COMP_WORDS=(audience-sync nonsense "") COMP_CWORD=2
-        _audience_sync_completion audience-sync
-        echo "${#COMPREPLY[@]}"
+        complete_line() {
+            COMP_LINE=$1 COMP_POINT=${#1}
+            _audience_sync_completion audience-sync
+            echo "${#COMPREPLY[@]}" "${COMPREPLY[@]}"
+        }
+        complete_line "audience-sync seed "
+        complete_line "audience-sync retry --destination o"
+        complete_line "audience-sync nonsense "
     """
     found = in_shell(shop, ["bash", "--norc", "-c"], script)
-    assert found == ["_audience_sync_completion", "vip", "big_spenders", "other", "0"]
+    assert found == ["_audience_sync_completion", "2", "vip", "big_spenders", "1", "other", "0"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "inserted"),
+    [
+        pytest.param("my", "my\\ tool", id="a space"),
+        pytest.param("my\\ t", "my\\ tool", id="a space that is typed"),
+        pytest.param("'my t", "my tool", id="within quotes, which bash keeps"),
+        pytest.param("a", "a:b", id="a colon"),
+        pytest.param("a:", "b", id="after a colon, where bash begins a new word"),
+        pytest.param("Ann", "Anna\\'s", id="a quote"),
+        pytest.param("\\$", "\\$HOME", id="a variable"),
+        pytest.param("*", "\\*", id="a pattern"),
+        pytest.param("gr", "größer", id="other letters"),
+    ],
+)
+def test_bash_inserts_an_odd_name_as_one_word(
+    shop: Project, monkeypatch: pytest.MonkeyPatch, typed: str, inserted: str
+) -> None:
+    names = ("my tool", "a:b", "Anna's", "$HOME", "*", "größer")
+    shop.configure(destinations={name: {"type": "file", "path": "c.jsonl"} for name in names})
+    monkeypatch.setenv("AUDIENCE_SYNC_LINE", f"audience-sync retry --destination {typed}")
+    shell = Bash(group, {}, PROGRAM, VARIABLE)
+    assert shell.complete().splitlines() == [f"plain,{inserted}"]
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("a b", "b"),
+        ("a b ", ""),
+        ("", ""),
+        ("a 'b c", "'b c"),
+        ('a "b c" d', "d"),
+        ("a b\\ c", "b\\ c"),
+        ("a 'b\\' c", "c"),
+    ],
+)
+def test_the_last_word_of_a_line_is_as_it_was_typed(line: str, word: str) -> None:
+    assert last_word(line) == word
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")
@@ -205,6 +245,6 @@ def test_each_shell_has_its_own_file(shell: str, path: str) -> None:
 
 
 def test_no_answer_to_a_shell_is_an_error_message(shop: Project) -> None:
-    environment = shop.environment | {VARIABLE: "bash_complete", "COMP_WORDS": "audience-sync x", "COMP_CWORD": "no"}
+    environment = shop.environment | {VARIABLE: "zsh_complete", "COMP_WORDS": "audience-sync x", "COMP_CWORD": "no"}
     done = subprocess.run(shop.command(), cwd=shop.folder, env=environment, capture_output=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")

@@ -43,6 +43,9 @@ _FROZEN = "select key, name from audiences where flags like '%frozen%' order by 
 
 def answer_shell(command: click.Command) -> int:
     """Print what the shell asked for in VARIABLE. Errors print nothing. Returns the exit code."""
+    from audience_sync.cli.base.bash_completion import register
+
+    register()
     shown, sys.stderr = sys.stderr, open(os.devnull, "w")  # noqa: SIM115  # until the process ends
     try:
         command.main(prog_name=PROGRAM, complete_var=VARIABLE, standalone_mode=False)

@@ -46,6 +46,9 @@ def completion(session: Session, shell: str, install: bool) -> None:
 def _script(shell: str) -> str:
     from click.shell_completion import get_completion_class
 
+    from audience_sync.cli.base.bash_completion import register
+
+    register()
     kind = get_completion_class(shell)
     assert kind is not None
     found = kind(click.Command(PROGRAM), {}, PROGRAM, VARIABLE)

@@ -21,9 +21,10 @@ def history(session: Session, key: str | None, limit: int) -> None:
 
     with session.reading() as store, store.reading() as connection:
         runs = last_runs(connection, key=key, limit=limit)
-        if key is not None and not runs and last_runs(connection, limit=1):
+        has_runs = bool(runs or last_runs(connection, limit=1))
+        if key is not None and has_runs and not runs:
             read_audience(connection, key)
     session.answer(
         {"runs": runs},
-        lambda screen: history_lines(runs, screen) if key is None else audience_lines(key, runs, screen),
+        lambda screen: audience_lines(key, runs, screen) if key and has_runs else history_lines(runs, screen),
     )

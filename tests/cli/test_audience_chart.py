@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from audience_sync.cli.base.layout import PIPE, Screen
 from audience_sync.cli.base.output import has_blocks
 from audience_sync.cli.views.audience_chart import chart_lines
+from audience_sync.cli.views.history import audience_lines
 from audience_sync.cli.views.sparkline import bars, buckets, sparkline
 
 BLOCKS, ASCII = Screen(80, blocks=True), Screen(80)
@@ -120,3 +122,12 @@ def test_blocks_are_drawn_where_terminal_and_locale_have_them(
     encoding: str, variables: dict[str, str], shown: bool
 ) -> None:
     assert has_blocks(encoding, variables) is shown
+
+
+def test_a_hold_of_the_past_names_no_command_that_is_too_late() -> None:
+    reason = "the new snapshot removes 3 of 5 members (60%), and the limit is 30%"
+    remedy = "If this is right: audience-sync approve 2 vip. If not, correct the source, or: audience-sync reject 2 vip"
+    error = f"audience 'vip' is held: {reason}. Nothing of it was changed or sent. {remedy}"
+    rest = {"started_at": datetime(2026, 3, 2, 6, tzinfo=UTC), "invalid": 0, "absent": 0, "returned": 0, "held_out": 0}
+    found = audience_lines("vip", [{**run(2, 5, status="held"), **rest, "error": error}], Screen(80))
+    assert found[2:] == [f"     {reason}", "", "One run in full: audience-sync show RUN"]

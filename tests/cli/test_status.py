@@ -108,3 +108,8 @@ def test_status_changes_nothing(project: Project) -> None:
     before = project.store.read_bytes()
     project.run("status")
     assert project.store.read_bytes() == before
+
+
+def test_without_a_run_the_history_of_an_audience_names_the_command_that_starts_one(project: Project) -> None:
+    project.configure(audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}])
+    assert project.run("history", "vip").stdout == "No runs yet. Start one: audience-sync sync\n"

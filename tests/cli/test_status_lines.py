@@ -203,3 +203,12 @@ def test_a_pipe_names_every_key() -> None:
     failed = replace(HELD, state=State.FAILED, subjects=tuple(f"a{number:03}" for number in range(200)))
     (title,) = [line for line in status_lines(replace(FOUND, needs_person=(failed,)), PIPE, now=NOW) if "a000" in line]
     assert "a199" in title
+
+
+def test_the_texts_of_the_least_urgent_go_first() -> None:
+    """A hold keeps its reason while there is room, and a waiting audience loses its own."""
+    found = status_lines(replace(FOUND, continuing=()), SCREEN, now=NOW, height=16)
+    assert len(found) <= 15
+    assert "  The new snapshot removes 369 of 805 members (46%), and the limit is 25%." in found
+    assert "  device token has expired (7), e-mail address is not deliverable (3)" in found
+    assert "Waiting: win_back_winter" in found

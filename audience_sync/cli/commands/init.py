@@ -32,8 +32,8 @@ def init(session: Session, folder: Path, sandbox: bool) -> None:
         yield from (f"{INDENT}{path.relative_to(folder)}" for path in created)
         yield ""
         if sandbox:
-            start = f"Next, in another terminal. Then open {ADDRESS} in the browser:"
-            yield from advice(start, "audience-sync sandbox", screen=own)
-        yield from advice("Then:" if sandbox else "Next:", f"{change}audience-sync sync", screen=own)
+            yield from advice("Next, in another terminal:", "audience-sync sandbox", screen=own)
+        then = f"Open {ADDRESS} in the browser. Then:" if sandbox else "Next:"
+        yield from advice(then, f"{change}audience-sync sync", screen=own)
 
     session.answer({"created": [str(path) for path in created]}, lines)

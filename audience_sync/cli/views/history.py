@@ -9,6 +9,7 @@ from typing import Any
 from audience_sync.cli.base.layout import PIPE, Column, Screen, intro_and_command, one_line, table, width_of
 from audience_sync.cli.base.output import short_duration
 from audience_sync.cli.views.audience_chart import chart_lines
+from audience_sync.sync.guard.messages import without_subject
 from audience_sync.text import pluralize, shortened
 
 Row = Mapping[str, Any]
@@ -119,7 +120,8 @@ def _audience_notes(run: Row) -> Iterator[str]:
         yield pluralize(run["invalid"], "invalid row")
     yield from member_notes(run)
     if run["error"]:
-        yield str(_cell("error", run["error"]))
+        # The key is in the command, and what to do about a hold in `status` and `show`: it may be over.
+        yield without_subject(one_line(run["error"])).partition(" Nothing of it was changed")[0].rstrip(".")
 
 
 def member_notes(audience: Row) -> Iterator[str]:

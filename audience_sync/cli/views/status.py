@@ -30,8 +30,8 @@ def status_lines(
 ) -> list[str]:
     """Lay out the answer within ``height`` lines; None: without a limit. ``notes``: what could not be checked.
 
-    If it does not fit, the lines between blocks go first, then the texts of concerns, then the last concerns, which are
-    counted. A pipe gets everything.
+    If it does not fit, the lines between blocks go first. Then the texts of concerns go, the last concern's first, and
+    then the last concerns, which are counted. A pipe gets everything.
     """
     concerns = [*found.needs_person, *found.continuing]
     head, foot = _head(found, screen, now), [line for note in notes for line in prose(note, screen)]
@@ -42,16 +42,16 @@ def status_lines(
     spaced = [line for block in full for line in ("", *block)] + ([""] if foot else [])
     if room is None or len(spaced) <= room:
         return [*head, *spaced, *foot]
-    if sum(map(len, full)) <= room:
-        return [*head, *(line for block in full for line in block), *foot]
-    return [*head, *_fitting(brief, room, screen), *foot]
+    for whole in range(len(concerns), -1, -1):
+        blocks = [*full[:whole], *brief[whole:]]
+        if sum(map(len, blocks)) <= room:
+            return [*head, *(line for block in blocks for line in block), *foot]
+    return [*head, *_first(brief, room, screen), *foot]
 
 
-def _fitting(blocks: Sequence[Sequence[str]], room: int, screen: Screen) -> list[str]:
+def _first(blocks: Sequence[Sequence[str]], room: int, screen: Screen) -> list[str]:
     """The first blocks that fit, and the number of the others."""
     lines = list[str]()
-    if sum(map(len, blocks)) <= room:
-        return [line for block in blocks for line in block]
     for number, block in enumerate(blocks):
         if number and len(lines) + len(block) + 1 > room:
             return [*lines, *prose(f"and {len(blocks) - number:,} more: {ALL}", screen)]

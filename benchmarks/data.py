@@ -74,6 +74,8 @@ MANY_FILES = {
         from (select a, i{day} as i from users) order by md5('order' || i), a"""
 }
 
+#: Of DuckDB: 50,000,000 members would take half of the machine.
+MEMORY = "4GB"
 KINDS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "shop": (SHOP, SHOP_FILES, SHOP_EXPECTED),
     "people": (SHOP, PEOPLE_FILES, PEOPLE_EXPECTED),
@@ -91,7 +93,9 @@ AUDIENCES = {
 def generate(folder: Path, kind: str, users: int, formats: tuple[str, ...]) -> None:
     """Day 0 and day 1 in folders of their own, and ``expected.json``: what a receiver should be sent at each step."""
     schema, files, queries = KINDS[kind]
-    with duckdb.connect(config={"preserve_insertion_order": True}) as connection:
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {"memory_limit": MEMORY, "temp_directory": str(folder / "spill"), "preserve_insertion_order": True}
+    with duckdb.connect(config=settings) as connection:
         connection.execute(schema.format(id=USER_ID, users=users))
         for day in (0, 1):
             for name, query in files.items():

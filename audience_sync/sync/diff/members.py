@@ -9,15 +9,14 @@ from msgspec import Struct
 from audience_sync.model import RunId
 from audience_sync.sql import NEVER, Condition, Expression, Query, TableName
 from audience_sync.store.snapshots.chain import (
-    BASE,
     Chain,
     SnapshotFile,
     check_users,
     current_rows_query,
     members_query,
     rows_of,
+    write_each_user_once,
     write_first_base,
-    write_snapshot_file,
 )
 from audience_sync.workspace import Workspace
 
@@ -89,8 +88,7 @@ def _first_members(workspace: Workspace, snapshot: str, erased: Condition, run: 
     base = write_first_base(workspace, f"from ({snapshot}) where user_id is null or not ({erased})", run)
     invalid, is_each_once = check_users(workspace, base)
     if invalid or not is_each_once:
-        valid = f"from {rows_of(base)} where user_id is not null"
-        base = write_snapshot_file(workspace, BASE, f"select distinct user_id, run_id, present {valid}")
+        base = write_each_user_once(workspace, base)
     table = workspace.view("members", f"select user_id, present from {rows_of(base)}")
     return MembersDiff(table, base.rows, 0, invalid, base)
 

@@ -26,7 +26,7 @@ DATABASES = ("sqlite", "postgresql")
 
 
 #: The folders whose files take longest.
-LONGEST = ("model", "schedule", "crash")
+LONGEST = ("browser", "model", "schedule", "crash", "differential", "faults")
 
 #: The markers of the tests of a folder, a file or one test, by its path below tests/. Tests on PostgreSQL get theirs
 #: from fixtures.

@@ -14,6 +14,7 @@ from contextlib import suppress
 import pytest
 from conftest import PostgreSQL
 from destinations.receiver import Receiver, Reply
+from forks import Started, forks
 
 from .conftest import SILENCE, Project, segment, until
 
@@ -24,14 +25,19 @@ Start = Callable[..., "Staying"]
 
 
 class Staying:
-    """A scheduler at work. Its output goes into files."""
+    """A scheduler at work. Its output goes into files. ``afresh``: in a process that imports everything itself."""
 
-    def __init__(self, project: Project, name: str) -> None:
+    def __init__(self, project: Project, name: str, *, afresh: bool = False) -> None:
         self._out, self._err = (project.folder / f"{name}.{kind}" for kind in ("out", "err"))
-        with self._out.open("w") as out, self._err.open("w") as err:
-            command = [*project.command("schedule", "--json")]
-            self.process = subprocess.Popen(
-                command, cwd=project.folder, env=project.environment, stdout=out, stderr=err
+        arguments, environment = ("schedule", "--json"), project.environment
+        self.process: Started | subprocess.Popen[bytes]
+        if afresh:
+            with self._out.open("w") as out, self._err.open("w") as err:
+                command = project.command(*arguments)
+                self.process = subprocess.Popen(command, cwd=project.folder, env=environment, stdout=out, stderr=err)
+        else:
+            self.process = forks().start(
+                arguments, folder=project.folder, environment=environment, out=self._out, err=self._err
             )
 
     @property
@@ -54,8 +60,8 @@ class Staying:
 def start(new_vip: Project) -> Iterator[Start]:
     started: list[Staying] = []
 
-    def begin(name: str = "scheduler") -> Staying:
-        started.append(Staying(new_vip, name))
+    def begin(name: str = "scheduler", *, afresh: bool = False) -> Staying:
+        started.append(Staying(new_vip, name, afresh=afresh))
         return started[-1]
 
     yield begin
@@ -222,7 +228,7 @@ def _ended(project: Project) -> list[str]:
 
 def test_a_hangup_before_it_is_ready_does_not_end_it(new_vip: Project, start: Start) -> None:
     new_vip.configure(audiences=[VIP], schedule=OFTEN)
-    scheduler = start()
+    scheduler = start(afresh=True)
     time.sleep(0.3)  # Python itself has begun
     while "next" not in scheduler.log:
         scheduler.process.send_signal(signal.SIGHUP)

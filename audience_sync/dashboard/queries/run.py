@@ -48,7 +48,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudienceResult:
-    """``name``: the audience's; its key for one that the store does not have any more."""
+    """``name``: the audience's; its key for one that the store no longer has."""
 
     audience_key: str
     status: str

@@ -15,6 +15,8 @@ _FIELDS = {
     "'big_spenders'": ":audience",
     "'new_customers'": ":other_audience",
     "'plan'": ":trait",
+    "'connect'": ":destination",
+    "'eve'": ":user",
     "'2026-03-05'": ":day",
     "'2026-03-04 12:00:00'": ":time",
     "= 42": "= :run",
@@ -45,7 +47,7 @@ def datasette_metadata(document: str, tables: Iterable[str]) -> str:
 
 def _questions(document: str) -> Iterable[tuple[str, str]]:
     for text, query in _EXAMPLE.findall(document):
-        title = re.split(r"(?<=\?)\s", " ".join(text.split()))[0]
+        title = re.split(r"(?<=\?)\s", " ".join(text.split()))[0].replace("run 42", "a run")
         for value, field in _FIELDS.items():
             query = query.replace(value, field)
         yield title, query.strip()

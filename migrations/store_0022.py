@@ -66,7 +66,9 @@ _PENDING = dict.fromkeys(("pending_calls", "pending_run", "pending_since_run", "
 #: By new table: the SQL of a column that had another name or other values, or did not exist.
 COLUMNS = {
     "installation": {"trait_values_table": "null"},
-    "runs": dict.fromkeys(("inputs", "covers_all", "started_by", "host", "entries", "entries_loaded"), "null"),
+    "runs": dict.fromkeys(
+        ("inputs", "covers_all", "started_by", "host", "entries", "entries_loaded", "active_at"), "null"
+    ),
     "run_audiences": dict.fromkeys(("name", "source", "config_changes"), "null"),
     "snapshot_chains": {"user_count": "users"},
     "snapshot_file_chunks": {"file_id": "segment_id", "content": "body"},

@@ -131,11 +131,11 @@ def run_at(connection: Connection, at: datetime) -> RunId:
 def _with_sample(connection: Connection, hold: Row) -> Row:
     """Add a sample of users to a hold: those who would enter and leave."""
     query = (
-        "select s.user_id, s.entered from hold_samples s join held_snapshots h on h.id = s.hold_id "
-        "where h.run_id = :run and h.kind = :kind and h.key = :key order by s.user_id"
+        "select user_id, change from {views}held_changes "
+        "where run = :run and kind = :kind and key = :key order by user_id"
     )
     sample = _rows(connection, query, run=hold["run"], kind=hold["kind"], key=hold["key"])
-    entered, left = ([each["user_id"] for each in sample if each["entered"] == entered] for entered in (True, False))
+    entered, left = ([each["user_id"] for each in sample if each["change"] == change] for change in ("entered", "left"))
     return {**hold, "sample": {"entered": entered, "left": left}}
 
 

@@ -17,12 +17,12 @@ grant select on all tables in schema audience_sync to audience_sync_runner;
 alter default privileges in schema audience_sync grant select on tables to audience_sync_runner;
 
 -- The role that reads: the views of docs/database.md. To hide who is in which audience, leave out audience_members,
--- trait_values, membership_changes, trait_changes, absent_members, held_out_members, refused_calls, refusals and
--- invalid_rows.
+-- trait_values, membership_changes, trait_changes, absent_members, held_out_members, held_changes, refused_calls,
+-- refusals and invalid_rows.
 set search_path = audience_sync, public;
 grant select on
-    sync_runs, run_stages, audience_syncs, audiences, computed_traits, holds, freezes, decisions,
+    sync_runs, run_stages, audience_syncs, audiences, computed_traits, holds, held_changes, freezes, decisions,
     deliveries, pending_calls, destinations, requests,
     audience_members, scheduled_runs, alerts, absent_members, held_out_members, membership_changes, trait_changes,
-    trait_values, refused_calls, refusals, invalid_rows, requests, run_stages, decisions, pruned_history
+    trait_values, refused_calls, refusals, invalid_rows, pruned_history
 to audience_sync_reader;

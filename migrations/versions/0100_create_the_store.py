@@ -30,8 +30,8 @@ class View(NamedTuple):
     """A public view. ``columns``: the SQL and the comment of each. ``rows``: the tables and conditions after `from`.
 
     The SQL has names in braces for what differs: ``{now}`` (seconds since 1970), ``{moment}`` (the current time as the
-    store keeps it), ``{answered_seconds}``, ``{trait_values}``, and ``{views}``, the prefix of a view's
-    name.
+    store keeps it), ``{answered_seconds}``, ``{dead_seconds}``, ``{trait_values}``, and ``{views}``, the prefix of a
+    view's name.
     """
 
     name: str
@@ -40,19 +40,28 @@ class View(NamedTuple):
     rows: str
 
 
-#: The status of a run `r`: one whose process has lost the lease is interrupted.
-STATUS = """case when r.status = 'running' and exists (select 1 from lease l where l.token > 0 and not (
+#: Whether the process of a run `r` has lost the lease before it recorded an end: the run is interrupted.
+IS_DEAD = """r.status = 'running' and exists (select 1 from lease l where l.token > 0 and not (
             l.holder = r.holder and l.expires_at > {now} and l.expires_at - ({now}) <= coalesce(l.time_to_live, 60) + 1
-        )) then 'interrupted' else r.status end"""
+        ))"""
+STATUS = f"case when {IS_DEAD} then 'interrupted' else r.status end"
+#: The last recorded activity of such a run, and its error: as the next run writes them.
+LAST_ACTIVITY = """(select max(s.at) from (
+            select r.started_at as at union all select r.committed_at union all select r.active_at
+            union all select max(q.answered_at) from delivery_requests q where q.run_id = r.id
+        ) s)"""
+DEAD = "The process ended before the run did. What it had committed stays; the next run continues there."
 RIGHT_TO_CREATE = "select current_database(), current_user, has_database_privilege(current_database(), 'create')"
 NOW = {
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
     "postgresql": "extract(epoch from statement_timestamp())",
 }
 MOMENT = {"sqlite": "strftime('%Y-%m-%d %H:%M:%f000', 'now')", "postgresql": "statement_timestamp()"}
-ANSWERED_SECONDS = {
-    "sqlite": "round((julianday(a.last_at) - julianday(r.committed_at)) * 86400.0, 3)",
-    "postgresql": "round(cast(extract(epoch from (a.last_at - r.committed_at)) as numeric), 3)::float",
+
+#: The seconds between two times.
+SECONDS = {
+    "sqlite": "round((julianday({until}) - julianday({since})) * 86400.0, 3)",
+    "postgresql": "round(cast(extract(epoch from ({until} - {since})) as numeric), 3)::float",
 }
 
 #: The keys and values of the traits `t` of a user. PostgreSQL's `json` keeps a text as written; `jsonb` would not.
@@ -119,21 +128,21 @@ FROZEN = """
                 select f.property_id from audience_freezes f
                 where f.unfrozen_at is null and (f.frozen_until is null or f.frozen_until > {moment})"""
 HELD = "select g.key from held_snapshots g where g.kind = '{kind}' and g.status = 'held'"
-#: The request of an attempt; the condition on the seeded audience follows.
-REQUEST_OF_ATTEMPT = """select q.id from delivery_requests q where q.run_id = a.run_id
+#: The request of an attempt `a`: it has the same range, and the same seeded audience or none.
+_SAME_RANGE = """select q.id from delivery_requests q where q.run_id = a.run_id
             and q.destination_id = a.destination_id and q.after_user = a.after_user
             and q.through_user = a.through_user and q.seeded_property_id"""
-#: Final answers, and the attempts before them. A request is found by its range, with the seeded audience or without.
+REQUEST_OF_ATTEMPT = f"""case when a.seeded_property_id is null then ({_SAME_RANGE} is null limit 1)
+            else ({_SAME_RANGE} = a.seeded_property_id limit 1) end"""
+#: Final answers, and the attempts before them.
 REQUESTS = f"""(
         select r.id as request, r.run_id, r.destination_id, r.attempts as attempt, r.sent_at, r.seconds, r.calls,
             r.refused, case when r.refused = 0 then 'accepted' when r.refused < r.calls then 'partly refused'
             else 'refused' end as status, r.http_status, r.answer
         from delivery_requests r where r.attempts > 0
         union all
-        select case when a.seeded_property_id is null then ({REQUEST_OF_ATTEMPT} is null limit 1)
-            else ({REQUEST_OF_ATTEMPT} = a.seeded_property_id limit 1) end, a.run_id, a.destination_id, a.attempt,
-            a.sent_at, a.seconds, a.calls, 0, case when a.http_status is null then 'no answer' else 'sent again' end,
-            a.http_status, a.answer
+        select {REQUEST_OF_ATTEMPT}, a.run_id, a.destination_id, a.attempt, a.sent_at, a.seconds, a.calls, 0,
+            case when a.http_status is null then 'no answer' else 'sent again' end, a.http_status, a.answer
         from request_attempts a
     ) q join delivery_destinations d on d.id = q.destination_id"""
 
@@ -169,10 +178,13 @@ VIEWS = (
                 "Calls without an answer; after the run, as of its end",
             ),
             "retries": (
-                "cast(coalesce(a.attempts - a.answered, d.retries) as integer)",
+                "cast(coalesce(u.attempts, 0) + d.retries as integer)",
                 "Requests that were sent again",
             ),
-            "requests": ("cast(coalesce(a.attempts, d.requests) as integer)", "Requests that were sent"),
+            "requests": (
+                "cast(coalesce(a.attempts, 0) + coalesce(u.unanswered, 0) + d.requests as integer)",
+                "Requests that were sent",
+            ),
             "seconds": (
                 "case when a.last_at is null then d.seconds else {answered_seconds} end",
                 "Duration of the delivery, until the last answer",
@@ -184,9 +196,19 @@ VIEWS = (
         join runs r on r.id = d.run_id
         left join (
             select q.run_id, q.destination_id, sum(q.calls - q.refused) as delivered, sum(q.refused) as refused,
-                sum(q.attempts) as attempts, count(*) as answered, max(q.answered_at) as last_at
+                sum(q.attempts) as attempts, max(q.answered_at) as last_at
             from delivery_requests q where q.run_id = ({RUNNING}) group by q.run_id, q.destination_id
         ) a on a.run_id = d.run_id and a.destination_id = d.destination_id and r.status = 'running'
+        left join (
+            select e.run_id, e.destination_id, sum(e.attempts) as attempts,
+                sum(case when e.request is null then e.number else 0 end) as unanswered
+            from (
+                select a.run_id, a.destination_id, count(*) as attempts, max(a.attempt) as number,
+                    {REQUEST_OF_ATTEMPT} as request
+                from request_attempts a where a.run_id = ({RUNNING})
+                group by a.run_id, a.destination_id, a.seeded_property_id, a.after_user, a.through_user
+            ) e group by e.run_id, e.destination_id
+        ) u on u.run_id = d.run_id and u.destination_id = d.destination_id and r.status = 'running'
         left join (
             select q.run_id, q.destination_id, count(*) as calls
             from delivery_requests q join unaccepted_calls u on u.request_id = q.id and u.reason is null
@@ -201,9 +223,12 @@ VIEWS = (
             "command": ("r.command", "The command that started it: sync, seed, ..."),
             "status": (STATUS, "running, succeeded, partial, held, failed or interrupted"),
             "started_at": ("r.started_at", "When it started (UTC)"),
-            "finished_at": ("r.finished_at", "When it ended (UTC); NULL while it is running"),
-            "seconds": ("r.seconds", "Its duration"),
-            "audiences": (of_audiences("count(*)"), "Audiences that it loaded"),
+            "finished_at": (
+                f"case when {IS_DEAD} then {LAST_ACTIVITY} else r.finished_at end",
+                "When it ended, or was last active if its process was killed (UTC); NULL while it is running",
+            ),
+            "seconds": (f"case when {IS_DEAD} then {{dead_seconds}} else r.seconds end", "Its duration"),
+            "audiences": (of_audiences("count(*)"), "Audiences that have a result in it"),
             "entered": (of_audiences("coalesce(sum(a.entered), 0)"), "Memberships that began, in all audiences"),
             "left": (of_audiences('coalesce(sum(a."left"), 0)'), "Memberships that ended, in all audiences"),
             "held": (of_audiences("count(*)", "a.status = 'held'"), "Audiences that a guard held"),
@@ -212,7 +237,7 @@ VIEWS = (
             "delivered": (of_destinations("delivered"), "Identify calls that destinations accepted"),
             "refused": (of_destinations("refused"), "Identify calls that destinations refused"),
             "pending": (of_destinations("pending"), "Identify calls without an answer; after the run, as of its end"),
-            "error": ("r.error", "The reason why it failed"),
+            "error": (f"case when {IS_DEAD} then '{DEAD}' else r.error end", "The reason why it failed"),
             "started_by": ("r.started_by", "The user who started it, or whose scheduler did; NULL = not recorded"),
             "host": ("r.host", "The host that it ran on; NULL = not recorded"),
             "entries": ("r.entries", "Audiences, and entries of computed traits, that it was to load"),
@@ -273,6 +298,21 @@ VIEWS = (
             "ended_run": ("h.ended_run_id", "The run that used it after approval, or got another snapshot"),
         },
         "held_snapshots h",
+    ),
+    View(
+        "held_changes",
+        "Users whom a held snapshot would change: some of each hold",
+        {
+            "run": ("h.run_id", "The run that held it first"),
+            "kind": ("h.kind", "As in holds"),
+            "key": ("h.key", "As in holds"),
+            "user_id": ("s.user_id", "The user"),
+            "change": (
+                "case when s.entered then 'entered' else 'left' end",
+                "entered or left: what the snapshot would do; left also if the user would lose the value",
+            ),
+        },
+        "held_snapshots h join hold_samples s on s.hold_id = h.id",
     ),
     View(
         "freezes",
@@ -687,8 +727,9 @@ def create_views(dialect: str) -> None:
         separators = [*[","] * (len(columns) - 1), ""]
         comments = [comment for _, comment in view.columns.values()]
         query = "\n    ".join(map("{}{} -- {}".format, columns, separators, comments))
-        differing = {"now": NOW[dialect], "moment": MOMENT[dialect], "answered_seconds": ANSWERED_SECONDS[dialect]}
-        differing["trait_values"] = TRAIT_VALUES[dialect]
+        differing = {"now": NOW[dialect], "moment": MOMENT[dialect], "trait_values": TRAIT_VALUES[dialect]}
+        differing["answered_seconds"] = SECONDS[dialect].format(until="a.last_at", since="r.committed_at")
+        differing["dead_seconds"] = SECONDS[dialect].format(until=LAST_ACTIVITY, since="r.started_at")
         query = f"{query}\nfrom {view.rows}".format(**differing, views=views)
         op.execute(f"create view {views}{view.name} as -- {view.comment}\nselect\n    {query}")
         if views:
@@ -880,6 +921,12 @@ def create_tables() -> None:
             comment="Audiences, and entries of computed traits, that it was to load",
         ),
         sa.Column("entries_loaded", sa.Integer(), nullable=True, comment="How many of them it has loaded"),
+        sa.Column(
+            "active_at",
+            TIME,
+            nullable=True,
+            comment="When it was last at work, as each renewal of its lease notes (UTC)",
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
         comment="One row a sync run",
     )

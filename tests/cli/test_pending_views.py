@@ -66,6 +66,36 @@ def test_a_killed_run_is_interrupted_when_its_lease_has_expired(shop: Project, r
     assert shop.query(RUNS) == [(1, "interrupted", 0, 3)]
 
 
+def test_a_killed_run_is_the_same_before_and_after_the_next_run(shop: Project, receiver: Receiver) -> None:
+    receiver.will_answer(ACCEPTED, DOWN, SILENCE)
+    process = shop.start("sync")
+    until(lambda: len(receiver.requests) == 3)
+    process.kill()
+    process.wait()
+    shop.query("update lease set expires_at = 1")
+    views = {
+        name: f"select * from {name} where run = 1" for name in ("sync_runs", "deliveries", "requests", "run_stages")
+    }
+    before = {name: shop.query(query) for name, query in views.items()}
+    receiver.will_answer(ACCEPTED)
+    assert shop.sync().code == 0
+    assert {name: shop.query(query) for name, query in views.items()} == before
+    ended = "select status, finished_at is null, seconds >= 0, error from sync_runs where run = 1"
+    error = "The process ended before the run did. What it had committed stays; the next run continues there."
+    assert shop.query(ended) == [("interrupted", 0, 1, error)]
+
+
+def test_a_run_that_was_killed_while_it_loaded_ended_at_its_last_renewal(shop: Project) -> None:
+    shop.sync()
+    times = "'2026-03-02 06:00:00.000000', '2026-03-02 06:10:00.000000'"
+    columns = "id, command, status, started_at, active_at, holder, version"
+    shop.query(f"insert into runs ({columns}) values (2, 'sync', 'running', {times}, 'process 1 on shop', '1')")
+    ended = "select status, substr(finished_at, 1, 19), seconds from sync_runs where run = 2"
+    assert shop.query(ended) == [("interrupted", "2026-03-02 06:10:00", 600.0)]
+    shop.sync()
+    assert shop.query(ended) == [("interrupted", "2026-03-02 06:10:00", 600.0)]
+
+
 def test_show_and_history_of_a_killed_run_say_at_once_that_it_was_interrupted(
     shop: Project, receiver: Receiver
 ) -> None:

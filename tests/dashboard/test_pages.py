@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -151,7 +154,7 @@ def test_a_role_that_may_read_the_views_alone_sees_every_page(postgresql_week: s
         assert ask(app, path).status == 200
     held = ask(app, "/runs/11").text
     assert "is held." in held
-    assert "A sample of who" not in held  # no view has it
+    assert "A sample of who would leave and enter" in held
 
 
 def test_a_missing_store_is_an_empty_one(tmp_path: Path) -> None:
@@ -287,3 +290,15 @@ def test_a_run_whose_results_were_deleted_says_so_and_claims_nothing(tmp_path: P
     runs = read(ask(app, "/runs").text).tables[0]
     assert runs.column("Delivered")["3"] == runs.column("Entered")["3"] == "–"
     assert ask(app, "/").status == ask(app, "/destinations").status == 200
+
+
+def test_the_questions_of_the_query_page_have_answers_here(app: ASGIApp, masked_app: ASGIApp) -> None:
+    """They are about this store's audiences, traits, destinations and users; only what never happened has no rows."""
+    for each in (app, masked_app):
+        found = re.findall(r'<a href="(/query[?]sql=[^"]+)"[^>]*>([^<]*[?])</a>', ask(each, "/query").text)
+        assert len(found) == 26
+        answers = {
+            unescape(title): json.loads(ask(each, f"{unescape(link)}&format=json").text) for link, title in found
+        }
+        none = ["Who is in both audiences?", "How did a user's computed traits change?"]  # no user is, and none did
+        assert [title for title, rows in answers.items() if not rows] == none

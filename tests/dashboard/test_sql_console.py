@@ -118,6 +118,12 @@ class TestOnlyTheViews:
             "with 'sync_runs' as (select uuid from installation) select * from 'sync_runs'",
             "with [sync_runs] as not materialized (select uuid from installation) select * from sync_runs",
             "with sync_runs/**/as/**/(select uuid from installation) select * from sync_runs",
+            'with audience_members(")") as (select uuid from installation) select * from audience_members',
+            'with audience_members("as (") as (select uuid from installation) select * from audience_members',
+            "with \ufeffaudience_members as (select uuid from installation) select * from audience_members",
+            "with audience_members \vas (select uuid from installation) select * from audience_members",
+            "with audience_members as materialized (select uuid from installation) select * from audience_members",
+            "select x.uuid from (select uuid from installation) as audience_members, sync_runs as x",
             "select (select uuid from installation) as run from sync_runs",
             "select (with installation as (select 1 as uuid) select uuid from installation), "
             "(select uuid from installation)",
@@ -127,6 +133,10 @@ class TestOnlyTheViews:
             "select 1 where exists (select 1 from installation)",
             "select run from sync_runs union all select uuid from installation",
             "select * from main.installation",
+            "select * from main.sync_runs, installation",
+            "select * from temp.sqlite_master",
+            "select * from sqlite_temp_schema",
+            "select * from pragma_table_list",
             "select name from sqlite_master",
             "select * from pragma_table_info('installation')",
             "select * from pg_catalog.pg_authid",
@@ -135,6 +145,17 @@ class TestOnlyTheViews:
             'select * from "pg_stat_activity"',
             "select query_to_xml('select * from public.installation', true, false, '')",
             "select table_to_xml('public.installation', true, false, '')",
+            'select * from "public" . installation',
+            "select * from public/* a */./* b */installation",
+            "select to_jsonb(i) from public.installation i",
+            "select json_populate_record(null::public.installation, '{}')",
+            "select * from ts_stat('select to_tsvector(uuid) from public.installation')",
+            "select ('data_directory').current_setting",
+            "select (1.0::float8).setseed",
+            "select \"query_to_xml\"('select * from public.installation', true, false, '')",
+            "select QUERY_TO_XML('select * from public.installation', true, false, '')",
+            "select current_query()",
+            "select dblink('dbname=postgres', 'select 1')",
             "select pg_read_file('/etc/passwd')",
             "select * from pg_ls_dir('.')",
             "select lo_import('/etc/passwd')",
@@ -264,6 +285,14 @@ class TestItsLimits:
             (row,) = ask(week, "select repeat('x', 50000000)").rows
             assert len(row[0]) == 100_000
 
+    @pytest.mark.parametrize("value", ["1", "null", "''"])
+    def test_cut_a_result_of_many_columns(self, week: Store, value: str) -> None:
+        columns = ", ".join([value] * 1_500)
+        rows = " cross join ".join(f"membership_changes m{number}" for number in range(4))
+        found = ask(week, f"select {columns} from {rows}")
+        assert "as long as a result may be" in found.cut
+        assert 600 < len(found.rows) < 700
+
     def test_cut_a_result_of_long_values(self, week: Store) -> None:
         value = "hex(zeroblob(45000))" if week.is_sqlite else "repeat('x', 90000)"
         rows = " union all ".join(["select user_id from membership_changes"] * 40)
@@ -291,10 +320,18 @@ class TestWithMaskedIds:
     def test_a_query_never_compares_the_id_itself(self, week: Store, sql: str) -> None:
         assert [list(row) for row in ask(week, sql, mask_key=KEY).rows] == [[0]]
 
+    @pytest.mark.parametrize("function", ["mask_id('ada')", "id('ada')", "mask_text('ada')"])
+    def test_no_query_can_make_the_pseudonym_of_an_id(self, week: Store, function: str) -> None:
+        refused(week, f"select count(*) from audience_members where user_id = {function}", mask_key=KEY)
+
     @pytest.mark.parametrize(
         "sql",
         [
             "select user_id from main.audience_members",
+            "select user_id from \ufeffmain.audience_members",
+            "select user_id from main \v.audience_members",
+            "select user_id from [main].audience_members",
+            "select $a(\"), user_id from main.audience_members where '\"' <> ''",
             "select user_id from audience_sync.audience_members",
             'select user_id from "main" . audience_members',
             "with audience_members as (select * from main.audience_members) select user_id from audience_members",
@@ -322,12 +359,21 @@ class TestTheQuestions:
     def test_are_asked_with_names_of_this_store(self) -> None:
         question = Question(
             "What did run 42 send?",
-            "select 1 from x where audience_key = 'big_spenders' and run = 42 and day = '2026-03-05'",
+            "select 1 from x where audience_key in ('big_spenders', 'new_customers') and run = 42 "
+            "and day = '2026-03-05' and trait_key = 'plan' and destination = 'connect' "
+            "and user_id = 'eve' and change = 'left'",
         )
-        examples = Examples(["it's", "b"], 7, "2026-11-29")
+        examples = Examples(["it's", "plan"], 7, "2026-11-29", trait="city", destination="log", user="o'neil")
         assert about(question, examples) == Question(
-            "What did run 7 send?", "select 1 from x where audience_key = 'it''s' and run = 7 and day = '2026-11-29'"
+            "What did run 7 send?",
+            "select 1 from x where audience_key in ('it''s', 'plan') and run = 7 "
+            "and day = '2026-11-29' and trait_key = 'city' and destination = 'log' "
+            "and user_id = 'o''neil' and change = 'left'",
         )
+
+    def test_keep_the_names_of_the_documentation_where_this_store_has_none(self) -> None:
+        question = Question("?", "select 1 from x where trait_key = 'plan' and run = 42")
+        assert about(question, Examples()) == question
 
     def test_every_view_has_its_columns_and_their_meanings(self) -> None:
         columns = dict(document().views["refused_calls"].columns)

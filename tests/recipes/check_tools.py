@@ -29,6 +29,8 @@ FIELDS = {
     "audience": "big_spenders",
     "other_audience": "churn_risk",
     "trait": "loyalty_member",
+    "destination": "log",
+    "user": "C-00617",
     "day": "2026-11-30",
     "time": "2030-01-01 00:00:00",
     "run": "1",

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select, update
 
 from audience_sync.errors import LeaseLostError, RunInProgressError, StoreError, StoreOutdatedError
+from audience_sync.history.view_rows import read_rows
 from audience_sync.model import RunId
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import Lease, acquire
 from audience_sync.store.maintenance import migrate
 from audience_sync.store.maintenance.copy import copy_store
 from audience_sync.store.snapshots import files
-from audience_sync.store.tables import lease, metadata, runs, snapshot_file_chunks
+from audience_sync.store.tables import (
+    VIEWS,
+    absences,
+    alert_log,
+    audience_freezes,
+    delivery_requests,
+    held_out_users,
+    held_snapshots,
+    hold_samples,
+    lease,
+    metadata,
+    properties,
+    runs,
+    snapshot_file_chunks,
+    unaccepted_calls,
+)
 from audience_sync.workspace import Workspace
 
-from .example_week import fill, morning
+from .example_week import BIG, fill, morning
 from .examples import add_run, base, members, save, the_audience
 
 NewStore = Callable[..., Store]
@@ -52,6 +69,50 @@ def test_every_row_arrives_on_the_other_database(store: Store, target: Store) ->
     fill(store)
     copy_store(store, target)
     assert contents(target) == contents(store)
+
+
+def test_every_view_is_the_same_on_the_other_database(store: Store, target: Store) -> None:
+    fill(store)
+    _add_decided(store)
+    copy_store(store, target)
+    shown, copied = ({view: _shown(each, view) for view in VIEWS} for each in (store, target))
+    assert copied == shown
+    assert [view for view, rows in shown.items() if not rows] == ["scheduled_runs"]
+
+
+def _add_decided(store: Store) -> None:
+    """Rows for the views that the week leaves empty."""
+    with store.writing() as connection:
+        hold = connection.execute(select(held_snapshots.c.id)).scalar_one()
+        connection.execute(insert(hold_samples).values(hold_id=hold, user_id="ada", entered=False))
+        connection.execute(insert(absences).values(property_id=BIG, user_id="ada", run_id=43))
+        connection.execute(insert(held_out_users).values(property_id=BIG, user_id="zoe", run_id=43))
+        connection.execute(
+            update(properties).where(properties.c.id == BIG).values(min_stay="2d", holdout=0.1, holdout_salt="big")
+        )
+        connection.execute(
+            insert(audience_freezes).values(property_id=BIG, frozen_at=morning(6), frozen_by="ann on shop")
+        )
+        alert = {"kind": "failed", "subject": "big_spenders", "message": "empty", "started_run": 41}
+        connection.execute(insert(alert_log).values(**alert, started_at=morning(4), ended_run=42, ended_at=morning(5)))
+        request = connection.execute(select(func.max(delivery_requests.c.id))).scalar_one()
+        connection.execute(insert(unaccepted_calls).values(request_id=request, user_id="ben", reason="an error"))
+
+
+def _shown(store: Store, view: str) -> list[tuple[object, ...]]:
+    """The rows of a view in the types that both databases have: times in UTC, numbers with a fraction as such."""
+    with store.reading() as connection:
+        found = read_rows(connection, f"select * from {{views}}{view}")
+    times = ("_since", "_until")
+    rows = [tuple(_utc(value) if name.endswith(times) else value for name, value in row.items()) for row in found]
+    return sorted(rows, key=repr)
+
+
+def _utc(value: object) -> object:
+    if not isinstance(value, str | datetime):
+        return value
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def test_there_and_back_is_the_same(store: Store, target: Store, database: str, new_store: NewStore) -> None:

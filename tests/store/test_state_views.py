@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, update
 
+from audience_sync.model import RunId
 from audience_sync.store.connection.engine import Store
+from audience_sync.store.runs.deliveries import count_answers
 from audience_sync.store.tables import (
     absences,
     audience_freezes,
@@ -193,6 +195,38 @@ class TestADestination:
         later = (run_destinations.c.run_id > 41) & (run_destinations.c.destination_id == LOG)
         change(week, delete(run_destinations).where(later))
         assert rows(week, "select last_run from destinations where name = 'log'") == [(41,)]
+
+
+class TestADelivery:
+    def test_in_progress_counts_attempts_without_an_answer(self, week: Store) -> None:
+        counts = dict.fromkeys(("delivered", "refused", "retries", "requests"), 0)
+        row = {"run_id": 44, "destination_id": CONNECT, "calls": 9, "pending": 9, "seconds": 0.0, **counts}
+        _add_run(week, covers_all=True)
+        change(week, insert(run_destinations).values(row), update(runs).values(committed_at=morning(7)))
+        answered = {
+            "destination_id": CONNECT,
+            "run_id": 44,
+            "after_user": "",
+            "through_user": "m",
+            "answered_at": morning(7),
+        }
+        change(week, insert(delivery_requests).values(id=900, calls=4, refused=1, attempts=3, **answered))
+        sent = {"destination_id": CONNECT, "run_id": 44, "calls": 4, "sent_at": morning(7), "seconds": 0.2}
+        for after, through, attempt, seeded in (
+            ("", "m", 1, None),
+            ("m", "z", 1, None),
+            ("m", "z", 2, None),
+            ("m", "z", 1, NEW),
+        ):
+            place = {"after_user": after, "through_user": through, "attempt": attempt, "seeded_property_id": seeded}
+            change(week, insert(request_attempts).values(**sent, **place))
+        query = "select calls, delivered, refused, pending, retries, requests from deliveries where run = 44"
+        assert rows(week, query) == [(9, 3, 1, 5, 4, 6)]
+        assert rows(week, "select count(*) from requests where run = 44") == [(5,)]
+        with week.writing() as connection:
+            count_answers(connection, RunId(44))
+            connection.execute(update(runs).where(runs.c.id == 44).values(status="interrupted"))
+        assert rows(week, query) == [(9, 3, 1, 5, 4, 6)]
 
 
 class TestPendingCalls:

@@ -31,7 +31,7 @@ def upgrade(session: Session, reason: str | None) -> None:
     settings = session.settings_to_write()
     store = Store(settings.store)
     before = migrate.current(store)
-    backup = migrate.upgrade(store, by_person=True, reason=stored_reason(reason, settings.secrets))
+    backup = migrate.upgrade(store, reason=stored_reason(reason, settings.secrets))
     text = f"{path_text(store.label)} was upgraded to schema {migrate.HEAD}{f' (before: {before})' if before else ''}."
     if before == migrate.HEAD:
         text = f"{path_text(store.label)} is up to date: schema {migrate.HEAD}."

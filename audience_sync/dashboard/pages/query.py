@@ -19,6 +19,23 @@ from audience_sync.dashboard.sql_console.tokens import TokenKind, tokens
 from audience_sync.web.errors import WrongQueryError
 
 _NAME = re.compile(r"\w[\w$]*")
+#: The part of a result that the page shows.
+MOST_SHOWN_ROWS, MOST_SHOWN_VALUES = 1_000, 50_000
+_LARGEST_TRAIT = (
+    "select key as name from {views}computed_traits where retired_at is null order by users desc, key limit 1"
+)
+_LARGEST = "select key from {views}audiences order by members desc, key limit 2"
+_LAST_CHANGED = """
+    select a.run, r.started_at, a.audience_key as key
+    from {views}audience_syncs a join {views}sync_runs r on r.run = a.run
+    where a.run > (select max(run) from {views}sync_runs) - 200 and a.entered + a."left" > 0 and a.status <> 'created'
+    order by a.run desc, a.entered + a."left" desc limit 1
+"""
+_NEWEST_DESTINATION = "select name from {views}destinations order by last_run desc, name limit 1"
+_CHANGED_USER = """
+    select user_id as name from {views}trait_changes
+    where run in (select run from {views}sync_runs where trait_users_changed > 0 order by run desc limit 20) limit 1
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +68,7 @@ class ResultDataset(Dataset):
 def query_page(visit: Visit) -> Page:
     """Show the query of the address with its result; without one the first question, not run."""
     sql = visit.query.get("sql", "").replace("\r\n", "\n")
-    examples = _examples(visit.connection)
+    examples = _examples(visit)
     questions = [about(each, examples) for each in document().questions]
     mask = visit.site.id_mask
     result, fault = None, None
@@ -79,6 +96,7 @@ def query_page(visit: Visit) -> Page:
         "views": [(name, documented.get(name), names) for name, names in columns.items()],
         "seconds": SECONDS,
         "most_rows": ROWS,
+        "shown_rows": max(1, min(MOST_SHOWN_ROWS, MOST_SHOWN_VALUES // max(1, len(result.columns)))) if result else 0,
     }
     datasets = [ResultDataset("result", sql, result=result)] if result is not None else []
     return Page(template="query.html", context=context, datasets=datasets)
@@ -109,22 +127,25 @@ def fault_of(error: QueryError, sql: str) -> QueryFault:
     )
 
 
-def _examples(connection: Connection) -> Examples:
-    """Choose names that have answers: the largest audiences, the last run that changed a membership, and its day."""
-    largest = read(
-        connection, "select key from {views}audiences where members is not null order by members desc, key limit 2"
-    )
-    last = read(
-        connection,
-        """
-        select a.run, r.started_at from {views}audience_syncs a join {views}sync_runs r on r.run = a.run
-        where a.run > (select max(run) from {views}sync_runs) - 200 and a.entered + a."left" > 0
-        order by a.run desc limit 1
-        """,
-    )
+def _examples(visit: Visit) -> Examples:
+    """Choose names that have answers: of the last run that changed a membership, and the largest."""
+    connection = visit.connection
+    last, largest = read(connection, _LAST_CHANGED), read(connection, _LARGEST)
     run = last[0]["run"] if last else None
-    day = f"{last[0]['started_at']:%Y-%m-%d}" if last else None
-    return Examples([row["key"] for row in largest], run, day)
+    user, mask = _first(connection, _CHANGED_USER), visit.site.id_mask
+    return Examples(
+        audiences=list(dict.fromkeys(row["key"] for row in (*last, *largest)))[:2],
+        run=run,
+        day=f"{last[0]['started_at']:%Y-%m-%d}" if last else None,
+        trait=_first(connection, _LARGEST_TRAIT),
+        destination=_first(connection, _NEWEST_DESTINATION),
+        user=mask.id(user) if mask is not None and user is not None else user,
+    )
+
+
+def _first(connection: Connection, query: str) -> str | None:
+    found = read(connection, query)
+    return str(found[0]["name"]) if found else None
 
 
 def _numeric(result: QueryResult) -> list[bool]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from audience_sync.dashboard.queries.rows import read, read_as
 
@@ -44,17 +43,13 @@ def read_run_holds(connection: Connection, run: int) -> list[Hold]:
 
 
 def _sample(connection: Connection, hold: Hold) -> Sequence[tuple[str, bool]]:
-    """Some users of a hold, those who would leave first. No view has them; a role of the views alone gets none."""
+    """Some users of a hold, those who would leave first."""
     query = """
-        select s.user_id, s.entered from hold_samples s join held_snapshots h on h.id = s.hold_id
-        where h.run_id = :run and h.kind = :kind and h.key = :key order by s.entered, s.user_id
+        select user_id, change from {views}held_changes
+        where run = :run and kind = :kind and key = :key order by change desc, user_id
     """
-    try:
-        with connection.begin_nested():
-            rows = read(connection, query, run=hold.run, kind=hold.kind, key=hold.key)
-    except DBAPIError:
-        return ()
-    return [(row["user_id"], bool(row["entered"])) for row in rows]
+    rows = read(connection, query, run=hold.run, kind=hold.kind, key=hold.key)
+    return [(row["user_id"], row["change"] == "entered") for row in rows]
 
 
 def read_audience_holds(connection: Connection, key: str) -> list[Hold]:

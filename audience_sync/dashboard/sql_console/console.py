@@ -9,8 +9,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine.reflection import ObjectKind
 
 from audience_sync.dashboard.sql_console.result import LONGEST_QUERY, ROWS, SECONDS, QueryError, QueryResult
-from audience_sync.dashboard.sql_console.sqlite import SqliteViews, run_on_sqlite
-from audience_sync.dashboard.sql_console.tokens import defines_query, tokens
+from audience_sync.dashboard.sql_console.sqlite import run_on_sqlite
 from audience_sync.store.tables.views import VIEW_SCHEMA, VIEWS
 
 
@@ -25,11 +24,11 @@ def run_query(
         raise QueryError("the query contains a NUL character.", position=sql.index("\0"))
     if len(sql) > LONGEST_QUERY:
         raise QueryError(f"the query has {len(sql):,} characters, and {LONGEST_QUERY:,} are the most.")
+    columns = view_columns(connection)
     if connection.dialect.name == "sqlite":
-        return run_on_sqlite(_sqlite_views(connection), sql, mask_key=mask_key, seconds=seconds, rows=rows)
+        return run_on_sqlite(_file(connection), columns, sql, mask_key=mask_key, seconds=seconds, rows=rows)
     from audience_sync.dashboard.sql_console.postgresql import run_on_postgresql
 
-    columns = view_columns(connection)
     return run_on_postgresql(connection.engine, columns, sql, mask_key=mask_key, seconds=seconds, rows=rows)
 
 
@@ -43,19 +42,8 @@ def view_columns(connection: Connection) -> Mapping[str, Sequence[str]]:
     }
 
 
-def _sqlite_views(connection: Connection) -> SqliteViews:
+def _file(connection: Connection) -> Path:
     files = {row.name: row.file for row in connection.execute(text("select name, file from pragma_database_list"))}
     if not files.get("main"):
         raise QueryError("there is no store yet.", hint="The first run creates it: audience-sync sync")
-    queries = connection.execute(text("select sql from sqlite_master where type = 'view'")).scalars()
-    return SqliteViews(
-        file=Path(files["main"]),
-        columns=view_columns(connection),
-        inner_names=frozenset(name for query in queries for name in inner_names(query)),
-    )
-
-
-def inner_names(query: str) -> list[str]:
-    """Return the names of the queries within a view (`with last as (...)`)."""
-    found = tokens(query, is_sqlite=True)
-    return [each.text.lower() for index, each in enumerate(found) if defines_query(found, index)]
+    return Path(files["main"])

@@ -1,4 +1,4 @@
-"""Put queries with masked ids in the place of the views, for a person's query where ids are masked."""
+"""Put queries with masked ids in the place of PostgreSQL's views, for a person's query where ids are masked."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from audience_sync.dashboard.sql_console.result import (
     CHARACTERS,
     ROWS,
     SECONDS,
+    VALUE_CHARACTERS,
     QueryError,
     QueryResult,
     too_long,
@@ -94,10 +95,11 @@ def _check(
 ) -> None:
     """Refuse names that reach beyond the views: other schemas, the catalog, functions with effects."""
     schemas = {row[0] for row in driver.execute("select nspname from pg_catalog.pg_namespace")}
+    # `f(x)`, and `x.f`, which is the same for some arguments.
     called = [
         each
-        for each, after in zip(found, [*found[1:], None], strict=True)
-        if each.kind is TokenKind.NAME and after is not None and after.text == "("
+        for before, each, after in zip([None, *found], found, [*found[1:], None], strict=False)
+        if each.kind is TokenKind.NAME and ((before and before.text == ".") or (after and after.text == "("))
     ]
     query = "select proname from pg_catalog.pg_proc where provolatile = 'v' and proname = any(%s)"
     volatile = {row[0] for row in driver.execute(query, [[each.text for each in called]])} - _HARMLESS
@@ -150,7 +152,7 @@ def _run(driver: Driver[Any], prefix: str, sql: str, found: Sequence[Token], row
                 cut = f"Only the first {len(kept):,} rows are shown: {AS_LONG_AS_ALLOWED}"
                 break
             kept.append([_value(each, column.type_code) for each, column in zip(row, described, strict=True)])
-            characters += sum(len(each) for each in row if each is not None)
+            characters += sum(len(each) for each in row if each is not None) + VALUE_CHARACTERS * len(row)
     except QueryCanceled:
         raise
     except Error as error:

@@ -39,6 +39,9 @@ class Examples:
     audiences: Sequence[str] = ()
     run: int | None = None
     day: str | None = None
+    trait: str | None = None
+    destination: str | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +89,18 @@ def _plain(text: str) -> str:
     return " ".join(_LINK.sub(r"\1", text).replace("`", "").split())
 
 
-#: The names in the documentation: a shop's audiences, a run, a day.
-_AUDIENCES = ("big_spenders", "new_customers")
+#: The names in the documentation: a shop's audiences, a trait, a destination, a user, a run, a day.
+_AUDIENCES, _TRAIT, _DESTINATION, _USER = ("big_spenders", "new_customers"), "plan", "connect", "eve"
 _RUN, _DAYS = 42, ("2026-03-05", "2026-03-04")
 
 
 def about(question: Question, examples: Examples) -> Question:
     """Ask a question with names of this store, so that it has an answer here."""
-    title, sql = question.title, question.sql
-    for documented, own in zip(_AUDIENCES, examples.audiences, strict=False):
-        sql = sql.replace(f"'{documented}'", quote_literal(own))
+    own = dict(zip(_AUDIENCES, examples.audiences, strict=False))
+    for name, found in ((_TRAIT, examples.trait), (_DESTINATION, examples.destination), (_USER, examples.user)):
+        own |= {} if found is None else {name: found}
+    title = question.title
+    sql = re.sub(r"'(\w+)'", lambda text: quote_literal(own.get(text[1], text[1])), question.sql)
     if examples.run is not None:
         title = title.replace(f"run {_RUN}", f"run {examples.run}")
         sql = re.sub(rf"\brun = {_RUN}\b", f"run = {examples.run}", sql)

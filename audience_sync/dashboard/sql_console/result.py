@@ -12,8 +12,9 @@ from audience_sync.errors import AudienceSyncError
 SECONDS = 5.0
 #: Rows of a result; a longer one is cut.
 ROWS = 10_000
-#: Characters of a result: with long values it is cut earlier.
-CHARACTERS = 20_000_000
+#: Characters of a result, and those that each value counts in addition: with long values, or many columns, it is cut
+#: earlier.
+CHARACTERS, VALUE_CHARACTERS = 20_000_000, 20
 AS_LONG_AS_ALLOWED = "together they are as long as a result may be."
 #: Characters of a query: its address must fit into a request.
 LONGEST_QUERY = 16_000

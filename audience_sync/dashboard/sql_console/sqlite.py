@@ -7,22 +7,22 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from audience_sync.dashboard.sql_console.masked_views import masked_prefix
+from audience_sync.dashboard.masks import ID_COLUMNS, TEXT_COLUMNS
 from audience_sync.dashboard.sql_console.result import (
     AS_LONG_AS_ALLOWED,
     CHARACTERS,
     ROWS,
     SECONDS,
+    VALUE_CHARACTERS,
     QueryError,
     QueryResult,
     too_long,
 )
-from audience_sync.dashboard.sql_console.tokens import Token, TokenKind, defines_query, tokens
+from audience_sync.dashboard.sql_console.tokens import Token, defines_query, tokens
 from audience_sync.text import nearest
 
 CHILD = Path(__file__).with_name("sqlite_child.py")
@@ -30,44 +30,34 @@ CHILD = Path(__file__).with_name("sqlite_child.py")
 SPARE_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SqliteViews:
-    """The views of a store: their columns, and the names of the queries within them."""
-
-    file: Path
-    columns: Mapping[str, Sequence[str]]
-    inner_names: frozenset[str]
-
-
 def run_on_sqlite(
-    views: SqliteViews, sql: str, *, mask_key: bytes | None = None, seconds: float = SECONDS, rows: int = ROWS
+    file: Path,
+    columns: Mapping[str, Sequence[str]],
+    sql: str,
+    *,
+    mask_key: bytes | None = None,
+    seconds: float = SECONDS,
+    rows: int = ROWS,
 ) -> QueryResult:
-    """Run one statement. Raises QueryError."""
+    """Run one statement. ``columns``: of the views, by name. Raises QueryError."""
     found = tokens(sql, is_sqlite=True)
-    _check(found, views, is_masked=mask_key is not None)
-    prefix, suffix = "", ""
-    if mask_key is not None:
-        # Python's functions of the child make the masks; the person's query is inside of a query on masked views.
-        masked = masked_prefix(views.columns, schema="main", mask_id="mask_id({})", mask_text="mask_text({})")
-        prefix, suffix = f"{masked}select * from (\n", "\n)"
-        sql = sql.rstrip().rstrip(";")
+    if all(each.text == ";" for each in found):
+        raise QueryError("there is no query.", hint="Choose a question at the side, or write one.")
     request = {
-        "uri": f"file:{quote(str(views.file.absolute()))}?mode=ro",
+        "uri": f"file:{quote(str(file.absolute()))}?mode=ro",
         "sql": sql,
-        "prefix": prefix,
-        "suffix": suffix,
         "starts": [each.start for each in found],
-        "views": sorted(views.columns),
-        "trusted": sorted(_trusted(views)),
+        "views": {name: list(columns[name]) for name in sorted(columns)},
+        "masks": {"key": mask_key and mask_key.hex(), "ids": sorted(ID_COLUMNS), "texts": sorted(TEXT_COLUMNS)},
         "own": [each.text.lower() for index, each in enumerate(found) if defines_query(found, index)],
-        "key": mask_key.hex() if mask_key is not None else None,
         "seconds": seconds,
         "rows": rows,
         "characters": CHARACTERS,
+        "value": VALUE_CHARACTERS,
     }
     lines = _run_child(request, seconds)
     if not lines or "error" in (end := lines[-1]) or "end" not in end:
-        raise _error(lines[-1] if lines and isinstance(lines[-1], dict) else {}, found, views, seconds)
+        raise _error(lines[-1] if lines and isinstance(lines[-1], dict) else {}, found, columns, seconds)
     cut = {
         "rows": f"Only the first {rows:,} rows are shown.",
         "characters": f"Only the first {len(lines) - 2:,} rows are shown: {AS_LONG_AS_ALLOWED}",
@@ -76,12 +66,8 @@ def run_on_sqlite(
     return QueryResult(columns=lines[0]["columns"], rows=lines[1:-1], seconds=end["seconds"], cut=cut)
 
 
-def _trusted(views: SqliteViews) -> set[str]:
-    return {*views.columns, *views.inner_names}
-
-
 def _run_child(request: Mapping[str, Any], seconds: float) -> list[Any]:
-    """Run the child process. Returns its lines; those of a process that was ended may be incomplete."""
+    """Run the child process. Returns its lines; those of a process that was ended may end early."""
     command = [sys.executable, "-I", "-S", str(CHILD)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environment(), cwd="/"
@@ -91,7 +77,7 @@ def _run_child(request: Mapping[str, Any], seconds: float) -> list[Any]:
         except subprocess.TimeoutExpired:
             child.kill()
             raise too_long(seconds) from None
-    return [json.loads(line) for line in out.splitlines() if line.endswith((b"}", b"]"))]
+    return [json.loads(line) for line in out.rpartition(b"\n")[0].splitlines()]
 
 
 def _environment() -> dict[str, str]:
@@ -101,28 +87,9 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _check(found: Sequence[Token], views: SqliteViews, *, is_masked: bool) -> None:
-    """Refuse a query without a statement, and names that would pass for a view.
-
-    SQLite names the reason of each access to a table by the view or the named query that contains it. So no named
-    query of a person may be called like a view.
-    """
-    if all(each.text == ";" for each in found):
-        raise QueryError("there is no query.", hint="Choose a question at the side, or write one.")
-    trusted = _trusted(views)
-    for index, each in enumerate(found):
-        if each.text.lower() in trusted and defines_query(found, index):
-            raise QueryError(f"`{each.text}` is a view: give your own query another name.", position=each.start)
-        is_schema = each.kind is not TokenKind.SIGN and each.text.lower() in ("main", "temp")
-        if is_masked and is_schema and _is_followed(found, index, "."):
-            raise QueryError("ids are masked here: write a view's name alone.", position=each.start)
-
-
-def _is_followed(found: Sequence[Token], index: int, sign: str) -> bool:
-    return index + 1 < len(found) and found[index + 1].text == sign
-
-
-def _error(line: Mapping[str, Any], found: Sequence[Token], views: SqliteViews, seconds: float) -> QueryError:
+def _error(
+    line: Mapping[str, Any], found: Sequence[Token], views: Mapping[str, Sequence[str]], seconds: float
+) -> QueryError:
     """Explain the error of SQLite, or of a process that ended without an answer."""
     message = str(line.get("error", ""))
     if line.get("is_late") or message == "interrupted":
@@ -146,17 +113,19 @@ def _error(line: Mapping[str, Any], found: Sequence[Token], views: SqliteViews, 
     return QueryError(f"{message}.", position=position, hint=hint)
 
 
-def _refused(what: str, found: Sequence[Token], views: SqliteViews) -> QueryError:
+def _refused(what: str, found: Sequence[Token], views: Mapping[str, Sequence[str]]) -> QueryError:
     places = [each.start for each in found if each.text.lower() == what.lower()]
-    position = places[0] if places else (found[0].start if what == "-" else None)
     if what == "-":
+        position = found[0].start if found else None
         return QueryError("this statement does more than read the views, so it was not run.", position=position)
+    if not places:  # a table that only a view of another schema names
+        return QueryError("the query names a schema.", hint="Write a view’s name alone.")
     hint = _did_you_mean(what, views, is_table=True) or "Only the views on this page can be read."
-    return QueryError(f"`{what}` can’t be read or used here.", position=position, hint=hint)
+    return QueryError(f"`{what}` can’t be read or used here.", position=places[0], hint=hint)
 
 
-def _did_you_mean(name: str, views: SqliteViews, *, is_table: bool) -> str:
-    names = list(views.columns) if is_table else sorted({each for names in views.columns.values() for each in names})
+def _did_you_mean(name: str, views: Mapping[str, Sequence[str]], *, is_table: bool) -> str:
+    names = list(views) if is_table else sorted({each for names in views.values() for each in names})
     meant = nearest(name, names)
     if meant and meant != name:
         return f"Did you mean `{meant}`?"

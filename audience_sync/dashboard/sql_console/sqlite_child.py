@@ -4,6 +4,10 @@ The dashboard starts this file with a bare Python: it uses the standard library 
 stdin; the columns, each row and the end are lines of JSON on stdout. The file is opened for reading, SQLite refuses to
 write (`query_only`), and its authorizer allows to read the views and what they are made of, and nothing else. The
 system limits the process's memory, time and files.
+
+The authorizer learns which view or named query reads a table, and a person may give a query any name. So each view is
+two temporary views: its body, under a random name that is new for every query, and one with the public name, which
+reads the body. Tables can be read within bodies alone.
 """
 
 import hashlib
@@ -16,6 +20,7 @@ import resource
 import sqlite3
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from typing import Any
 
@@ -27,18 +32,21 @@ INSTRUCTIONS = 10_000
 FORBIDDEN_FUNCTIONS = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "sqlite_log"}
 #: Functions that return rows, and read no table.
 TABLE_FUNCTIONS = {"json_each", "json_tree"}
+#: What a view's definition begins with.
+_BODY = re.compile(r"\s*create\s+view\s+\S+\s+as\s", re.IGNORECASE)
 _TEXTS = re.compile(r"""(['"`]).*\1|[^\s:=,;()<>]+@[^\s:=,;()<>]+|(?<!\w)\+?\d{6,}\b""")
 
 
 class Rules:
     """What a query may do: read ``views``, and its ``own`` named queries.
 
-    ``trusted``: the names of the queries that may read tables: the views, and those within them.
+    ``secret``: how the names of the views' bodies begin, which alone may read tables.
     """
 
-    def __init__(self, views: list[str], trusted: list[str], own: list[str]) -> None:
-        self._readable, self._own, self._trusted = {*views, *TABLE_FUNCTIONS}, set(own), set(trusted)
+    def __init__(self, views: Iterable[str], secret: str) -> None:
+        self._readable, self._secret = {*views, *TABLE_FUNCTIONS}, secret
         self._behind_views: set[str] = set()
+        self.own: set[str] = set()
         self.denied = ""
 
     def __call__(
@@ -48,7 +56,7 @@ class Rules:
             return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() not in FORBIDDEN_FUNCTIONS:
             return sqlite3.SQLITE_OK
-        if action == sqlite3.SQLITE_READ and self._may_read((first or "").lower(), second, (inside or "").lower()):
+        if action == sqlite3.SQLITE_READ and self._may_read((first or "").lower(), second, inside or ""):
             return sqlite3.SQLITE_OK
         if not self.denied:
             what = {sqlite3.SQLITE_READ: first, sqlite3.SQLITE_FUNCTION: second}.get(action)
@@ -60,10 +68,12 @@ class Rules:
 
         So its name must have been read within a view before: then nothing but the number of its rows is seen.
         """
-        if inside in self._trusted:
+        if inside.startswith(self._secret):
             self._behind_views.add(table)
             return True
-        return table in self._readable or (not column and table in self._behind_views | self._own)
+        if table in self._readable or table.startswith(self._secret):
+            return True
+        return not column and table in self._behind_views | self.own
 
 
 def limit_process(seconds: float) -> None:
@@ -82,8 +92,8 @@ def limit_process(seconds: float) -> None:
         os.nice(10)
 
 
-def connect(uri: str, key: str | None) -> sqlite3.Connection:
-    """Open the file for reading only. ``key``: of the pseudonyms of user ids, if ids are masked."""
+def connect(uri: str) -> sqlite3.Connection:
+    """Open the file for reading only."""
     connection = sqlite3.connect(uri, uri=True, isolation_level=None)
     connection.text_factory = lambda text: text.decode("utf-8", "replace")
     for name, value in (
@@ -98,15 +108,30 @@ def connect(uri: str, key: str | None) -> sqlite3.Connection:
     for name in TABLE_FUNCTIONS:  # SQLite declares them at their first use, which the authorizer would refuse
         with suppress(sqlite3.Error):
             connection.execute(f"select 1 from {name}('[]')")
-    connection.execute("PRAGMA query_only = ON")
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA busy_timeout = 2000")
     connection.execute("PRAGMA cache_size = -32000")
-    if key is not None:
-        secret = bytes.fromhex(key)
-        connection.create_function("mask_id", 1, lambda text: mask_id(secret, text), deterministic=True)
-        connection.create_function("mask_text", 1, mask_text, deterministic=True)
     return connection
+
+
+def create_views(
+    connection: sqlite3.Connection, views: dict[str, list[str]], masks: dict[str, Any], secret: str
+) -> None:
+    """Create the two temporary views of each view. ``views``: their columns. ``masks``: the key, and what it masks."""
+    functions = {}
+    if masks["key"] is not None:
+        key = bytes.fromhex(masks["key"])
+        connection.create_function(f"{secret}id", 1, lambda text: mask_id(key, text), deterministic=True)
+        connection.create_function(f"{secret}text", 1, mask_text, deterministic=True)
+        functions = {**dict.fromkeys(masks["texts"], f"{secret}text"), **dict.fromkeys(masks["ids"], f"{secret}id")}
+    found = dict(connection.execute("select name, sql from sqlite_master where type = 'view'").fetchall())
+    for name in views:
+        connection.execute(f'create temp view "{secret}{name}" as {_BODY.sub("", found[name], count=1)}')
+    for name, columns in views.items():
+        quoted = [(each, '"' + each.replace('"', '""') + '"') for each in columns]
+        shown = ", ".join(f"{functions.get(each, '')}({column}) as {column}" for each, column in quoted)
+        connection.execute(f'create temp view "{name}" as select {shown} from "{secret}{name}"')
+    connection.execute("PRAGMA query_only = ON")
 
 
 def stored_names(connection: sqlite3.Connection) -> set[str]:
@@ -134,13 +159,13 @@ def json_value(value: Any) -> Any:
     return value
 
 
-def syntax_position(connection: sqlite3.Connection, prefix: str, sql: str, starts: list[int]) -> int | None:
+def syntax_position(connection: sqlite3.Connection, sql: str, starts: list[int]) -> int | None:
     """Find the token at which the text stops being the beginning of a statement. ``starts``: of the tokens."""
 
     def is_wrong(count: int) -> bool:
         end = starts[count] if count < len(starts) else len(sql)
         try:
-            connection.execute(f"explain {prefix}{sql[:end]}")
+            connection.execute(f"explain {sql[:end]}")
         except sqlite3.Error as error:
             return "syntax error" in str(error) or "unrecognized token" in str(error)
         return False
@@ -160,29 +185,31 @@ def write(line: object) -> None:
 
 def run(request: dict[str, Any]) -> None:
     """Run the query, and write the columns, the rows and the end."""
-    started, seconds = time.monotonic(), float(request["seconds"])
-    with closing(connect(request["uri"], request["key"])) as connection:
-        rules = Rules(request["views"], request["trusted"], sorted({*request["own"]} - stored_names(connection)))
-        connection.set_authorizer(rules)
-        connection.set_progress_handler(lambda: time.monotonic() - started > seconds, INSTRUCTIONS)
-        cut, count, characters = "", 0, 0
+    started, seconds, secret = time.monotonic(), float(request["seconds"]), f"v{os.urandom(16).hex()}_"
+    rules = Rules(request["views"], secret)
+    with closing(connect(request["uri"])) as connection:
+        cut, count, size = "", 0, 0
         try:
-            cursor = connection.execute(request["prefix"] + request["sql"] + request["suffix"])
+            create_views(connection, request["views"], request["masks"], secret)
+            rules.own = {*request["own"]} - stored_names(connection)
+            connection.set_authorizer(rules)
+            connection.set_progress_handler(lambda: time.monotonic() - started > seconds, INSTRUCTIONS)
+            cursor = connection.execute(request["sql"])
             write({"columns": [each[0] for each in cursor.description or ()]})
             for row in cursor:
-                if count == request["rows"] or characters > request["characters"]:
+                if count == request["rows"] or size > request["characters"]:
                     cut = "rows" if count == request["rows"] else "characters"
                     break
                 values = [json_value(each) for each in row]
                 count += 1
-                characters += sum(len(each) for each in values if isinstance(each, str))
+                size += sum(len(each) for each in values if isinstance(each, str)) + request["value"] * len(values)
                 write(values)
             write({"end": cut, "seconds": time.monotonic() - started})
         except (sqlite3.Error, sqlite3.Warning, MemoryError, ValueError) as error:
             is_late = time.monotonic() - started > seconds
             position = None
             if "syntax error" in str(error) or "unrecognized token" in str(error):
-                position = syntax_position(connection, request["prefix"], request["sql"], request["starts"])
+                position = syntax_position(connection, request["sql"], request["starts"])
             write(
                 {
                     "error": str(error) or type(error).__name__,

@@ -26,7 +26,7 @@ class Token:
 _NAME = r"[A-Za-z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*"
 _SQLITE = re.compile(
     rf"""
-    (?P<space>[ \t\n\f\r]+|--[^\n]*|/\*.*?(?:\*/|\Z))
+    (?P<space>[ \t\n\f\r][ \t\n\v\f\r]*|\ufeff|--[^\n]*|/\*.*?(?:\*/|\Z))
     |(?P<blob>[xX]'[^']*')
     |(?P<text>'(?:[^']|'')*')
     |(?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\])
@@ -89,12 +89,16 @@ def defines_query(found: Sequence[Token], index: int) -> bool:
     if found[index].kind is TokenKind.SIGN:
         return False
     following = index + 1
-    if following < len(found) and found[following].text == "(":
-        while following < len(found) and found[following].text != ")":
+    if following < len(found) and _is_sign(found[following], "("):
+        while following < len(found) and not _is_sign(found[following], ")"):
             following += 1
         following += 1
     words = [each.text.lower() for each in found[following : following + 2]]
     return words[:1] == ["as"] and words[1:] in (["("], ["not"], ["materialized"])
+
+
+def _is_sign(token: Token, sign: str) -> bool:
+    return token.kind is TokenKind.SIGN and token.text == sign
 
 
 def _after_comment(sql: str, start: int) -> int:

@@ -167,6 +167,7 @@ class BatchSender:
     def _note(self, calls: Sequence[EncodedCall], result: BatchResult) -> None:
         """Note the last request, after which these calls are sent again."""
         assert result.sent_at is not None
+        result.retries += 1
         attempt = Attempt(
             batch=result.batch,
             number=result.requests,
@@ -309,7 +310,6 @@ class BatchSender:
                 self._stall_timer.record_progress()
                 self._rate_limiter.on_success()
                 return judgement
-            result.retries += 1
             self._note(calls, result)
             attempt += judgement.meaning is Meaning.RETRY
             if judgement.meaning is Meaning.RETRY and judgement.status is not None and attempt >= most_attempts:

@@ -89,11 +89,11 @@ def _refuse_older(store: Store, revision: str) -> None:
         )
 
 
-def upgrade(store: Store, *, by_person: bool = False, reason: str | None = None) -> Path | None:
+def upgrade(store: Store, *, reason: str | None = None) -> Path | None:
     """Bring the schema up to date, in one transaction. Returns the backup made of a SQLite store, if any.
 
-    ``by_person``: it is recorded as a person's decision, with their ``reason``. Raises RunInProgressError during a
-    run. If two processes upgrade at once, the second waits and finds it done.
+    It is recorded as a decision of this process's user, with their ``reason``. Raises RunInProgressError during a run.
+    If two processes upgrade at once, the second waits and finds it done.
     """
     revision = current(store)
     refuse_newer(store, revision)
@@ -103,7 +103,7 @@ def upgrade(store: Store, *, by_person: bool = False, reason: str | None = None)
         create_private_file(store.file)
     if revision is None and store.is_sqlite and _create_from_script(store):
         return None
-    return _run_alembic(store, "upgrade", "head", _decision(revision, reason) if by_person and revision else None)
+    return _run_alembic(store, "upgrade", "head", _decision(revision, reason) if revision else None)
 
 
 def sqlite_script() -> Path:

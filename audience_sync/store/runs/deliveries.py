@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
 
 from audience_sync.model import RunId
 from audience_sync.store.tables import (
     delivery_cursors,
+    delivery_destinations,
     delivery_requests,
     run_destinations,
-    runs,
     unaccepted_calls,
+    view_prefix,
 )
 
 
@@ -89,59 +90,14 @@ def replace_deliveries(connection: Connection, run: RunId, rows: Sequence[Mappin
 
 
 def count_answers(connection: Connection, run: RunId) -> None:
-    """Replace the planned deliveries of a run that broke off by what its requests show as delivered and pending."""
-    planned = {
-        row.destination_id: row.calls
-        for row in connection.execute(
-            select(run_destinations.c.destination_id, run_destinations.c.calls).where(run_destinations.c.run_id == run)
-        )
-    }
-    withheld = _withheld(connection, run)
-    committed = connection.execute(select(runs.c.committed_at).where(runs.c.id == run)).scalar()
-    found = {
-        row.destination_id: row
-        for row in connection.execute(
-            select(
-                delivery_requests.c.destination_id,
-                func.sum(delivery_requests.c.calls).label("calls"),
-                func.sum(delivery_requests.c.refused).label("refused"),
-                func.sum(delivery_requests.c.attempts).label("attempts"),
-                func.count().label("answered"),
-                func.max(delivery_requests.c.answered_at).label("last_at"),
-            )
-            .where(delivery_requests.c.run_id == run)
-            .group_by(delivery_requests.c.destination_id)
-        )
-    }
-    rows = []
-    for destination in sorted(planned.keys() | found.keys()):
-        each = found.get(destination)
-        answered, refused = (int(each.calls), int(each.refused)) if each else (0, 0)
-        calls = planned.get(destination, answered) - withheld.get(destination, 0)
-        took = (each.last_at - committed).total_seconds() if each and committed else 0.0
-        rows.append(
-            {
-                "run_id": run,
-                "destination_id": destination,
-                "calls": calls,
-                "delivered": answered - refused,
-                "refused": refused,
-                "pending": calls - answered,
-                "retries": int(each.attempts - each.answered) if each else 0,
-                "requests": int(each.attempts) if each else 0,
-                "seconds": round(max(took, 0.0), 3),
-            }
-        )
+    """Write what the newest run, which broke off, has delivered: as the view shows it until its end is recorded."""
+    prefix = view_prefix(connection)
+    found = connection.execute(text(f"select * from {prefix}deliveries where run = :run"), {"run": run}).mappings()
+    ids = {row.name: row.id for row in connection.execute(select(delivery_destinations))}
+    rows = [
+        {name: each[name] for name in each if name in run_destinations.c}
+        | {"run_id": run, "destination_id": ids[each["destination"]]}
+        for each in found
+    ]
     replace_deliveries(connection, run, rows)
     settle_pending(connection, run)
-
-
-def _withheld(connection: Connection, run: RunId) -> dict[int, int]:
-    """By destination's id, the calls not sent because their users were suppressed during the run."""
-    query = (
-        select(delivery_requests.c.destination_id, func.count().label("calls"))
-        .join_from(delivery_requests, unaccepted_calls)
-        .where(delivery_requests.c.run_id == run, unaccepted_calls.c.reason.is_(None))
-        .group_by(delivery_requests.c.destination_id)
-    )
-    return {row.destination_id: row.calls for row in connection.execute(query)}

@@ -29,8 +29,8 @@ def recording_stages(lease: Lease, run: RunId) -> Iterator[None]:
 def save_progress(connection: Connection, run: RunId, log: StageLog | None = None) -> None:
     """Store how far a run is, unless its row was deleted. ``log``: of a run in another thread."""
     if (found := log or current_stages()) is not None:
-        progress = update(runs).where(runs.c.id == run).values(entries=found.entries, entries_loaded=found.loaded)
-        if connection.execute(progress).rowcount:
+        counts = {"entries": found.entries, "entries_loaded": found.loaded, "active_at": datetime.now(UTC)}
+        if connection.execute(update(runs).where(runs.c.id == run).values(counts)).rowcount:
             _save(connection, run, found.stages)
 
 

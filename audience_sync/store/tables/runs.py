@@ -45,6 +45,7 @@ runs = Table(
     Column("host", Text, comment="The host that it ran on; NULL = not recorded"),
     Column("entries", Integer, comment="Audiences, and entries of computed traits, that it was to load"),
     Column("entries_loaded", Integer, comment="How many of them it has loaded"),
+    Column("active_at", UtcDateTime, comment="When it was last at work, as each renewal of its lease notes (UTC)"),
     comment="One row a sync run",
 )
 

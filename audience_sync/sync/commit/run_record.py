@@ -105,8 +105,8 @@ def record_failure(lease: Lease, run: RunId, seconds: float, error: BaseExceptio
 
     def write(connection: Connection) -> bool:
         if not _has_ended(connection, run):
-            _write_end(connection, run, status, seconds, message)
             count_answers(connection, run)
+            _write_end(connection, run, status, seconds, message)
             save_progress(connection, run)
             if not is_interrupted:  # the scheduled times of an interrupted run stay due
                 schedule_slots.end_slots(connection, run)
@@ -156,16 +156,16 @@ def begin_run(
 
 
 def _mark_dead(connection: Connection, run: RunId) -> None:
-    """Mark a run whose process has died as interrupted. It ended at its last commit or answer."""
+    """Mark a run whose process has died as interrupted, as the view has shown it. It ended at its last activity."""
     answered = select(func.max(delivery_requests.c.answered_at)).where(delivery_requests.c.run_id == run)
-    row = connection.execute(select(runs.c.started_at, runs.c.committed_at).where(runs.c.id == run)).one()
-    signs = [row.started_at, row.committed_at, connection.execute(answered).scalar()]
-    ended = max(each for each in signs if each is not None)
+    times = select(runs.c.started_at, runs.c.committed_at, runs.c.active_at).where(runs.c.id == run)
+    signs = [*connection.execute(times).one(), connection.execute(answered).scalar()]
+    started, ended = signs[0], max(each for each in signs if each is not None)
     message = "The process ended before the run did. What it had committed stays; the next run continues there."
-    values = {"status": RunStatus.INTERRUPTED.value, "finished_at": ended, "error": message}
-    seconds = round((ended - row.started_at).total_seconds(), 3)
-    connection.execute(update(runs).where(runs.c.id == run).values(**values, seconds=seconds))
     count_answers(connection, run)
+    values = {"status": RunStatus.INTERRUPTED.value, "finished_at": ended, "error": message}
+    seconds = round((ended - started).total_seconds(), 3)
+    connection.execute(update(runs).where(runs.c.id == run).values(**values, seconds=seconds))
 
 
 def _forget_run(lease: Lease, run: RunId) -> None:

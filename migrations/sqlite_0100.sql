@@ -94,6 +94,7 @@ CREATE TABLE runs (
 	host TEXT, 
 	entries INTEGER, 
 	entries_loaded INTEGER, 
+	active_at DATETIME, 
 	CONSTRAINT pk_runs PRIMARY KEY (id)
 );
 
@@ -551,8 +552,8 @@ select
     cast(coalesce(a.delivered, d.delivered) as integer) as "delivered", -- Calls that it accepted
     cast(coalesce(a.refused, d.refused) as integer) as "refused", -- Calls that it refused
     case when a.run_id is null then d.pending else cast(d.calls - coalesce(w.calls, 0) - a.delivered - a.refused as integer) end as "pending", -- Calls without an answer; after the run, as of its end
-    cast(coalesce(a.attempts - a.answered, d.retries) as integer) as "retries", -- Requests that were sent again
-    cast(coalesce(a.attempts, d.requests) as integer) as "requests", -- Requests that were sent
+    cast(coalesce(u.attempts, 0) + d.retries as integer) as "retries", -- Requests that were sent again
+    cast(coalesce(a.attempts, 0) + coalesce(u.unanswered, 0) + d.requests as integer) as "requests", -- Requests that were sent
     case when a.last_at is null then d.seconds else round((julianday(a.last_at) - julianday(r.committed_at)) * 86400.0, 3) end as "seconds", -- Duration of the delivery, until the last answer
     d.error as "error" -- The reason why the delivery ended early
 from run_destinations d
@@ -560,9 +561,24 @@ from run_destinations d
         join runs r on r.id = d.run_id
         left join (
             select q.run_id, q.destination_id, sum(q.calls - q.refused) as delivered, sum(q.refused) as refused,
-                sum(q.attempts) as attempts, count(*) as answered, max(q.answered_at) as last_at
+                sum(q.attempts) as attempts, max(q.answered_at) as last_at
             from delivery_requests q where q.run_id = (select e.id from runs e where e.id = (select max(id) from runs) and e.status = 'running') group by q.run_id, q.destination_id
         ) a on a.run_id = d.run_id and a.destination_id = d.destination_id and r.status = 'running'
+        left join (
+            select e.run_id, e.destination_id, sum(e.attempts) as attempts,
+                sum(case when e.request is null then e.number else 0 end) as unanswered
+            from (
+                select a.run_id, a.destination_id, count(*) as attempts, max(a.attempt) as number,
+                    case when a.seeded_property_id is null then (select q.id from delivery_requests q where q.run_id = a.run_id
+            and q.destination_id = a.destination_id and q.after_user = a.after_user
+            and q.through_user = a.through_user and q.seeded_property_id is null limit 1)
+            else (select q.id from delivery_requests q where q.run_id = a.run_id
+            and q.destination_id = a.destination_id and q.after_user = a.after_user
+            and q.through_user = a.through_user and q.seeded_property_id = a.seeded_property_id limit 1) end as request
+                from request_attempts a where a.run_id = (select e.id from runs e where e.id = (select max(id) from runs) and e.status = 'running')
+                group by a.run_id, a.destination_id, a.seeded_property_id, a.after_user, a.through_user
+            ) e group by e.run_id, e.destination_id
+        ) u on u.run_id = d.run_id and u.destination_id = d.destination_id and r.status = 'running'
         left join (
             select q.run_id, q.destination_id, count(*) as calls
             from delivery_requests q join unaccepted_calls u on u.request_id = q.id and u.reason is null
@@ -577,9 +593,19 @@ select
             l.holder = r.holder and l.expires_at > (julianday('now') - 2440587.5) * 86400.0 and l.expires_at - ((julianday('now') - 2440587.5) * 86400.0) <= coalesce(l.time_to_live, 60) + 1
         )) then 'interrupted' else r.status end as "status", -- running, succeeded, partial, held, failed or interrupted
     r.started_at as "started_at", -- When it started (UTC)
-    r.finished_at as "finished_at", -- When it ended (UTC); NULL while it is running
-    r.seconds as "seconds", -- Its duration
-    case when exists (select 1 from pruned_history p where p.history = 'runs' and p.through_run >= r.id) then null else (select count(*) from run_audiences a where a.run_id = r.id and true) end as "audiences", -- Audiences that it loaded
+    case when r.status = 'running' and exists (select 1 from lease l where l.token > 0 and not (
+            l.holder = r.holder and l.expires_at > (julianday('now') - 2440587.5) * 86400.0 and l.expires_at - ((julianday('now') - 2440587.5) * 86400.0) <= coalesce(l.time_to_live, 60) + 1
+        )) then (select max(s.at) from (
+            select r.started_at as at union all select r.committed_at union all select r.active_at
+            union all select max(q.answered_at) from delivery_requests q where q.run_id = r.id
+        ) s) else r.finished_at end as "finished_at", -- When it ended, or was last active if its process was killed (UTC); NULL while it is running
+    case when r.status = 'running' and exists (select 1 from lease l where l.token > 0 and not (
+            l.holder = r.holder and l.expires_at > (julianday('now') - 2440587.5) * 86400.0 and l.expires_at - ((julianday('now') - 2440587.5) * 86400.0) <= coalesce(l.time_to_live, 60) + 1
+        )) then round((julianday((select max(s.at) from (
+            select r.started_at as at union all select r.committed_at union all select r.active_at
+            union all select max(q.answered_at) from delivery_requests q where q.run_id = r.id
+        ) s)) - julianday(r.started_at)) * 86400.0, 3) else r.seconds end as "seconds", -- Its duration
+    case when exists (select 1 from pruned_history p where p.history = 'runs' and p.through_run >= r.id) then null else (select count(*) from run_audiences a where a.run_id = r.id and true) end as "audiences", -- Audiences that have a result in it
     case when exists (select 1 from pruned_history p where p.history = 'runs' and p.through_run >= r.id) then null else (select coalesce(sum(a.entered), 0) from run_audiences a where a.run_id = r.id and true) end as "entered", -- Memberships that began, in all audiences
     case when exists (select 1 from pruned_history p where p.history = 'runs' and p.through_run >= r.id) then null else (select coalesce(sum(a."left"), 0) from run_audiences a where a.run_id = r.id and true) end as "left", -- Memberships that ended, in all audiences
     case when exists (select 1 from pruned_history p where p.history = 'runs' and p.through_run >= r.id) then null else (select count(*) from run_audiences a where a.run_id = r.id and a.status = 'held') end as "held", -- Audiences that a guard held
@@ -590,7 +616,9 @@ select
     case when exists (select 1 from pruned_history p where p.history = 'runs' and p.through_run >= r.id) then null else (case when r.status = 'running' then (select coalesce(sum(d.calls), 0) - (select coalesce(sum(q.calls), 0) from delivery_requests q where q.run_id = r.id) - (
             select count(*) from delivery_requests q join unaccepted_calls u on u.request_id = q.id and u.reason is null
             where q.run_id = r.id) from run_destinations d where d.run_id = r.id) else (select coalesce(sum(d.pending), 0) from run_destinations d where d.run_id = r.id) end) end as "pending", -- Identify calls without an answer; after the run, as of its end
-    r.error as "error", -- The reason why it failed
+    case when r.status = 'running' and exists (select 1 from lease l where l.token > 0 and not (
+            l.holder = r.holder and l.expires_at > (julianday('now') - 2440587.5) * 86400.0 and l.expires_at - ((julianday('now') - 2440587.5) * 86400.0) <= coalesce(l.time_to_live, 60) + 1
+        )) then 'The process ended before the run did. What it had committed stays; the next run continues there.' else r.error end as "error", -- The reason why it failed
     r.started_by as "started_by", -- The user who started it, or whose scheduler did; NULL = not recorded
     r.host as "host", -- The host that it ran on; NULL = not recorded
     r.entries as "entries", -- Audiences, and entries of computed traits, that it was to load
@@ -638,6 +666,15 @@ select
     h.decided_at as "decided_at", -- When it was approved, rejected or superseded (UTC)
     h.ended_run_id as "ended_run" -- The run that used it after approval, or got another snapshot
 from held_snapshots h;
+
+CREATE VIEW held_changes as -- Users whom a held snapshot would change: some of each hold
+select
+    h.run_id as "run", -- The run that held it first
+    h.kind as "kind", -- As in holds
+    h.key as "key", -- As in holds
+    s.user_id as "user_id", -- The user
+    case when s.entered then 'entered' else 'left' end as "change" -- entered or left: what the snapshot would do; left also if the user would lose the value
+from held_snapshots h join hold_samples s on s.hold_id = h.id;
 
 CREATE VIEW freezes as -- Freezes of audiences: runs skip them
 select
@@ -954,9 +991,8 @@ from (
             and q.through_user = a.through_user and q.seeded_property_id is null limit 1)
             else (select q.id from delivery_requests q where q.run_id = a.run_id
             and q.destination_id = a.destination_id and q.after_user = a.after_user
-            and q.through_user = a.through_user and q.seeded_property_id = a.seeded_property_id limit 1) end, a.run_id, a.destination_id, a.attempt,
-            a.sent_at, a.seconds, a.calls, 0, case when a.http_status is null then 'no answer' else 'sent again' end,
-            a.http_status, a.answer
+            and q.through_user = a.through_user and q.seeded_property_id = a.seeded_property_id limit 1) end, a.run_id, a.destination_id, a.attempt, a.sent_at, a.seconds, a.calls, 0,
+            case when a.http_status is null then 'no answer' else 'sent again' end, a.http_status, a.answer
         from request_attempts a
     ) q join delivery_destinations d on d.id = q.destination_id;
 

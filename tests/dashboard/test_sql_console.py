@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import DATABASES
-from sqlalchemy import func, select, text
+from conftest import DATABASES, PostgreSQL
+from sqlalchemy import create_engine, func, select, text
 from store import example_week
 
 from audience_sync.dashboard.masks import IdMask
@@ -15,6 +15,7 @@ from audience_sync.dashboard.sql_console.console import run_query
 from audience_sync.dashboard.sql_console.questions import Examples, Question, about, document
 from audience_sync.dashboard.sql_console.result import QueryError, QueryResult, line_and_column
 from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance import migrate
 from audience_sync.store.tables import installation
 
 KEY = bytes(range(32))
@@ -151,6 +152,7 @@ class TestOnlyTheViews:
             "select json_populate_record(null::public.installation, '{}')",
             "select * from ts_stat('select to_tsvector(uuid) from public.installation')",
             "select ('data_directory').current_setting",
+            "select ('select to_tsvector(uuid) from public.installation').ts_stat",
             "select (1.0::float8).setseed",
             "select \"query_to_xml\"('select * from public.installation', true, false, '')",
             "select QUERY_TO_XML('select * from public.installation', true, false, '')",
@@ -215,6 +217,20 @@ class TestOnlyTheViews:
         before = everything(week)
         refused(week, sql)
         assert everything(week) == before
+
+    def test_also_where_the_tables_are_in_the_schema_of_the_views(self, postgresql: PostgreSQL) -> None:
+        url = postgresql.create()
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            name = connection.exec_driver_sql("select current_database()").scalar_one()
+            connection.exec_driver_sql("create schema audience_sync")
+            connection.exec_driver_sql(f'alter database "{name}" set search_path = audience_sync')
+        engine.dispose()
+        store = Store(url)
+        migrate.upgrade(store)
+        assert ask(store, "select count(*) from sync_runs").rows == [[0]]
+        assert str(refused(store, "select uuid from installation")) == "`installation` can’t be read or used here."
+        store.close()
 
     def test_is_what_the_error_says(self, week: Store) -> None:
         error = refused(week, "select uuid\nfrom instalation")

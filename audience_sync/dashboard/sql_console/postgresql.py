@@ -41,6 +41,10 @@ _READING_FUNCTIONS = frozenset(
 _HARMLESS = frozenset(
     {"random", "random_normal", "clock_timestamp", "timeofday", "gen_random_uuid", "uuidv4", "uuidv7"}
 )
+_RELATIONS = """
+    select c.relname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = %s
+"""
 _CATALOG_EXCEPTIONS = frozenset({"pg_typeof"})
 _INTEGERS, _FLOATS, _NUMERIC, _BOOLEAN = frozenset({20, 21, 23, 26}), frozenset({700, 701}), 1700, 16
 
@@ -95,6 +99,8 @@ def _check(
 ) -> None:
     """Refuse names that reach beyond the views: other schemas, the catalog, functions with effects."""
     schemas = {row[0] for row in driver.execute("select nspname from pg_catalog.pg_namespace")}
+    # The tables are there too, if the role's `search_path` began with it when they were created.
+    others = {row[0] for row in driver.execute(_RELATIONS, [VIEW_SCHEMA])} - columns.keys()
     # `f(x)`, and `x.f`, which is the same for some arguments.
     called = [
         each
@@ -112,7 +118,7 @@ def _check(
         if after == "." and each.text in schemas and (each.text != VIEW_SCHEMA or is_masked):
             hint = "Write a view’s name alone." if is_masked else "Only the views on this page can be read."
             raise QueryError(f"the schema `{each.text}` can’t be read here.", position=each.start, hint=hint)
-        if each.text.startswith("pg_") and each.text not in _CATALOG_EXCEPTIONS:
+        if each.text in others or (each.text.startswith("pg_") and each.text not in _CATALOG_EXCEPTIONS):
             raise _refused(each)
     for each in called:
         if each.text in volatile | _READING_FUNCTIONS or "_to_xml" in each.text or each.text.startswith("lo_"):

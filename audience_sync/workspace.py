@@ -6,6 +6,7 @@ behind.
 
 from __future__ import annotations
 
+import copy
 import csv
 import fcntl
 import os
@@ -13,8 +14,10 @@ import re
 import resource
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -139,7 +142,8 @@ class Workspace(AbstractContextManager["Workspace"]):
         self._folder = tempfile.TemporaryDirectory(prefix=PREFIX)
         self._handle, self.folder = _readable_folder(Path(self._folder.name))
         self._lock = _lock_folder(self.folder)
-        self._names = 0
+        self._numbers = count(1)
+        self._named = deque[TableName](maxlen=0)  # a scratch has those that it gave out
         self.connection = duckdb.connect(
             ":memory:",
             config={
@@ -165,8 +169,9 @@ class Workspace(AbstractContextManager["Workspace"]):
 
     def name(self, prefix: str) -> TableName:
         """An unused table name."""
-        self._names += 1
-        return TableName(f"{prefix}_{self._names}")
+        name = TableName(f"{prefix}_{next(self._numbers)}")
+        self._named.append(name)
+        return name
 
     def table(self, prefix: str, query: str) -> TableName:
         """Create a table with the rows of a query, and return its unused name."""
@@ -182,8 +187,7 @@ class Workspace(AbstractContextManager["Workspace"]):
 
     def path(self, suffix: str) -> Path:
         """An unused file name in the folder."""
-        self._names += 1
-        return self.folder / f"{self._names}{suffix}"
+        return self.folder / f"{next(self._numbers)}{suffix}"
 
     def scannable(self, path: Path) -> Path:
         """A path by which DuckDB reads exactly this file: its own, or that of a link in the folder.
@@ -205,6 +209,23 @@ class Workspace(AbstractContextManager["Workspace"]):
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A second connection to the same tables: one for each thread."""
         return self.connection.cursor()
+
+    @contextmanager
+    def scratch(self) -> Iterator[Workspace]:
+        """The same workspace on a connection of its own, for one thread. What is made in it is dropped at the end."""
+        scratch = copy.copy(self)
+        scratch.connection, scratch._named = self.cursor(), deque()
+        try:
+            yield scratch
+        finally:
+            scratch._drop_named()
+            scratch.connection.close()
+
+    def _drop_named(self) -> None:
+        names = ", ".join(map(quote_literal, self._named))
+        made = f"select table_type, table_name from information_schema.tables where table_name in ({names})"
+        for kind, name in self.all(made) if names else ():
+            self.run(f"drop {'view' if kind == 'VIEW' else 'table'} {name}")
 
     @property
     def is_broken(self) -> bool:

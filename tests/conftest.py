@@ -56,6 +56,7 @@ MARKED = {
         "warehouse/test_states.py",
     ),
     "property": (
+        "delivery/test_slices.py::test_slices_of_any_size_have_the_same_calls_in_the_same_order",
         "delivery/test_ranges.py",
         "delivery/test_mapping_sql.py",
         "destinations/test_encode_sql.py",
@@ -94,6 +95,7 @@ MARKED = {
         "delivery/test_deliver.py",
         "delivery/test_rate_limiter.py",
         "delivery/test_ranges.py",
+        "delivery/test_slices.py",
         "delivery/test_mapping_sql.py",
         "destinations/test_encode_sql.py",
         "destinations/test_egress.py",

@@ -1,9 +1,10 @@
-"""A run that is interrupted in the middle of a query is interrupted, not failed."""
+"""A run that is interrupted in the middle of a query is interrupted, not failed. A scratch leaves nothing behind."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -29,3 +30,43 @@ def test_a_signal_in_the_middle_of_a_query_is_no_error_of_the_query() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0.3)
         with pytest.raises(KeyboardInterrupt):
             workspace.all("select count(distinct hash(range)) from range(30000000)")
+
+
+TABLES = "select table_name from information_schema.tables order by 1"
+
+
+def test_what_is_made_in_a_scratch_is_dropped_and_the_rest_stays() -> None:
+    with Workspace(768_000_000) as workspace:
+        kept = workspace.table("kept", "select 1 as number")
+        with workspace.scratch() as scratch:
+            table = scratch.table("some", f"from {kept}")
+            view = scratch.view("some", f"from {table}")
+            unused = scratch.name("some")
+            workspace.run("create table other as select 2")
+            assert scratch.one(f"select * from {view}") == workspace.one(f"select * from {view}") == (1,)
+        assert workspace.all(TABLES) == [(kept,), ("other",)]
+        assert workspace.name("some") not in (table, view, unused)
+
+
+def test_a_scratch_is_dropped_after_an_error_too() -> None:
+    with Workspace(768_000_000) as workspace:
+        with pytest.raises(ZeroDivisionError):
+            fail_in_a_scratch(workspace)
+        assert workspace.all(TABLES) == []
+
+
+def fail_in_a_scratch(workspace: Workspace) -> None:
+    with workspace.scratch() as scratch:
+        scratch.table("some", "select 1 as number")
+        raise ZeroDivisionError
+
+
+def test_two_threads_work_in_a_scratch_of_their_own_at_once() -> None:
+    def count(workspace: Workspace) -> int:
+        with workspace.scratch() as scratch:
+            table = scratch.table("some", "from range(200000)")
+            return int(scratch.one(f"select count(distinct range) from {table}")[0])
+
+    with Workspace(768_000_000) as workspace, ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(count, [workspace] * 8)) == [200_000] * 8
+        assert workspace.all(TABLES) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 
 from msgspec import Struct, field
@@ -124,30 +125,81 @@ class DeliveryContext(Struct, frozen=True, kw_only=True):
             stall_timer.stop(INTERRUPTED)
 
 
+class _Pace(Struct, kw_only=True):
+    """What the slices of a delivery share: when to wait and to stop, how large a request may be, and how far they are.
+
+    ``after``: the last user of the batches so far. ``left``: the calls that may still be sent; None without a limit.
+    """
+
+    stall_timer: StallTimer
+    rate_limiter: AdaptiveRateLimiter
+    user_rate: UserRate
+    body_limit: BodyLimit
+    left: int | None
+    after: UserId = UserId("")
+    has_begun: bool = False
+
+    @classmethod
+    def of(cls, job: DeliveryJob) -> _Pace:
+        options = job.destination.options
+        stall_timer = StallTimer(give_up_after=options.give_up_after.total_seconds())
+        return cls(
+            stall_timer=stall_timer,
+            rate_limiter=AdaptiveRateLimiter(options.rate_limit, wait=stall_timer.stopped.wait),
+            user_rate=UserRate(job.rate, wait=stall_timer.stopped.wait),
+            body_limit=BodyLimit(stall_timer.stopped.is_set),
+            left=job.max_calls,
+        )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is sent."""
+        return self.stall_timer.stopped.is_set() or self.left == 0
+
+    def limited(self, found: Iterator[Batch]) -> Iterator[Batch]:
+        """Yield as many of the batches as may still be sent."""
+        for batch in limit_calls(found, self.left):
+            self.after = batch.through
+            if self.left is not None:
+                self.left -= len(batch.calls)
+            yield batch
+
+
 def deliver(workspace: Workspace, context: DeliveryContext, job: DeliveryJob) -> DeliveryStats:
     """Send pending calls until all are answered or the destination stops. Raises LeaseLostError."""
     started = time.monotonic()
     stats = DeliveryStats(
         name=job.name, calls=job.pending.calls, withheld=job.pending.withheld_users, most=job.max_calls
     )
-    cursor = job.pending.cursor
-    if job.pending.withheld_table and job.pending.withheld_users:
-        cursor = _withhold(workspace, context, job, job.pending.withheld_table)
-    if job.pending.calls:
-        mapping = mapping_of(job.destination, job.subscriptions)
-        if mapping.id_kind != job.destination.options.id_kind:
-            stats.error = ID_IS_HELD
-        elif problem := require_fields(workspace, job.pending.table, job.destination, mapping):
-            stats.error, stats.rate_limited = name_destination(str(problem), job.name), problem.rate_limited
-    if job.pending.calls and not stats.error:
-        cursor, stall_timer = _send_batches(workspace, context, job, cursor, stats)
-        stats.error = stall_timer.reason or stats.error
-        stats.rate_limited = stall_timer.rate_limited
+    cursor, pace = job.pending.cursor, _Pace.of(job)
+    problem = _problem(workspace, job) if job.pending.calls else None
+    if problem is not None:
+        stats.error, stats.rate_limited = problem
+    with closing(job.pending.tables(workspace)) as slices:
+        for own, part in slices:
+            if part.withheld_table and part.withheld_users:
+                cursor = _withhold(own, context, job, part.withheld_table, cursor)
+            if part.calls and problem is None:
+                cursor = _send_batches(own, context, job, part, cursor=cursor, pace=pace, stats=stats)
+            if stats.pending and (problem is not None or pace.is_over):
+                break
+    if pace.stall_timer.reason:
+        stats.error, stats.rate_limited = pace.stall_timer.reason, pace.stall_timer.rate_limited
     if job.pending.includes_everyone and not stats.pending:
         _complete(context, job, cursor)
         stats.complete = True
     stats.seconds = time.monotonic() - started
     return stats
+
+
+def _problem(workspace: Workspace, job: DeliveryJob) -> tuple[str, bool] | None:
+    """Return why nothing can be sent, and whether that is a rate limit; or None."""
+    mapping = mapping_of(job.destination, job.subscriptions)
+    if mapping.id_kind != job.destination.options.id_kind:
+        return ID_IS_HELD, False
+    if problem := require_fields(workspace, job.pending, job.destination, mapping):
+        return name_destination(str(problem), job.name), problem.rate_limited
+    return None
 
 
 def _complete(context: DeliveryContext, job: DeliveryJob, cursor: DeliveryCursor) -> None:
@@ -164,36 +216,46 @@ def _complete(context: DeliveryContext, job: DeliveryJob, cursor: DeliveryCursor
     context.lease.transact(end, partial(is_seeded, cursor=cursor))
 
 
-def _withhold(workspace: Workspace, context: DeliveryContext, job: DeliveryJob, table: TableName) -> DeliveryCursor:
+def _withhold(
+    workspace: Workspace, context: DeliveryContext, job: DeliveryJob, table: TableName, cursor: DeliveryCursor
+) -> DeliveryCursor:
     """Store the values that suppressed users are not sent; `unsuppress` makes them pending again."""
 
     def write(connection: Connection) -> DeliveryCursor:
         store_withheld(connection, workspace, table, job.destination_id, context.property_ids)
-        return mark_in_flight(connection, job.pending.cursor, context.run)
+        return mark_in_flight(connection, cursor, context.run)
 
     return context.lease.transact(write)
 
 
 def _send_batches(
-    workspace: Workspace, context: DeliveryContext, job: DeliveryJob, cursor: DeliveryCursor, stats: DeliveryStats
-) -> tuple[DeliveryCursor, StallTimer]:
-    options = job.destination.options
-    stall_timer = StallTimer(give_up_after=options.give_up_after.total_seconds())
-    context.begin(stall_timer)
-    rate_limiter = AdaptiveRateLimiter(options.rate_limit, wait=stall_timer.stopped.wait)
-    user_rate = UserRate(job.rate, wait=stall_timer.stopped.wait)
-    cursor = context.lease.transact(partial(_begin, cursor=cursor, run=context.run, name=job.name))
+    workspace: Workspace,
+    context: DeliveryContext,
+    job: DeliveryJob,
+    part: PendingCalls,
+    *,
+    cursor: DeliveryCursor,
+    pace: _Pace,
+    stats: DeliveryStats,
+) -> DeliveryCursor:
+    """Send the calls of a table. Returns the cursor after the last answer."""
+    stall_timer = pace.stall_timer
+    if not pace.has_begun:
+        context.begin(stall_timer)
+        cursor = context.lease.transact(partial(_begin, cursor=cursor, run=context.run, name=job.name))
+        pace.has_begun = True
+    stall_timer.record_progress()  # the time in which its calls were made does not count as a stall
 
     def new_sender(transport: Transport) -> Callable[[Batch], BatchResult]:
         return BatchSender(
             transport,
-            rate_limiter,
+            pace.rate_limiter,
             stall_timer,
             context.lease.confirm,
             suppressed=context.recently_suppressed,
             parts=job.destination.parts,
             limits=job.destination.limits,
-            body_limit=body_limit,
+            body_limit=pace.body_limit,
             split_call=partial(calls.split, destination=job.destination),
             mask=context.mask,
             own_key=mapping.own_key,
@@ -210,35 +272,38 @@ def _send_batches(
     mapping = mapping_of(job.destination, job.subscriptions)
     calls = CallReader(
         workspace=workspace,
-        table=job.pending.table,
+        table=part.table,
         installation=context.installation,
         destination=job.name,
         times=context.times,
         event_start_runs=job.event_start_runs,
         nonces=context.nonces,
         mapping=mapping,
-        is_mapped=job.pending.is_mapped,
+        is_mapped=part.is_mapped,
         readers=context.readers,
     )
-    body_limit = BodyLimit(stall_timer.stopped.is_set)
     recorder = AnswerRecorder(
         destination=job.destination_id,
         run=context.run,
         property_ids=context.property_ids,
         find_calls=calls.for_users,
         includes_everyone=job.pending.includes_everyone,
-        releases=job.pending.releases,
+        releases=part.releases,
         retries=job.pending.retries,
     )
     waiting = partial(recorder.record_waiting, cursor=cursor)
-    with context.lease.renewing(waiting), SenderPool(job.destination, stall_timer, new_sender, user_rate) as senders:
-        for results in senders.send_all(limit_calls(_limited_batches(calls, job), job.max_calls)):
+    found = pace.limited(_batches(calls, job, pace.after))
+    with (
+        context.lease.renewing(waiting),
+        SenderPool(job.destination, stall_timer, new_sender, pace.user_rate) as senders,
+    ):
+        for results in senders.send_all(found):
             cursor = acknowledge(context.lease, cursor, results, recorder)
             _add_results(stats, results)
             context.progress(stats)
     if recorder.attempts:
         context.lease.transact(waiting)
-    return cursor, stall_timer
+    return cursor
 
 
 def _begin(connection: Connection, cursor: DeliveryCursor, run: RunId, name: str) -> DeliveryCursor:
@@ -247,9 +312,10 @@ def _begin(connection: Connection, cursor: DeliveryCursor, run: RunId, name: str
     return mark_in_flight(connection, cursor, run)
 
 
-def _limited_batches(calls: CallReader, job: DeliveryJob) -> Iterator[Batch]:
+def _batches(calls: CallReader, job: DeliveryJob, after: UserId) -> Iterator[Batch]:
     sizes = [each for each in (job.max_calls, max_batch_users(job.rate)) if each is not None]
-    return batches(prefetch(calls.encoded(job.destination)), job.destination, max_calls=min(sizes, default=None))
+    encoded = prefetch(calls.encoded(job.destination))
+    return batches(encoded, job.destination, max_calls=min(sizes, default=None), after=after)
 
 
 def _add_results(stats: DeliveryStats, results: Sequence[BatchResult]) -> None:

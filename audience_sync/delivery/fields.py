@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from audience_sync.delivery.mapping import DestinationMapping
+from audience_sync.delivery.pending.pending import PendingCalls
 from audience_sync.destinations.base import Destination, FieldKind
 from audience_sync.errors import FieldError
 from audience_sync.model import ALIAS_KEY
@@ -25,17 +28,41 @@ def missing_fields(
 
 
 def require_fields(
-    workspace: Workspace, table: str, destination: Destination, mapping: DestinationMapping
+    workspace: Workspace, pending: PendingCalls, destination: Destination, mapping: DestinationMapping
 ) -> FieldError | None:
-    """Create the missing fields. Return why nothing can be sent, or None."""
+    """Create the missing fields. Return why nothing can be sent, or None.
+
+    The fields of all slices are created before the first one is sent: their values decide the kind of a field.
+    """
+    if not destination.has_fields:
+        return None
     try:
-        missing = missing_fields(workspace, table, destination, mapping)
-        if missing:
-            keys = _sent_names(workspace, table, mapping)
-            destination.create_fields({name: _kind(workspace, table, keys.get(name, name)) for name in missing})
+        keys = dict[str, str]()
+        for own, part in pending.tables(workspace):
+            keys |= _sent_names(own, part.table, mapping)
+        if missing := list(destination.missing_fields(sorted(keys))):
+            wanted = {name: keys.get(name, name) for name in missing}
+            destination.create_fields(_kinds(workspace, pending, wanted))
     except FieldError as error:
         return error
     return None
+
+
+def _kinds(workspace: Workspace, pending: PendingCalls, keys: Mapping[str, str]) -> dict[str, FieldKind]:
+    """Return the kind of each field. ``keys``: our keys by the names of fields."""
+    found: dict[str, list[FieldKind | None]] = {name: [] for name in keys}
+    for own, part in pending.tables(workspace):
+        for name, key in keys.items():
+            found[name].append(_kind(own, part.table, key))
+    return {name: _common_kind(kinds) for name, kinds in found.items()}
+
+
+def _common_kind(kinds: Iterable[FieldKind | None]) -> FieldKind:
+    """Return the kind that values of these kinds have together; None has no value."""
+    different = set(kinds) - {None}
+    if different == {FieldKind.DATE, FieldKind.DATETIME}:
+        return FieldKind.DATETIME
+    return (different.pop() if len(different) == 1 else None) or FieldKind.TEXT
 
 
 def _sent_names(workspace: Workspace, table: str, mapping: DestinationMapping) -> dict[str, str]:
@@ -46,8 +73,8 @@ def _sent_names(workspace: Workspace, table: str, mapping: DestinationMapping) -
     return {mapping.name_of(key): key for key in sent}
 
 
-def _kind(workspace: Workspace, table: str, key: str) -> FieldKind:
-    """Return the kind that all values of a property have; or text without a value."""
+def _kind(workspace: Workspace, table: str, key: str) -> FieldKind | None:
+    """Return the kind that all values of a property have; None without a value."""
     pointer = quote_literal("/" + key.replace("~", "~0").replace("/", "~1"))
     values = (
         f"select json_type(traits, {pointer}) as kind, json_extract_string(traits, {pointer}) as value "
@@ -62,4 +89,6 @@ def _kind(workspace: Workspace, table: str, key: str) -> FieldKind:
     }
     query = f"select {', '.join(f'bool_and({each})' for each in conditions.values())} from ({values})"
     ((found,),) = workspace.stream(query)
+    if None in found:
+        return None
     return next((kind for kind, holds in zip(conditions, found, strict=True) if holds), FieldKind.TEXT)

@@ -165,11 +165,22 @@ def plan_run(
         suppressed=suppressed,
         destinations=destinations,
         states=states,
-        inputs=replace(inputs, suppressed=suppressed.table, last=last, lost=lost),
+        inputs=replace(
+            inputs,
+            suppressed=suppressed.table,
+            last=last,
+            lost=lost,
+            changed_users=inputs.changed_users + _changed_users(detected.findings),
+        ),
         baselines={name: [key for key, each in terms.items() if each.is_baseline] for name, terms in first.items()},
         trait_values=step,
         kept_states=_kept_states(context, resolved.audiences, detected.changes) if stored.has_source_states else None,
     )
+
+
+def _changed_users(findings: RunFindings) -> int:
+    """At most so many users have changes in this run."""
+    return sum(each.entered + each.left for each in findings.audiences) + findings.traits.changed
 
 
 def _trait_values_step(context: RunContext, changes: ChangeSet) -> tuple[TableStep, str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import random
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from destinations.fakes import FAKES
+
+from crash import in_slices
 
 AUDIENCES = ("vip", "churn_risk")
 BATCH_SIZE, CONCURRENCY = 50, 3
@@ -36,14 +39,23 @@ destinations:
 class RandomProject:
     """A project with a number of ``users``. ``ever``: by key, the users of all snapshots that may have been sent.
 
-    ``vendors``: vendors whose fakes are destinations, too.
+    ``vendors``: vendors whose fakes are destinations, too. ``slice_users``: the commands make slices of so many users.
     """
 
     def __init__(
-        self, folder: Path, chance: random.Random, *, users: int, store: str, url: str, vendors: Sequence[str] = ()
+        self,
+        folder: Path,
+        chance: random.Random,
+        *,
+        users: int,
+        store: str,
+        url: str,
+        vendors: Sequence[str] = (),
+        slice_users: int | None = None,
     ) -> None:
         self.folder = folder
         self._vendors = vendors
+        self._slice_users = slice_users
         self._chance = chance
         self._url = url
         self.store = store
@@ -118,7 +130,12 @@ class RandomProject:
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start the installed command."""
         command = [sys.executable, "-m", "audience_sync", *arguments, "--json"]
-        return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if self._slice_users is not None:
+            command = in_slices.command(self._slice_users, *arguments, "--json")
+        environment = {**os.environ, "PYTHONPATH": str(in_slices.TESTS)}
+        return subprocess.Popen(
+            command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
 
     def finish(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> int:
         """Run a command without killing it, and return its exit code, which must be one of ``codes``."""

@@ -3,6 +3,7 @@
 python tests/crash/soak.py --kills 200
 python tests/crash/soak.py --kills 200 --postgresql
 python tests/crash/soak.py --kills 200 --vendors braze hubspot iterable
+python tests/crash/soak.py --kills 200 --slice-users 40
 """
 
 from __future__ import annotations
@@ -158,6 +159,7 @@ def soak(
     failures: float = 0.07,
     delay: float = 0.01,
     vendors: Sequence[str] = (),
+    slice_users: int | None = None,
     new_store: NewStore | None = None,
     report: Report = lambda text: None,
 ) -> list[str]:
@@ -166,7 +168,15 @@ def soak(
     failing = random.Random(seed + 1)
     another = new_store or (lambda: f"sqlite:///store_{next(numbers)}.db")
     with BeliefReceiver(failing, failures=failures, delay=delay, vendors=vendors, users=users) as receiver:
-        shop = RandomProject(folder, chance, users=users, store=another(), url=receiver.url, vendors=vendors)
+        shop = RandomProject(
+            folder,
+            chance,
+            users=users,
+            store=another(),
+            url=receiver.url,
+            vendors=vendors,
+            slice_users=slice_users,
+        )
         state = Soak(shop, receiver, chance, another)
         shop.finish("db", "upgrade")
         for number in count(1):
@@ -197,6 +207,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--postgresql", action="store_true", help="with stores on a PostgreSQL of its own")
     parser.add_argument("--vendors", nargs="*", default=[], help="vendors whose fakes are destinations, too")
+    parser.add_argument("--slice-users", type=int, help="make the calls in slices of so many users")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -216,6 +227,7 @@ def _soak(place: Path, options: argparse.Namespace, new_store: NewStore | None) 
         kills=options.kills,
         seed=options.seed,
         vendors=options.vendors,
+        slice_users=options.slice_users,
         new_store=new_store,
         report=lambda text: print(text, flush=True),
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -14,10 +16,13 @@ from audience_sync.delivery.deliver import DeliveryJob, DeliveryStats, deliver
 from audience_sync.delivery.pending.pending import PendingCalls
 from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription, save_cursor, save_ranges
 from audience_sync.delivery.state.ranges import Range
-from audience_sync.destinations.base import Judgement, Meaning
+from audience_sync.destinations.base import FieldKind, Judgement, Meaning
 from audience_sync.errors import LeaseLostError
+from audience_sync.model import DestinationId
+from audience_sync.sql import TableName
 from audience_sync.store.connection.lease import Lease
-from audience_sync.store.tables import delivered_ranges, delivery_requests
+from audience_sync.store.tables import delivered_ranges, delivery_requests, withheld_values
+from audience_sync.workspace import Workspace
 
 from .harness import IDS, DeliveryHarness
 from .scripted_destination import (
@@ -362,3 +367,153 @@ def test_after_a_complete_seed_the_main_cursor_delivers_the_audience(harness: De
     assert harness.state.seeds == {}
     assert harness.state.active() == [Subscription(key="vip", since_run=2, backfill=False)]
     assert harness.cursor == DeliveryCursor(id=1, position=0)
+
+
+# Calls in slices of users: each is made when those before have their answers.
+
+
+class Slices:
+    """Calls in slices of two users, made one after another. ``made``: what the store had answers to by then."""
+
+    def __init__(self, harness: DeliveryHarness, *slices: Sequence[str]) -> None:
+        self.harness = harness
+        self.slices = slices
+        self.made: list[tuple[Range, ...]] = []
+
+    def deliver(self, destination: ScriptedDestination, **options: Any) -> DeliveryStats:
+        cursor = self.harness.cursor
+        pending = PendingCalls(
+            cursor=cursor,
+            table=TableName(""),
+            calls=sum(map(len, self.slices)),
+            slices=[partial(self.make, users) for users in self.slices],
+        )
+        job = DeliveryJob(
+            name="connect", destination_id=DestinationId(1), destination=destination, pending=pending, **options
+        )
+        return deliver(self.harness.workspace, self.harness.context(), job)
+
+    def make(self, users: Sequence[str], workspace: Workspace) -> PendingCalls:
+        self.made.append(self.harness.cursor.ranges)
+        table = self.harness.table({user: {"vip": True} for user in users})
+        own = workspace.table("slice", f"from {table}")
+        return PendingCalls(cursor=self.harness.cursor, table=own, calls=len(users))
+
+
+@pytest.fixture
+def slices(harness: DeliveryHarness) -> Slices:
+    return Slices(harness, ("ann", "bob"), ("cem", "dan"), ("eve",))
+
+
+def test_a_slice_is_made_after_the_answers_to_the_one_before(slices: Slices) -> None:
+    destination = in_batches_of(2)
+    stats = slices.deliver(destination)
+    assert (counts(stats), stats.complete, stats.error) == ((5, 5, 0, 0), True, "")
+    assert destination.received == [["ann", "bob"], ["cem", "dan"], ["eve"]]
+    assert slices.made == [(), (Range("", "bob", 1),), (Range("", "dan", 1),)]
+    assert slices.harness.cursor == DeliveryCursor(id=1, position=1)
+
+
+def test_the_requests_of_slices_follow_one_another_without_a_gap(slices: Slices) -> None:
+    slices.deliver(in_batches_of(4))
+    assert slices.harness.requests() == [("", "bob", 2, 0, 1), ("bob", "dan", 2, 0, 1), ("dan", "eve", 1, 0, 1)]
+
+
+def test_after_a_stop_no_further_slice_is_made(slices: Slices) -> None:
+    stats = slices.deliver(in_batches_of(1, in_turn(DELIVERED, DELIVERED, WRONG_KEY)))
+    assert (counts(stats), stats.complete, stats.error) == ((5, 2, 0, 3), False, "HTTP 401: the key is not accepted")
+    assert len(slices.made) == 2
+    assert slices.harness.cursor == DeliveryCursor(id=1, position=0, attempted_run=1, ranges=(Range("", "bob", 1),))
+
+
+@pytest.mark.parametrize(("most", "made"), [(1, 1), (2, 1), (3, 2), (5, 3)])
+def test_a_limit_ends_in_the_slice_that_reaches_it(slices: Slices, most: int, made: int) -> None:
+    destination = in_batches_of(2)
+    stats = slices.deliver(destination, max_calls=most)
+    assert (counts(stats), stats.complete) == ((5, most, 0, 5 - most), most == 5)
+    assert [user for request in destination.received for user in request] == ["ann", "bob", "cem", "dan", "eve"][:most]
+    assert len(slices.made) == made
+
+
+def test_the_values_of_suppressed_users_are_kept_of_every_slice_before_the_position_advances(
+    harness: DeliveryHarness,
+) -> None:
+    """The limit is reached by the last call, and the slice after it has suppressed users only."""
+
+    def withhold(workspace: Workspace) -> PendingCalls:
+        kept = workspace.table(
+            "kept",
+            "select 'zoe' as user_id, 'vip' as key, 'true' as value, 1 as run_id, null::varchar as former_names",
+        )
+        table = workspace.table("slice", f"from {harness.table({'zoe': {}})} limit 0")
+        return PendingCalls(cursor=harness.cursor, table=table, calls=0, withheld_table=kept, withheld_users=1)
+
+    slices = Slices(harness, ("ann", "bob"))
+    pending = PendingCalls(
+        cursor=harness.cursor,
+        table=TableName(""),
+        calls=2,
+        withheld_users=1,
+        slices=[partial(slices.make, ("ann", "bob")), withhold],
+    )
+    job = DeliveryJob(
+        name="connect", destination_id=DestinationId(1), destination=in_batches_of(2), pending=pending, max_calls=2
+    )
+    assert deliver(harness.workspace, harness.context(), job).complete
+    assert harness.count(withheld_values) == 1
+    assert harness.cursor == DeliveryCursor(id=1, position=1)
+
+
+def test_refused_calls_of_a_slice_do_not_hold_back_the_next(slices: Slices) -> None:
+    stats = slices.deliver(in_batches_of(2, refusing("bob", "eve")))
+    assert (counts(stats), stats.complete) == ((5, 3, 2, 0), True)
+    assert [refusal[0] for refusal in slices.harness.refusals()] == ["bob", "eve"]
+
+
+def test_a_call_without_an_answer_stays_pending_and_the_next_slices_are_sent(slices: Slices) -> None:
+    others_done = threading.Event()
+
+    def never_for_cem(users: list[str]) -> Judgement:
+        if users != ["cem"]:
+            others_done.set()
+            return DELIVERED
+        assert others_done.wait(30)
+        return Judgement(Meaning.RETRY, "HTTP 503", status=503, retry_after=0.0)
+
+    stats = slices.deliver(in_batches_of(1, never_for_cem, concurrency=2, give_up_after="20s"))
+    assert (counts(stats), stats.complete) == ((5, 4, 0, 1), False)
+    assert slices.harness.cursor.ranges == (Range("", "bob", 1), Range("cem", "eve", 1))
+
+
+def test_all_slices_share_a_rate(slices: Slices) -> None:
+    """Five users at a hundred a second. If the rate began again, the first user of each slice would not wait."""
+    started = time.monotonic()
+    slices.deliver(in_batches_of(1), rate=100)
+    assert time.monotonic() - started >= 0.039
+
+
+def test_fields_are_created_before_the_first_slice_by_the_values_of_all(harness: DeliveryHarness) -> None:
+    class WithoutFields(ScriptedDestination):
+        has_fields = True
+        created: Mapping[str, FieldKind] = {}
+
+        def missing_fields(self, keys: Collection[str]) -> Collection[str]:
+            return keys
+
+        def create_fields(self, fields: Mapping[str, FieldKind]) -> None:
+            assert self.received == []
+            self.created = fields
+
+    values: list[dict[str, Any]] = [{"name": 12, "vip": True}, {"name": None}, {"name": "Cem"}]
+
+    def make(number: int, workspace: Workspace) -> PendingCalls:
+        table = harness.table({f"user-{number}": values[number]})
+        return PendingCalls(cursor=harness.cursor, table=table, calls=1)
+
+    pending = PendingCalls(
+        cursor=harness.cursor, table=TableName(""), calls=3, slices=[partial(make, number) for number in range(3)]
+    )
+    destination = WithoutFields()
+    job = DeliveryJob(name="connect", destination_id=DestinationId(1), destination=destination, pending=pending)
+    assert deliver(harness.workspace, harness.context(), job).complete
+    assert destination.created == {"name": FieldKind.TEXT, "vip": FieldKind.BOOLEAN}

@@ -11,8 +11,11 @@ from destinations.vendors import ABOUT, REQUIRED
 
 from audience_sync.delivery.fields import require_fields
 from audience_sync.delivery.mapping import mapping_of
+from audience_sync.delivery.pending.pending import PendingCalls
+from audience_sync.delivery.state.cursors import DeliveryCursor
 from audience_sync.destinations.base import FieldKind
 from audience_sync.destinations.hubspot import HubSpotDestination, HubSpotOptions
+from audience_sync.sql import TableName
 from audience_sync.workspace import Workspace
 
 
@@ -34,7 +37,8 @@ def kinds(*calls: dict[str, Any], **options: Any) -> Mapping[str, FieldKind]:
     with Workspace(600_000_000, ["/"]) as workspace:
         rows = ", ".join("(?::json)" for _ in calls)
         workspace.run(f"create table calls as select * from (values {rows}) rows(traits)", list(map(json.dumps, calls)))
-        assert require_fields(workspace, "calls", account, mapping_of(account)) is None
+        pending = PendingCalls(cursor=DeliveryCursor(), table=TableName("calls"), calls=len(calls))
+        assert require_fields(workspace, pending, account, mapping_of(account)) is None
     return account.created
 
 

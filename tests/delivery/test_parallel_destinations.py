@@ -10,7 +10,9 @@ from destinations.vendors import vendor
 
 from audience_sync.delivery.fields import require_fields
 from audience_sync.delivery.mapping import mapping_of
+from audience_sync.delivery.pending.pending import PendingCalls
 from audience_sync.delivery.send.calls import CallReader
+from audience_sync.delivery.state.cursors import DeliveryCursor
 from audience_sync.destinations.base import FieldKind
 from audience_sync.model import RunId
 from audience_sync.sql import TableName
@@ -66,5 +68,6 @@ def test_calls_with_former_names_are_encoded(workspace: Workspace, calls: TableN
 
 def test_fields_are_created(workspace: Workspace, calls: TableName) -> None:
     destination = WithoutFields(identifiers=["email"])
-    assert require_fields(workspace, calls, destination, mapping_of(destination)) is None
+    pending = PendingCalls(cursor=DeliveryCursor(), table=calls, calls=1)
+    assert require_fields(workspace, pending, destination, mapping_of(destination)) is None
     assert destination.created == {"email": FieldKind.TEXT, "vip": FieldKind.BOOLEAN}

@@ -15,6 +15,8 @@ from forks import forks
 
 KILLED = -signal.SIGKILL
 
+#: Few of the users of a history.
+SLICE_USERS = 3
 #: The points at which a child may be killed: before or after a function.
 POINTS: dict[str, tuple[str, str, str]] = {
     "before the snapshots are read": ("audience_sync.sync.plan_run", "plan_run", "before"),
@@ -25,6 +27,8 @@ POINTS: dict[str, tuple[str, str, str]] = {
     "after an answer": ("audience_sync.destinations.http.transport.HttpTransport", "send", "after"),
     "before the position moves": ("audience_sync.delivery.deliver", "acknowledge", "before"),
     "after the position has moved": ("audience_sync.delivery.deliver", "acknowledge", "after"),
+    "before a slice of users is made": ("audience_sync.sync.deliver.pending._CursorOf", "make_slice", "before"),
+    "after a slice of users is made": ("audience_sync.sync.deliver.pending._CursorOf", "make_slice", "after"),
     "before the position advances": ("audience_sync.delivery.deliver", "advance_position", "before"),
     "before a transaction": ("audience_sync.store.connection.lease.Lease", "transaction", "before"),
     "after a transaction": ("audience_sync.store.connection.lease.Lease", "transaction", "after"),
@@ -62,7 +66,10 @@ class Commands:
 
 
 def prepare(crash: tuple[str, int] | None, bug: str | None) -> None:
-    """Prepare the child before the command."""
+    """Prepare the child before the command. A delivery of more users than SLICE_USERS is made in slices."""
+    from audience_sync.sync.deliver import pending
+
+    pending.SLICE_USERS = SLICE_USERS
     if bug:
         from model.bugs import plant
 

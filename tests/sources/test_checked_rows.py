@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
@@ -33,6 +34,7 @@ def json_lines(*rows: str) -> bytes:
 
 LONG_CSV = csv(*(f"user{number:08d},plan-{number}" for number in range(USERS)))
 LONG_JSON = json_lines(*(f'{{"user_id": "{number:08d}", "plan": "free"}}' for number in range(USERS)))
+LONG_ARRAY = b"[" + b",\n".join(f'{{"user_id": "{number:08d}", "plan": "free"}}'.encode() for number in range(USERS))
 BROKEN = b"\xff\xfe not a row of UTF-8 \xff\n"
 
 #: Files whose end would fail a run, and whose beginning is right.
@@ -41,6 +43,8 @@ RIGHT_AT_FIRST: dict[str, bytes] = {
     "users.tsv": LONG_CSV.replace(b",", b"\t") + BROKEN,
     "users.jsonl": LONG_JSON + BROKEN,
     "users.ndjson": LONG_JSON + BROKEN,
+    "users.json": LONG_ARRAY + BROKEN,
+    "users.json.gz": gzip.compress(LONG_ARRAY + BROKEN, 1)[:-9],
     "users.csv.gz": gzip.compress(LONG_CSV + BROKEN, 1)[:-9],
     "quoted.csv": csv(*(f'user{number:08d},"a\nplan of ""two"" lines"' for number in range(USERS))) + BROKEN,
 }
@@ -116,6 +120,34 @@ def test_a_short_file_is_read_whole(tmp_path: Path, workspace: Workspace) -> Non
         FilesSource(tmp_path).read(
             workspace, SnapshotRequest(user_id="user_id", file="users.csv", traits=PLAN, sample_rows=FEW)
         )
+
+
+ODD_ARRAYS = {"numbers": b"[\n 1, 2", "one item": b'["a" ' + b" " * HEAD_BYTES, "too deep": b"[" * HEAD_BYTES}
+
+
+@pytest.mark.parametrize("array", ODD_ARRAYS)
+def test_an_array_without_whole_records_fails_as_in_a_run(tmp_path: Path, workspace: Workspace, array: str) -> None:
+    (tmp_path / "users.json").write_bytes(ODD_ARRAYS[array] + b" " * HEAD_BYTES)
+    whole = SnapshotRequest(user_id="user_id", file="users.json", traits=PLAN)
+    with pytest.raises(SourceError) as in_a_run:
+        read_and_scan(tmp_path, workspace, whole)
+    with pytest.raises(SourceError) as in_a_check:
+        read_and_scan(tmp_path, workspace, replace(whole, sample_rows=FEW))
+    assert str(in_a_check.value) == str(in_a_run.value)
+
+
+def test_a_look_reads_a_few_rows_of_a_workbook(tmp_path: Path, workspace: Workspace) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["user_id", "plan"], *([f"user-{number}", "pro"] for number in range(300))):
+        book.active.append(row)
+    book.save(tmp_path / "users.xlsx")
+    whole = SnapshotRequest(user_id="user_id", file="users.xlsx", traits=PLAN)
+    query = replace(whole, file=None, query="select user_id, plan from 'users.xlsx'")
+
+    for request in (whole, query):
+        assert read_and_scan(tmp_path, workspace, replace(request, sample_rows=FEW)) == FEW
+        assert read_and_scan(tmp_path, workspace, request) == 300
 
 
 class BufferingDialect(SQLiteDialect_pysqlite):

@@ -6,9 +6,10 @@ so that a call sent again after a failure carries the newest values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from audience_sync.delivery.pending.backfill import Backfill, backfill_queries
 from audience_sync.delivery.pending.mapped import (
@@ -44,7 +45,7 @@ class DeliveryInputs(Struct, frozen=True, kw_only=True):
     the changes after first creations, ``refused`` the values of refused calls, ``withheld`` the values that users were
     not sent while they were suppressed. ``suppressed`` (``user_id``) lists the users suppressed now. ``aliases``
     (``previous_id``, ``user_id``) lists merged ids, if the destination merges users. ``last`` and ``lost``: see
-    ``MappedValues``.
+    ``MappedValues``. ``changed_users``: at most so many users are in the log.
     """
 
     log: TableName
@@ -55,6 +56,35 @@ class DeliveryInputs(Struct, frozen=True, kw_only=True):
     aliases: TableName | None = None
     last: TableName | None = None
     lost: TableName | None = None
+    changed_users: int = 0
+
+    def within(self, workspace: Workspace, users: Condition) -> DeliveryInputs:
+        """The inputs of some users. ``users``: a condition on ``user_id``."""
+        views = {
+            name: workspace.view("some", f"from {table} where {users}")
+            for name in ("log", "refused", "withheld")
+            if (table := getattr(self, name))
+        }
+        return replace(self, chains=_ChainsWithin(self.chains, users), **views)
+
+
+class _ChainsWithin(Mapping[str, Chain]):
+    """The chains, for queries about some users. A stored file is downloaded when its chain is first used."""
+
+    def __init__(self, chains: Mapping[str, Chain], users: Condition) -> None:
+        self._chains, self._users = chains, users
+
+    def __getitem__(self, key: str) -> Chain:
+        return replace(self._chains[key], within=self._users)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._chains
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._chains)
+
+    def __len__(self) -> int:
+        return len(self._chains)
 
 
 class PendingCalls(Struct, frozen=True, kw_only=True):
@@ -63,6 +93,8 @@ class PendingCalls(Struct, frozen=True, kw_only=True):
     ``includes_everyone``: not only users whom the cursor has reached. ``withheld_table``: the values that
     ``withheld_users`` suppressed users are not sent. ``releases``: some calls have values that were withheld before.
     ``retries``: refused values are included. ``is_mapped``: the table has the columns of ``add_mapping_columns``.
+    ``slices``: if the calls are too many for one table, its name is empty, and each of these makes the calls of some
+    users, in the order of user ids.
     """
 
     cursor: DeliveryCursor
@@ -74,6 +106,22 @@ class PendingCalls(Struct, frozen=True, kw_only=True):
     releases: bool = False
     retries: bool = False
     is_mapped: bool = False
+    slices: Sequence[MakeCalls] = ()
+
+    def tables(self, workspace: Workspace) -> Generator[tuple[Workspace, PendingCalls]]:
+        """Yield the calls in tables, each with the workspace that has it: all calls at once, or slice by slice.
+
+        A slice is made when it is wanted, and dropped before the next one.
+        """
+        if not self.slices:
+            yield workspace, self
+        for make in self.slices:
+            with workspace.scratch() as scratch:
+                yield scratch, make(scratch)
+
+
+#: Makes the calls of a slice of users.
+MakeCalls = Callable[[Workspace], PendingCalls]
 
 
 class CallTable(Struct, frozen=True):
@@ -88,6 +136,35 @@ class CallTable(Struct, frozen=True):
     is_mapped: bool = False
 
 
+class PendingValues(Struct, frozen=True, kw_only=True):
+    """The pending values of one cursor, not yet merged into calls.
+
+    ``items``: a table with one row for each user and key, whose values replace those of the ``backfills``. ``former``
+    and ``repeated``: see ``add_mapping_columns``.
+    """
+
+    items: TableName
+    backfills: Sequence[Backfill]
+    former: FormerNames
+    repeated: Sequence[TableName]
+    reached: Expression
+
+    @property
+    def users(self) -> Query:
+        """A query for the users of the values; a user may come several times."""
+        return Query(
+            " union all ".join([f"select user_id from {self.items}", *(each.users for each in self.backfills)])
+        )
+
+    @property
+    def runs(self) -> Query:
+        """A query for the runs of all values; a run may come several times."""
+        values = (
+            f"select {run} as run_id from ({each.rows})" for each in self.backfills for _, run in each.values.values()
+        )
+        return Query(" union all ".join([f"select run_id from {self.items}", *values]))
+
+
 def pending_calls(
     workspace: Workspace,
     inputs: DeliveryInputs,
@@ -100,18 +177,57 @@ def pending_calls(
     withheld_table: TableName | None = None,
     mapped: MappedValues | None = None,
 ) -> CallTable:
-    """Create the table of pending calls.
+    """Create the table of pending calls. See ``pending_values``."""
+    mapped = mapped or MappedValues()
+    values = pending_values(
+        workspace,
+        inputs,
+        cursor,
+        subscriptions,
+        companions=companions,
+        retry_refused=retry_refused,
+        only_sent=only_sent,
+        withheld_table=withheld_table,
+        mapped=mapped,
+    )
+    calls = merge_per_user(workspace, values.items, values.backfills)
+    workspace.run(f"drop table {values.items}")
+    table = add_mapping_columns(
+        workspace,
+        calls,
+        inputs.chains,
+        identifiers=mapped.identifiers,
+        last=mapped.last,
+        former=values.former,
+        repeated=values.repeated,
+        reached=values.reached,
+    )
+    return CallTable(table or calls, is_mapped=table is not None)
+
+
+def pending_values(
+    workspace: Workspace,
+    inputs: DeliveryInputs,
+    cursor: DeliveryCursor,
+    subscriptions: Sequence[Subscription],
+    *,
+    companions: Sequence[Sequence[str]],
+    retry_refused: bool,
+    only_sent: bool,
+    withheld_table: TableName | None,
+    mapped: MappedValues,
+) -> PendingValues:
+    """Find the pending values, and create the table of those that are not in a backfill.
 
     ``only_sent`` leaves out users whom the cursor has not reached. ``withheld_table`` names a table to create, with the
     values that suppressed users are not sent.
     """
-    mapped = mapped or MappedValues()
     reached = delivered_run_sql(cursor.ranges, cursor.position)
     condition = Condition(f"{reached} > {cursor.position}" if only_sent else "true")
     rules = pending_rules(cursor, subscriptions)
     sending_current = [each for each in rules if each.sends_current(cursor.low_watermark)]
     backfills = backfill_queries(inputs.chains, reached, sending_current, condition)
-    log = _logged_changes(inputs, rules, reached)
+    log = logged_changes(inputs, rules, reached)
     moved = users_with_new_id(inputs.log, mapped.user_id, reached, condition) if mapped.user_id else None
     changed_users = [Query(f"select user_id from ({log})"), *(backfill.users for backfill in backfills)]
     if mapped.identifiers:
@@ -129,19 +245,23 @@ def pending_calls(
     former = former_names(rules, mapped.former)
     _remove_suppressed(workspace, items, inputs, withheld_table, former=former, reached=reached)
     _add_companions(workspace, items, inputs, subscriptions, companions)
-    calls = merge_per_user(workspace, items, backfills)
-    workspace.run(f"drop table {items}")
-    table = add_mapping_columns(
-        workspace,
-        calls,
-        inputs.chains,
-        identifiers=mapped.identifiers,
-        last=mapped.last,
+    return PendingValues(
+        items=items,
+        backfills=backfills,
         former=former,
         repeated=[each for each in repeated if each],
         reached=reached,
     )
-    return CallTable(table or calls, is_mapped=table is not None)
+
+
+def most_users(inputs: DeliveryInputs, cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> int:
+    """Return a number that the users with pending calls don't exceed, without a query.
+
+    Users who only have refused or withheld values are left out.
+    """
+    rules = pending_rules(cursor, subscriptions)
+    chains = {inputs.chains[each.subscription.key] for each in rules if each.sends_current(cursor.low_watermark)}
+    return inputs.changed_users + sum(chain.user_count for chain in chains)
 
 
 def count_waiting(
@@ -157,13 +277,13 @@ def count_waiting(
     sending_current = [each for each in rules if each.sends_current(cursor.low_watermark)]
     members = [each.users for each in backfill_queries(inputs.chains, reached, sending_current, unreached)]
     newest = "qualify row_number() over (partition by user_id order by run_id desc) = 1"
-    changed = f"select user_id, value from ({_logged_changes(inputs, rules, reached)}) where {unreached} {newest}"
+    changed = f"select user_id, value from ({logged_changes(inputs, rules, reached)}) where {unreached} {newest}"
     users = " union all ".join([*members, f"select user_id from ({changed}) where value = 'false'"])
     allowed = f"anti join {inputs.suppressed} using (user_id)" if inputs.suppressed else ""
     return int(workspace.one(f"select count(*) from ({users}) {allowed}")[0])
 
 
-def _logged_changes(inputs: DeliveryInputs, rules: Sequence[PendingRule], reached: Expression) -> Query:
+def logged_changes(inputs: DeliveryInputs, rules: Sequence[PendingRule], reached: Expression) -> Query:
     """Return a query for the changes after the run up to which each user has been sent everything.
 
     For a property in backfill, only changes after the first attempt count. A user who left after it may have been sent

@@ -14,6 +14,9 @@ from audience_sync.delivery.send.encode import CallColumns, EncodedCall, with_de
 from audience_sync.destinations.base import Destination, Limits, Message
 from audience_sync.model import UserId
 
+#: Before all users.
+FIRST_USER = UserId("")
+
 
 def batch_messages(calls: Sequence[EncodedCall]) -> Sequence[Message]:
     """Return the messages of all calls in order."""
@@ -113,12 +116,18 @@ def partial_refusal_reason(reason: str, keys: Iterable[str]) -> str:
 
 
 def batches(
-    found: Iterable[Sequence[EncodedCall]], destination: Destination, *, max_calls: int | None = None
+    found: Iterable[Sequence[EncodedCall]],
+    destination: Destination,
+    *,
+    max_calls: int | None = None,
+    after: UserId = FIRST_USER,
 ) -> Iterator[Batch]:
-    """Divide lists of calls into batches within the destination's limits, each of at most ``max_calls`` calls."""
+    """Divide lists of calls into batches within the destination's limits, each of at most ``max_calls`` calls.
+
+    ``after``: the last user of the calls before these.
+    """
     batch_size = destination.options.batch_size or destination.limits.messages
     batch_size = batch_size if max_calls is None else min(batch_size, max_calls)
-    after = UserId("")
     waiting: Sequence[EncodedCall] = ()
     for found_calls in found:
         calls = found_calls

@@ -10,7 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import URL, Connection, CursorResult, NullPool, Row, create_engine, make_url
+from sqlalchemy import (
+    URL,
+    Connection,
+    CursorResult,
+    Dialect,
+    NullPool,
+    Row,
+    Select,
+    create_engine,
+    literal_column,
+    make_url,
+    select,
+    table,
+)
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from audience_sync.config.read.paths import SqliteUrl
@@ -46,6 +59,8 @@ MAX_PROBE_ROWS = 1_000
 _READS_WHOLE_ANSWER = ("mysql", "mariadb")
 #: Both names use psycopg 3, independent of SQLAlchemy's default.
 _POSTGRESQL = ("postgres", "postgresql")
+#: The name of a query as the subquery of another one.
+_SUBQUERY = "few_rows"
 #: The message of SQLite's driver about a text that is not UTF-8.
 _UNDECODABLE = "Could not decode to UTF-8"
 
@@ -197,7 +212,7 @@ class DatabaseSource(Source):
 
 
 def _limited_answer(connection: Connection, query: str, limit: int) -> CursorResult[Any] | None:
-    """The first rows by SQL's LIMIT, for drivers that would fetch all rows, at once or when the cursor is closed.
+    """The first rows by a limit in SQL, for drivers that would fetch all rows, at once or when the cursor is closed.
 
     None for other drivers, and for databases that refuse this SQL.
     """
@@ -205,9 +220,16 @@ def _limited_answer(connection: Connection, query: str, limit: int) -> CursorRes
     if dialect.name == "sqlite" or (dialect.supports_server_side_cursors and dialect.name not in _READS_WHOLE_ANSWER):
         return None
     try:
-        return connection.exec_driver_sql(f"select * from (\n{query.rstrip().rstrip(';')}\n) few_rows limit {limit}")
+        return connection.exec_driver_sql(limited_query(dialect, query, limit))
     except SQLAlchemyError:
         return None
+
+
+def limited_query(dialect: Dialect, query: str, limit: int) -> str:
+    """The query with a limit as the database writes it: ``LIMIT``, ``TOP``, ``FETCH FIRST``."""
+    statement: Select[Any] = select(literal_column("*")).select_from(table(_SUBQUERY)).limit(limit)
+    few = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    return few.replace(_SUBQUERY, f"(\n{query.rstrip().rstrip(';')}\n) {_SUBQUERY}", 1)
 
 
 def _parse_url(text: str) -> URL:

@@ -90,13 +90,13 @@ def open_tables(workspace: Workspace, files: OpenFiles, names: Sequence[str]) ->
     return tables
 
 
-def open_tables_for_sql(workspace: Workspace, files: OpenFiles, sheet: str | None) -> list[Scan]:
+def open_tables_for_sql(workspace: Workspace, files: OpenFiles, request: SnapshotRequest) -> list[Scan]:
     """Tables with all columns, untyped for CSV, Excel and JSON; empty if JSON has no records. Raises SourceError."""
     if files.suffix in JSON:
         keys = [key for key in record_keys(workspace, files.paths) if key not in files.partitions]
         _refuse_too_many_columns(files.found[0].name, keys)
         return _with_partitions(files, _json_tables(files, keys)) if keys else []
-    own = _excel_tables(workspace, files, sheet) if files.suffix in EXCEL else _format_tables(workspace, files)
+    own = _excel_tables(workspace, files, request) if files.suffix in EXCEL else _format_tables(workspace, files)
     tables = _with_partitions(files, own)
     require_same_columns(tables)
     _refuse_too_many_columns(tables[0].name, tables[0].columns)
@@ -141,8 +141,8 @@ def _format_tables(workspace: Workspace, files: OpenFiles) -> list[Scan]:
     return [open_table(workspace, found, path) for found, path in zip(files.found, files.paths, strict=True)]
 
 
-def _excel_tables(workspace: Workspace, files: OpenFiles, sheet: str | None) -> list[Scan]:
+def _excel_tables(workspace: Workspace, files: OpenFiles, request: SnapshotRequest) -> list[Scan]:
     from audience_sync.sources.formats.excel import read_sheet
 
-    sheets = [(found, read_sheet(found, sheet)) for found in files.found]
+    sheets = [(found, read_sheet(found, request.sheet, request.sample_rows)) for found in files.found]
     return [csv_table(workspace, found, spool_text(workspace, book.header, book.rows)) for found, book in sheets]

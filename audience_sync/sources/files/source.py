@@ -20,6 +20,7 @@ from audience_sync.sources.rows.scan import Scan, SnapshotPart, snapshot_part, w
 from audience_sync.sources.rows.snapshot_query import snapshot_rows
 from audience_sync.sources.rows.spool import spool
 from audience_sync.sources.rows.type_inference import infer_types, stays_text
+from audience_sync.sources.storage.head import sampled_bytes
 from audience_sync.sources.storage.locate import FileLocation, FoundFile
 from audience_sync.sources.storage.manifest import manifest_row_count
 from audience_sync.sources.storage.resolve_names import EXCEL, JSON, file_words
@@ -59,7 +60,7 @@ class FilesSource(Source):
     def _read(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
         if request.query is not None:
             return self._read_query(workspace, request)
-        found = self._folder_of(request).find(request.file or "", workspace)
+        found = self._folder_of(request).find(request.file or "", workspace, most_bytes=sampled_bytes(request))
         self._require_ready(request)
         files = open_files(workspace, found, request)
         parts, columns, row_count = _read_parts(workspace, files, request)
@@ -159,7 +160,8 @@ def _read_excel(
 ) -> tuple[list[SnapshotPart], Columns | None]:
     from audience_sync.sources.formats.excel import read_sheet
 
-    sheets = [(found.name, read_sheet(found, request.sheet).with_partitions(found.partitions)) for found in files.found]
+    read = partial(read_sheet, sheet=request.sheet, rows=request.sample_rows)
+    sheets = [(found.name, read(found).with_partitions(found.partitions)) for found in files.found]
     parts = [spool(workspace, name, sheet.header, sheet.rows, request, is_sheet=True) for name, sheet in sheets]
     columns = {name: "" for _, sheet in sheets for name in sheet.header if name}
     return parts, columns if request.expected.columns else None

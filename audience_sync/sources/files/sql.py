@@ -36,6 +36,7 @@ from audience_sync.sources.rows.scan import (
 from audience_sync.sources.rows.scan_errors import ScanErrors
 from audience_sync.sources.rows.type_inference import stays_text
 from audience_sync.sources.sql_errors import DESCRIBE, file_problem, query_problem
+from audience_sync.sources.storage.head import sampled_bytes
 from audience_sync.sources.storage.locate import FileLocation, FoundFile
 from audience_sync.sources.storage.resolve_names import file_words
 from audience_sync.sql import Expression, Relation, quote_identifier, quote_literal
@@ -162,12 +163,12 @@ class _OpenedWord(Struct, frozen=True, kw_only=True):
 
 def _open_word(workspace: Workspace, folder: FileLocation, request: SnapshotRequest, word: str) -> _OpenedWord | None:
     """The files that a word means; None for a word that DuckDB refuses, with its position in the query."""
-    found = folder.find_any(word, workspace) if folder.holds(word) else []
+    found = folder.find_any(word, workspace, most_bytes=sampled_bytes(request)) if folder.holds(word) else []
     if not found:
         return None
     files = open_files(workspace, found, request)
     try:
-        tables = open_tables_for_sql(workspace, files, request.sheet)
+        tables = open_tables_for_sql(workspace, files, request)
     except duckdb.Error as error:
         raise files.errors.explain(error) from None
     if not tables:

@@ -33,8 +33,11 @@ class Sheet(Struct, frozen=True):
         return Sheet([*own, *partitions], [(*row, *partitions.values()) for row in self.rows])
 
 
-def read_sheet(found: FoundFile, sheet: str | None) -> Sheet:
-    """A sheet (default: the first visible one), loaded into memory: Excel allows 1,048,576 rows. Raises SourceError."""
+def read_sheet(found: FoundFile, sheet: str | None, rows: int | None = None) -> Sheet:
+    """A sheet (default: the first visible one), loaded into memory: Excel allows 1,048,576 rows. Raises SourceError.
+
+    ``rows``: read only so many rows below the header.
+    """
     try:
         import pandas
         import python_calamine  # noqa: F401  # pandas reads with it
@@ -49,7 +52,8 @@ def read_sheet(found: FoundFile, sheet: str | None) -> Sheet:
             names = [str(name) for name in book.sheet_names]
             visible = [each.name for each in book.book.sheets_metadata if str(each.visible).endswith(".Visible")]
             chosen = _choose_sheet(found.name, names, visible, sheet)
-            frame = pandas.read_excel(book, sheet_name=chosen, header=None, dtype=object, na_filter=False)
+            few = None if rows is None else rows + 1
+            frame = pandas.read_excel(book, sheet_name=chosen, header=None, nrows=few, dtype=object, na_filter=False)
     except SourceError:
         raise
     except Exception as error:  # calamine has one error for everything

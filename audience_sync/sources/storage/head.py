@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import json
 import re
 import zlib
 from collections.abc import Sequence
@@ -12,13 +13,22 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from audience_sync.encodings import codec_of
+from audience_sync.sources.base import SnapshotRequest
 from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.sources.storage.resolve_names import CSV, JSON
 from audience_sync.workspace import Workspace
 
 #: Bytes, unpacked. Shorter files are read completely.
 HEAD_BYTES = 1_000_000
+#: Bytes of a remote file that are copied for a sample: a packed one of so many has more than HEAD_BYTES unpacked.
+REMOTE_BYTES = 2 * HEAD_BYTES
+_COMMA = re.compile(r"[ \t\n\r]*,?[ \t\n\r]*")
 _QUOTE_OR_LINE = re.compile('["\\n]')
+
+
+def sampled_bytes(request: SnapshotRequest) -> int | None:
+    """How many bytes of a remote file a sample needs; None: all, also for the sizes and checksums of a manifest."""
+    return None if request.sample_rows is None or request.expected.manifest else REMOTE_BYTES
 
 
 def cut_heads(workspace: Workspace, found: Sequence[FoundFile], encoding: str) -> list[FoundFile]:
@@ -48,9 +58,9 @@ def _cut_head(workspace: Workspace, found: FoundFile, encoding: str) -> FoundFil
 
 
 def _whole_rows(text: str, *, is_csv: bool) -> str:
-    """The text up to the last line end outside of quotes; empty without one, and for a JSON array."""
+    """The text up to the last line end outside of quotes; a JSON array up to its last whole item. Empty without any."""
     if not is_csv:
-        return "" if text.lstrip().startswith("[") else text[: text.rfind("\n") + 1]
+        return _whole_items(text) if text.lstrip().startswith("[") else text[: text.rfind("\n") + 1]
     end, is_quoted = 0, False
     for sign in _QUOTE_OR_LINE.finditer(text):
         if sign[0] == '"':
@@ -58,3 +68,16 @@ def _whole_rows(text: str, *, is_csv: bool) -> str:
         elif not is_quoted:
             end = sign.end()
     return text[:end]
+
+
+def _whole_items(text: str) -> str:
+    """The beginning of a JSON array as an array of its whole items."""
+    decoder, end = json.JSONDecoder(), 0
+    after = text.index("[") + 1
+    try:
+        while True:
+            start = _COMMA.match(text, after).end()  # type: ignore[union-attr]  # it matches any text
+            _, after = decoder.raw_decode(text, start)
+            end = after
+    except (ValueError, RecursionError):  # the item that is cut, or one that reading the whole file reports
+        return f"{text[:end]}]" if end else ""

@@ -17,6 +17,8 @@ from audience_sync.errors import SourceError
 from audience_sync.sources.fingerprint import file_version, remote_version
 from audience_sync.sources.rows.scan import did_you_mean, join_names
 from audience_sync.sources.storage.resolve_names import (
+    PARQUET,
+    TEXT_SUFFIXES,
     LocalFolder,
     is_data,
     is_partition,
@@ -24,6 +26,10 @@ from audience_sync.sources.storage.resolve_names import (
     partition_values,
 )
 from audience_sync.workspace import Workspace
+
+#: The beginning and the end of a Parquet file. Before the end, in four bytes, is the length of its footer.
+_PARQUET_MAGIC = b"PAR1"
+_FOOTER_END = 4 + len(_PARQUET_MAGIC)
 
 
 class FoundFile(Struct, frozen=True):
@@ -111,19 +117,22 @@ class FileLocation(LocalFolder):
         folders = sorted(f"{self._display_name(path)}/" for path in parent.iterdir() if path.is_dir())
         return files + folders
 
-    def find(self, name: str, workspace: Workspace) -> list[FoundFile]:
-        """The files that a file name, a glob or a folder means, sorted by name. Raises SourceError."""
+    def find(self, name: str, workspace: Workspace, *, most_bytes: int | None = None) -> list[FoundFile]:
+        """The files that a file name, a glob or a folder means, sorted by name. Raises SourceError.
+
+        ``most_bytes``: of a long remote file only what a sample needs, see ``RemoteFiles.fetch``.
+        """
         if "://" in name or "://" in self.root:
-            return self._remote(name).fetch(workspace, name)
+            return self._remote(name).fetch(workspace, name, most_bytes)
         paths = self.paths(name)
         if not paths:
             raise self._missing(name)
         return [FoundFile(self._display_name(path), path, _file_state(path), self._partitions(path)) for path in paths]
 
-    def find_any(self, name: str, workspace: Workspace) -> list[FoundFile]:
+    def find_any(self, name: str, workspace: Workspace, *, most_bytes: int | None = None) -> list[FoundFile]:
         """The same, but empty if no file matches. Raises SourceError for remote files only."""
         if "://" in name or "://" in self.root or self.paths(name):
-            return self.find(name, workspace)
+            return self.find(name, workspace, most_bytes=most_bytes)
         return []
 
     def versions(self, name: str) -> list[str] | None:
@@ -170,14 +179,18 @@ class RemoteFiles:
         self.url = url
         self._folder = folder
 
-    def fetch(self, workspace: Workspace, name: str) -> list[FoundFile]:
-        """Copy the files. Raises SourceError, with the missing package if one is missing."""
+    def fetch(self, workspace: Workspace, name: str, most_bytes: int | None = None) -> list[FoundFile]:
+        """Copy the files. Raises SourceError, with the missing package if one is missing.
+
+        ``most_bytes``: copy so many from the beginning of a text file, and the footer alone of a Parquet file, in a
+        file of its size without rows.
+        """
         try:
             system, path = _file_system(self.url)
             paths = self._paths(system, path)
             if not paths:
                 raise SourceError(f"no file {name!r} at {self._scheme}://. Correct the name in the config.")
-            copies = {path: self._copy(workspace, system, path) for path in paths}
+            copies = {path: self._copy(workspace, system, path, most_bytes) for path in paths}
             return [FoundFile(_base_name(path), copy, None, self._partitions(path)) for path, copy in copies.items()]
         except ImportError as error:
             raise SourceError(
@@ -229,11 +242,30 @@ class RemoteFiles:
             elif is_data(_base_name(entry)):
                 yield entry
 
-    def _copy(self, workspace: Workspace, system: Any, path: str) -> Path:
-        copy = workspace.path("-remote")
+    def _copy(self, workspace: Workspace, system: Any, path: str, most_bytes: int | None) -> Path:
+        copy, name = workspace.path("-remote"), path.lower()
         with system.open(path, "rb") as remote, copy.open("wb") as local:
-            shutil.copyfileobj(remote, local, 1 << 20)
+            if most_bytes is not None and name.endswith(TEXT_SUFFIXES):
+                local.write(remote.read(most_bytes))
+            elif most_bytes is None or not (name.endswith(PARQUET) and _copy_footer(remote, local)):
+                shutil.copyfileobj(remote, local, 1 << 20)
         return copy
+
+
+def _copy_footer(remote: BinaryIO, local: BinaryIO) -> bool:
+    """Copy the footer of a Parquet file, which has its columns, to the same place. Returns whether it has one."""
+    size = remote.seek(0, os.SEEK_END)
+    remote.seek(max(size - _FOOTER_END, 0))
+    end = remote.read(_FOOTER_END)
+    start = size - _FOOTER_END - int.from_bytes(end[:4], "little")
+    is_footer = end[4:] == _PARQUET_MAGIC and start > 0
+    remote.seek(start if is_footer else 0)
+    if is_footer:
+        local.write(_PARQUET_MAGIC)
+        local.truncate(size)
+        local.seek(start)
+        local.write(remote.read(size - start))
+    return is_footer
 
 
 def _file_system(url: str) -> tuple[Any, str]:

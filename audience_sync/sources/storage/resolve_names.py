@@ -11,7 +11,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 CSV, JSON, EXCEL = (".csv", ".tsv"), (".jsonl", ".ndjson", ".json"), (".xlsx", ".xls")
-SUFFIXES = (*CSV, *JSON, *(f"{suffix}.gz" for suffix in CSV + JSON), ".parquet", *EXCEL)
+PARQUET = ".parquet"
+TEXT_SUFFIXES = (*CSV, *JSON, *(f"{suffix}.gz" for suffix in CSV + JSON))
+SUFFIXES = (*TEXT_SUFFIXES, PARQUET, *EXCEL)
 #: The value in the folder name of Hive and Spark for rows without a value.
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _QUOTED_WORD = re.compile(r"'((?:[^']|'')*)'|\"((?:[^\"]|\"\")*)\"")

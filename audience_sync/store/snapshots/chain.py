@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from audience_sync.model import PropertyKind, RunId
-from audience_sync.sql import Expression, Relation, quote_identifier, quote_literal
+from audience_sync.sql import Condition, Expression, Relation, quote_identifier, quote_literal
 from audience_sync.workspace import ROWS_PER_GROUP, Workspace
 
 BASE, DELTA = "base", "delta"
@@ -42,7 +42,8 @@ class Chain(Struct, frozen=True, kw_only=True):
 
     ``id`` is None until the first commit. ``keys`` are the audience or the traits in it. ``rebuilt``: its stored
     files were damaged, and these were made from other tables. ``changed``: the last run that changed its users, or
-    who is held out of it. ``unfetched``: the deltas among its stored files, if those are not in ``files``.
+    who is held out of it. ``unfetched``: the deltas among its stored files, if those are not in ``files``. ``within``:
+    a condition on ``user_id``, for queries about some users only.
     """
 
     id: int | None
@@ -53,6 +54,7 @@ class Chain(Struct, frozen=True, kw_only=True):
     rebuilt: bool = False
     changed: int = 0
     unfetched: DeltaCount | None = None
+    within: Condition | None = None
 
     @property
     def deltas(self) -> tuple[SnapshotFile, ...]:
@@ -108,7 +110,8 @@ def base_rows_query(chain: Chain) -> str:
     _require_files(chain)
     if not any(file.kind == BASE for file in chain.files):
         return _empty_query(chain)
-    return f"select {', '.join(('user_id', 'run_id', *chain.columns))} from read_parquet({_paths(chain, BASE)})"
+    rows = f"select {', '.join(('user_id', 'run_id', *chain.columns))} from read_parquet({_paths(chain, BASE)})"
+    return f"{rows} where {chain.within}" if chain.within else rows
 
 
 def newest_rows_query(chain: Chain) -> str:
@@ -119,6 +122,7 @@ def newest_rows_query(chain: Chain) -> str:
     deltas = _paths(chain, DELTA)
     return (
         f"select {', '.join(('user_id', 'run_id', *chain.columns))} from read_parquet({deltas}, filename = true) "
+        f"{f'where {chain.within} ' if chain.within else ''}"
         f"qualify row_number() over (partition by user_id order by list_position({deltas}, filename) desc) = 1"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from functools import partial
@@ -13,9 +13,8 @@ from sqlalchemy import Connection
 from audience_sync.delivery.deliver import DeliveryContext, DeliveryJob, DeliveryStats, deliver
 from audience_sync.delivery.send.acknowledge import count_refused
 from audience_sync.delivery.send.withheld import RecentSuppressions
-from audience_sync.destinations.base import Destination
 from audience_sync.destinations.http.statuses import truncate
-from audience_sync.model import RunId, UserId
+from audience_sync.model import UserId
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.store.audiences.suppressions import suppressed_since
 from audience_sync.store.connection.engine import Store
@@ -75,7 +74,7 @@ def _delivery_context(
     pending: Sequence[PendingDelivery],
 ) -> DeliveryContext:
     """The values that all deliveries of the run share."""
-    runs = sorted({run for each in pending for run in _sent_runs(workspace, each, plan.destinations[each.state.name])})
+    runs = sorted({run for each in pending for run in each.sent_runs(workspace, plan.destinations[each.state.name])})
     times, nonces = dependencies.store.read_with_retry(partial(times_and_nonces, wanted=runs))
     ids = dependencies.store.read_with_retry(property_ids)
     recent = RecentSuppressions(partial(_recently_suppressed, dependencies.store, datetime.now(UTC)))
@@ -91,14 +90,6 @@ def _delivery_context(
         mask=lambda text: truncate(mask_secrets(text, dependencies.settings.secrets)),
         readers=max(THREADS // len({each.state.name for each in pending}), 1),  # several destinations share the memory
     )
-
-
-def _sent_runs(workspace: Workspace, pending: PendingDelivery, destination: Destination) -> Iterator[RunId]:
-    """The runs whose start times are sent: the newest run of each call, and the run of each event."""
-    newest = f"select run_id from {pending.table}"
-    own = f"select unnest(regexp_extract_all(versions, '@(\\d+)', 1))::integer from {pending.table}"
-    queries = [newest, own] if pending.event_start_runs(destination) else [newest]
-    return (run for query in queries for (run,) in workspace.all(f"select distinct * from ({query})"))
 
 
 def _recently_suppressed(store: Store, since: datetime) -> set[UserId]:

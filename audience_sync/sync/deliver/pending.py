@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, Table, or_, select
 
@@ -15,7 +17,9 @@ from audience_sync.delivery.pending.pending import (
     PendingCalls,
     count_waiting,
     log_floor,
+    most_users,
     pending_calls,
+    pending_values,
 )
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
 from audience_sync.destinations.base import Destination
@@ -30,16 +34,28 @@ from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.tracing import stage
 from audience_sync.workspace import Workspace
 
+if TYPE_CHECKING:
+    from audience_sync.delivery.pending.slices import Slice
+
 _COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "run_id": "integer"}
+#: Users in a slice of pending calls. Their calls need about 1 GB in the workspace, in memory or in temporary files.
+#: Smaller slices would cost more: the deltas of all snapshots are read for each, and its last request is not full.
+SLICE_USERS = 5_000_000
+#: The table of calls that are made in slices.
+NO_TABLE = TableName("")
 #: Users in one query for their lost values.
 _CHUNK = 5_000
 
 
 class PendingDelivery(PendingCalls, frozen=True, kw_only=True):
-    """The pending calls of one cursor of a destination. ``waiting``: see ``CursorCalls``."""
+    """The pending calls of one cursor of a destination. ``waiting``: see ``CursorCalls``.
+
+    ``runs``: of calls in slices, the runs of their values.
+    """
 
     state: DestinationState
     waiting: int | None = None
+    runs: frozenset[RunId] = frozenset()
 
     def committed(self, states: Mapping[str, DestinationState]) -> PendingDelivery:
         """The same delivery with the stored state of its destination, and its ids."""
@@ -53,22 +69,22 @@ class PendingDelivery(PendingCalls, frozen=True, kw_only=True):
         known = self.state.subscriptions.values()
         return {each.key: each.since_run for each in known if each.key in destination.about.audience_keys}
 
+    def sent_runs(self, workspace: Workspace, destination: Destination) -> Set[RunId]:
+        """The runs whose start times are sent: the newest run of each call, and the run of each event."""
+        if self.slices:
+            return self.runs
+        newest = f"select run_id from {self.table}"
+        own = f"select unnest(regexp_extract_all(versions, '@(\\d+)', 1))::integer from {self.table}"
+        queries = [newest, own] if self.event_start_runs(destination) else [newest]
+        return {run for query in queries for (run,) in workspace.all(f"select distinct * from ({query})")}
+
 
 @stage("pending")
 def pending_deliveries(workspace: Workspace, plan: RunPlan) -> list[PendingDelivery]:
     """The pending calls of each destination: those of the seed if the run is one, or else all others."""
     return [
-        _pending_delivery(
-            workspace,
-            plan.inputs,
-            state,
-            plan.destinations[name],
-            cursor=cursor,
-            only_reached=only_reached,
-            retry=plan.request.retries(name),
-            baselines=plan.baselines.get(name, ()),
-        )
-        for name, state in plan.states.items()
+        _pending_delivery(workspace, _CursorOf(plan=plan, state=state, cursor=cursor, only_reached=only_reached))
+        for state in plan.states.values()
         for cursor, only_reached in _cursors(state, plan.request)
     ]
 
@@ -123,8 +139,11 @@ def read_pending(
         .join_from(changes, properties, changes.c.property_id == properties.c.id)
         .where(changes.c.run_id > floor)
     )
+    sizes = list[int]()
+    log = workspace.load(_COLUMNS, _counted(_batches(connection, query), sizes))
     return DeliveryInputs(
-        log=workspace.load(_COLUMNS, _batches(connection, query)),
+        log=log,
+        changed_users=sum(sizes),
         refused=_read_undelivered(connection, workspace, refused_values),
         chains=chains,
         withheld=_read_undelivered(connection, workspace, withheld_values),
@@ -246,67 +265,129 @@ def _read_undelivered(connection: Connection, workspace: Workspace, table: Table
     return workspace.load(columns, _batches(connection, query))
 
 
+def _counted(batches: Iterator[Sequence[Any]], sizes: list[int]) -> Iterator[Sequence[Any]]:
+    """Yield the batches, and add the number of rows of each to ``sizes``."""
+    for rows in batches:
+        sizes.append(len(rows))
+        yield rows
+
+
 def _batches(connection: Connection, query: Any) -> Iterator[Sequence[Sequence[Any]]]:
     result = connection.execution_options(yield_per=10_000).execute(query)
     yield from result.partitions()
 
 
-def _pending_delivery(
-    workspace: Workspace,
-    inputs: DeliveryInputs,
-    state: DestinationState,
-    destination: Destination,
-    *,
-    cursor: DeliveryCursor,
-    only_reached: bool = False,
-    retry: bool = False,
-    baselines: Collection[str] = (),
-) -> PendingDelivery:
-    """The pending calls of one cursor of a destination. ``baselines``: see ``MappedValues``."""
-    refused, withheld = (_of(workspace, table, state) for table in (inputs.refused, inputs.withheld or ""))
-    kept_back = workspace.name("kept_back")
-    subscriptions = state.active() if cursor.seeding is None else [state.subscriptions[cursor.seeding]]
-    mapping = mapping_of(destination, state.subscriptions.values())
-    calls = pending_calls(
-        workspace,
-        DeliveryInputs(
+class _CursorOf(Struct, frozen=True, kw_only=True):
+    """A cursor of a destination in a run. ``only_reached``: only users whom it has reached get calls."""
+
+    plan: RunPlan
+    state: DestinationState
+    cursor: DeliveryCursor
+    only_reached: bool
+
+    @property
+    def subscriptions(self) -> Sequence[Subscription]:
+        seeding = self.cursor.seeding
+        return self.state.active() if seeding is None else [self.state.subscriptions[seeding]]
+
+    def make(self, workspace: Workspace, inputs: DeliveryInputs) -> PendingDelivery:
+        """Make the calls of all users in ``inputs``."""
+        own, options = self._pending(workspace, inputs)
+        kept_back = options["withheld_table"]
+        calls = pending_calls(workspace, own, self.cursor, self.subscriptions, **options)
+        table = calls.name
+        return PendingDelivery(
+            state=self.state,
+            cursor=self.cursor,
+            table=table,
+            calls=workspace.one(f"select count(*) from {table}")[0],
+            includes_everyone=not self.only_reached,
+            withheld_table=kept_back,
+            withheld_users=_count_users(workspace, kept_back),
+            releases=bool(workspace.one(f"select count(*) from {own.withheld} semi join {table} using (user_id)")[0]),
+            retries=options["retry_refused"],
+            is_mapped=calls.is_mapped,
+        )
+
+    def make_slice(self, workspace: Workspace, part: Slice) -> PendingDelivery:
+        return self.make(workspace, self.plan.inputs.within(workspace, part.users))
+
+    def count_slice(self, workspace: Workspace, part: Slice) -> PendingDelivery:
+        """Count what ``make_slice`` makes, without making it."""
+        with workspace.scratch() as scratch:
+            own, options = self._pending(scratch, self.plan.inputs.within(scratch, part.users))
+            values = pending_values(scratch, own, self.cursor, self.subscriptions, **options)
+            return PendingDelivery(
+                state=self.state,
+                cursor=self.cursor,
+                table=NO_TABLE,
+                calls=_count_users(scratch, f"({values.users})"),
+                withheld_users=_count_users(scratch, options["withheld_table"]),
+                slices=(partial(self.make_slice, part=part),),
+                runs=frozenset(run for (run,) in scratch.all(f"select distinct run_id from ({values.runs})") if run),
+            )
+
+    def _pending(self, workspace: Workspace, inputs: DeliveryInputs) -> tuple[DeliveryInputs, dict[str, Any]]:
+        """The inputs of this destination, and the options of ``pending_calls``."""
+        plan, state, name = self.plan, self.state, self.state.name
+        destination = plan.destinations[name]
+        refused, withheld = (_of(workspace, table, state) for table in (inputs.refused, inputs.withheld or ""))
+        mapping = mapping_of(destination, state.subscriptions.values())
+        own = DeliveryInputs(
             log=inputs.log,
             refused=refused,
             chains=inputs.chains,
             suppressed=inputs.suppressed,
             withheld=withheld,
             aliases=inputs.aliases if destination.has_alias else None,
-        ),
-        cursor,
-        subscriptions,
-        companions=destination.companions,
-        retry_refused=retry,
-        only_sent=only_reached,
-        withheld_table=kept_back,
-        mapped=MappedValues(
+        )
+        mapped = MappedValues(
             identifiers=mapping.current_traits,
             user_id=mapping.user_id,
             last=inputs.last,
             lost=inputs.lost,
-            baselines=baselines,
+            baselines=plan.baselines.get(name, ()),
             former=_former_names(workspace, refused, withheld),
-            names={each.key: mapping.name_of(each.key) for each in subscriptions},
-        ),
-    )
-    table = calls.name
+            names={each.key: mapping.name_of(each.key) for each in self.subscriptions},
+        )
+        return own, {
+            "companions": destination.companions,
+            "retry_refused": plan.request.retries(name),
+            "only_sent": self.only_reached,
+            "withheld_table": workspace.name("kept_back"),
+            "mapped": mapped,
+        }
+
+
+def _pending_delivery(workspace: Workspace, each: _CursorOf) -> PendingDelivery:
+    """Make the pending calls of a cursor; if they are too many for one table, count them by slices of users."""
+    inputs, cursor, subscriptions = each.plan.inputs, each.cursor, each.subscriptions
+    waiting = count_waiting(workspace, inputs, cursor, subscriptions) if each.only_reached else None
+    if most_users(inputs, cursor, subscriptions) <= SLICE_USERS:
+        return replace(each.make(workspace, inputs), waiting=waiting)
+    from audience_sync.delivery.pending.slices import find_slices
+
+    only_sent = each.only_reached
+    slices = find_slices(workspace, inputs, cursor, subscriptions, only_sent=only_sent, size=SLICE_USERS)
+    if len(slices) == 1:
+        return replace(each.make(workspace, inputs), waiting=waiting)
+    counted = [each.count_slice(workspace, part) for part in slices]
     return PendingDelivery(
-        state=state,
+        state=each.state,
         cursor=cursor,
-        table=table,
-        calls=workspace.one(f"select count(*) from {table}")[0],
-        waiting=count_waiting(workspace, inputs, cursor, subscriptions) if only_reached else None,
-        includes_everyone=not only_reached,
-        withheld_table=kept_back,
-        withheld_users=workspace.one(f"select count(distinct user_id) from {kept_back}")[0],
-        releases=bool(workspace.one(f"select count(*) from {withheld} semi join {table} using (user_id)")[0]),
-        retries=retry,
-        is_mapped=calls.is_mapped,
+        table=NO_TABLE,
+        calls=sum(part.calls for part in counted),
+        includes_everyone=not each.only_reached,
+        withheld_users=sum(part.withheld_users for part in counted),
+        retries=each.plan.request.retries(each.state.name),
+        slices=[make for part in counted if part.calls or part.withheld_users for make in part.slices],
+        waiting=waiting,
+        runs=frozenset().union(*(part.runs for part in counted)),
     )
+
+
+def _count_users(workspace: Workspace, table: str) -> int:
+    return int(workspace.one(f"select count(distinct user_id) from {table}")[0])
 
 
 def _former_names(workspace: Workspace, *tables: TableName) -> TableName | None:

@@ -194,20 +194,24 @@ def forecast(
     )
     sizes = [each for each in (most, max_batch_users(rate)) if each is not None]
     for share in shares:
-        mapping = mapping_of(destination, share.state.subscriptions.values())
-        calls = CallReader(
-            workspace=workspace,
-            table=share.table,
-            installation=plan.installation,
-            destination=name,
-            times=times,
-            event_start_runs=share.event_start_runs(destination),
-            nonces=nonces,
-            mapping=mapping,
-            is_mapped=share.is_mapped,
-        )
-        found.find_missing_fields(workspace, share.table, destination, mapping)
-        filled = batches(calls.encoded(destination), destination, max_calls=min(sizes, default=None))
-        for batch in limit_calls(found.until_broken(filled), most):
-            found.add(batch, destination, calls)
+        mapping, left = mapping_of(destination, share.state.subscriptions.values()), most
+        for own, part in share.tables(workspace):
+            calls = CallReader(
+                workspace=own,
+                table=part.table,
+                installation=plan.installation,
+                destination=name,
+                times=times,
+                event_start_runs=share.event_start_runs(destination),
+                nonces=nonces,
+                mapping=mapping,
+                is_mapped=part.is_mapped,
+            )
+            found.find_missing_fields(own, part.table, destination, mapping)
+            filled = batches(calls.encoded(destination), destination, max_calls=min(sizes, default=None))
+            for batch in limit_calls(found.until_broken(filled), left):
+                found.add(batch, destination, calls)
+            left = None if left is None else max(left - part.calls, 0)
+            if left == 0 and not destination.has_fields:
+                break
     return found

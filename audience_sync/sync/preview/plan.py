@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -42,6 +43,8 @@ _NEW = (AudienceStatus.CREATED, AudienceStatus.RETIRED)
 MAX_INVALID_ROWS = 100
 #: Stands for a value other than true, false and null: each user has their own.
 A_VALUE = "a value"
+#: The values in the order of a preview.
+_WORDS = ("true", "null", "false", A_VALUE)
 
 
 class ChangeSize(Struct, frozen=True):
@@ -209,7 +212,7 @@ def _forecasts(
     plan: RunPlan,
     pending: Sequence[PendingDelivery],
 ) -> list[Forecast]:
-    runs = {run for each in pending for (run,) in workspace.all(f"select distinct run_id from {each.table}")}
+    runs = {run for each in pending for run in each.sent_runs(workspace, plan.destinations[each.state.name])}
     with dependencies.store.reading() as connection:
         times = {plan.run: iso_time(datetime.now(UTC)), **start_times(connection, sorted(runs))}
         nonces = nonces_of(connection, sorted(runs))
@@ -251,18 +254,27 @@ def _traits(workspace: Workspace, change: ChainChange) -> Iterator[tuple[str, in
 
 def count_sends(workspace: Workspace, pending: Sequence[PendingDelivery]) -> dict[str, list[Sends]]:
     """By destination, in the order of keys and values; the audiences that are seeded by hand are among them."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, Counter[tuple[str, str]]] = {}
     for each in pending:
-        found.setdefault(each.state.name, []).append(f"select traits from {each.table}")
-    return {name: _count(workspace, " union all ".join(queries)) for name, queries in found.items()}
+        counts = found.setdefault(each.state.name, Counter())
+        for own, calls in each.tables(workspace):
+            counts.update(_count(own, calls.table))
+    return {
+        name: [Sends(*of, users) for of, users in sorted(counts.items(), key=_order)] for name, counts in found.items()
+    }
 
 
-def _count(workspace: Workspace, calls: str) -> list[Sends]:
-    """``calls``: a query with ``traits``, a JSON object."""
-    pairs = f"select unnest(map_entries(traits::json::map(varchar, json)), recursive := true) from ({calls})"
+def _order(counted: tuple[tuple[str, str], int]) -> tuple[str, int]:
+    (key, word), _ = counted
+    return key, _WORDS.index(word)
+
+
+def _count(workspace: Workspace, table: str) -> dict[tuple[str, str], int]:
+    """The numbers of users by key and value. ``table``: it has ``traits``, a JSON object."""
+    pairs = f"select unnest(map_entries(traits::json::map(varchar, json)), recursive := true) from {table}"
     word = f"case when value::varchar in ('true', 'false') then value::varchar else '{A_VALUE}' end"
     query = (
         f"select key, case when value is null then 'null' else {word} end as word, count(*) from ({pairs}) "
-        "group by key, word order by key, word desc"
+        "group by key, word"
     )
-    return [Sends(*row) for row in workspace.all(query)]
+    return {(key, word): users for key, word, users in workspace.all(query)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import reduce
+from operator import xor
 from typing import Any
 
 from msgspec import Struct
@@ -65,7 +67,8 @@ class PlanFile(Struct, frozen=True):
         pending = pending_deliveries(workspace, plan)
         now = changes_of(workspace, plan, pending)
         for each in pending:
-            workspace.run(f"drop table {each.table}")
+            if not each.slices:
+                workspace.run(f"drop table {each.table}")
         found = list(_differences(self.changes, now))
         if found:
             lines = "".join(f"\n  {text}" for text in [*found[:MOST], *and_more(len(found) - MOST, "... ")])
@@ -111,9 +114,9 @@ def changes_of(workspace: Workspace, plan: RunPlan, pending: Sequence[PendingDel
     parts["lists of suppressed users"] = PlanEntry(f"{added:,} added, {removed:,} removed", _digest(workspace, *lists))
     for name, state in plan.states.items():
         shares = [each for each in pending if each.state.name == state.name]
-        calls = [f"select user_id, traits from {each.table}" for each in shares]
         number = pluralize(sum(each.calls for each in shares), "call")
-        parts[f"destination {name}"] = PlanEntry(number, _digest(workspace, *calls))
+        digest = " ".join(f"{_digest_of_calls(workspace, each):x}" for each in shares)
+        parts[f"destination {name}"] = PlanEntry(number, digest)
         parts[f"address of {name}"] = PlanEntry(plan.destinations[name].address, "")
         mapping = mapping_of(plan.destinations[name], state.subscriptions.values())
         parts[f"mapping of {name}"] = PlanEntry(mapping.text, "")
@@ -137,8 +140,18 @@ def _rows(change: ChainChange) -> str:
 
 def _digest(workspace: Workspace, *queries: str) -> str:
     """A digest of rows that doesn't depend on their order."""
-    rows = (f"select bit_xor(md5_number(row::varchar)) from ({query}) row" for query in queries)
-    return " ".join(f"{workspace.one(query)[0] or 0:x}" for query in rows)
+    return " ".join(f"{_number(workspace, query):x}" for query in queries)
+
+
+def _digest_of_calls(workspace: Workspace, pending: PendingDelivery) -> int:
+    """The same of pending calls, whether they are in slices or not."""
+    numbers = (_number(own, f"select user_id, traits from {each.table}") for own, each in pending.tables(workspace))
+    return reduce(xor, numbers, 0)
+
+
+def _number(workspace: Workspace, query: str) -> int:
+    found = workspace.one(f"select bit_xor(md5_number(row::varchar)) from ({query}) row")[0]
+    return int(found or 0)
 
 
 def _differences(planned: Mapping[str, PlanEntry], now: Mapping[str, PlanEntry]) -> Iterator[str]:

@@ -64,10 +64,17 @@ def dashboard_app(
     access: Access | None = None,
     mask: Callable[[str], str] = lambda text: text,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    compiles_first: bool = False,
 ) -> ASGIApp:
-    """The application. ``mask`` removes secrets from messages."""
+    """The application. ``mask`` removes secrets from messages.
+
+    ``compiles_first``: compile every template now, so that the first page does not wait for its own.
+    """
     store = PageStore(site.url)
     pages = _Pages(site=site, store=store, clock=clock)
+    if compiles_first:
+        for name in pages.templates.list_templates():
+            pages.templates.get_template(name)
     overlaps = OverlapCache(partial(store.reading, seconds=OVERLAP_SECONDS))
     return create_app(
         [

@@ -40,7 +40,8 @@ def serve_dashboard(session: Session, listener: Listener, *, mask_ids: bool) -> 
     with suppress(OSError, AttributeError):  # Windows has no such priority
         os.nice(NICENESS)
     access = access_of(listener, cookie="audience_sync_dashboard")
-    app = dashboard_app(load_site(session, mask_ids=mask_ids), access=access, mask=text_for_people)
+    site = load_site(session, mask_ids=mask_ids)
+    app = dashboard_app(site, access=access, mask=text_for_people, compiles_first=True)
     token = "It asks for the token." if access.token else "Only users of this machine can open it."
 
     def announce(address: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,14 @@ class SlicedProject(Project):
 
     def run_until_killed(self, *arguments: str, before: int) -> None:
         self.killed_before = before
-        assert self.start(*arguments).wait(STUCK) == -9
+        with self.begun(*arguments) as process:
+            assert process.wait(STUCK) == -9
         self.killed_before = 0
+
+    def begun(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start the command in a process of its own, without waiting for its end."""
+        command, nothing = self.command(*arguments), subprocess.DEVNULL
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=nothing, stderr=nothing)
 
 
 class HoldsLater(HoldingReceiver):
@@ -126,10 +133,10 @@ def values(project: Project, user: str) -> tuple[Any, Any]:
 def test_within_a_slice(project: SlicedProject, receiver: HoldsLater) -> None:
     """The request whose answer was lost comes again with the same id."""
     configure(project, receiver.url)
-    process = project.start("sync")
-    until(lambda: len(receiver.requests) == 3)
-    process.kill()
-    assert process.wait(STUCK) == -9
+    with project.begun("sync") as process:
+        until(lambda: len(receiver.requests) == 3)
+        process.kill()
+        assert process.wait(STUCK) == -9
     receiver.release.set()
 
     assert project.run_afresh("sync").code == 0

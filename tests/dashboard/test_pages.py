@@ -300,5 +300,9 @@ def test_the_questions_of_the_query_page_have_answers_here(app: ASGIApp, masked_
         answers = {
             unescape(title): json.loads(ask(each, f"{unescape(link)}&format=json").text) for link, title in found
         }
-        none = ["Who is in both audiences?", "How did a user's computed traits change?"]  # no user is, and none did
-        assert [title for title, rows in answers.items() if not rows] == none
+        none = {title for title, rows in answers.items() if not rows}
+        assert none <= {  # no user is, none did, and none had to: not of this run
+            "Who is in both audiences?",
+            "How did a user's computed traits change?",
+            "Which requests had to be sent again, and how long did they take?",
+        }

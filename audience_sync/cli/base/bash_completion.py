@@ -52,12 +52,12 @@ class Bash(BashComplete):
         return os.environ.get("AUDIENCE_SYNC_LINE", "")
 
     def _typed(self) -> str:
-        """The argument at the cursor as it was typed, with its quotes and backslashes; empty after a space."""
+        """The argument at the cursor as typed, with its quotes and backslashes; empty after a space."""
         return last_word(self._line())
 
 
 def last_word(line: str) -> str:
-    """The last word of a line as it was typed; empty if the line ends between two words."""
+    """The last word of a line as typed; empty if the line ends between two words."""
     start, quote, is_escaped = 0, "", False
     for index, each in enumerate(line):
         if is_escaped:

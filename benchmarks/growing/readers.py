@@ -1,7 +1,7 @@
 """Run a million users alone, and next to a dashboard that four readers keep busy, on one SQLite store.
 
-    python benchmarks/growing/beside.py --rounds 5
-    python benchmarks/growing/beside.py --users 1000000 --folder /tmp
+    python benchmarks/growing/readers.py --rounds 5
+    python benchmarks/growing/readers.py --users 1000000 --folder /tmp
 
 Each round makes a first run and a run with one percent of changes, alone and beside the dashboard, in turn. Whether
 pages lock a run shows in its CPU time and its waits; that they take the processor from it shows in its wall time.

@@ -100,9 +100,9 @@ async def _blocks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 def counting_proxy(target: Path) -> Iterator[CountingProxy]:
     """In a thread of its own, which counts while the program is waited for."""
     proxy, loop = CountingProxy(target), asyncio.new_event_loop()
-    server = loop.run_until_complete(proxy.serve())
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
+    server = asyncio.run_coroutine_threadsafe(proxy.serve(), loop).result()
     try:
         yield proxy
     finally:

@@ -554,7 +554,7 @@ select
     case when a.run_id is null then d.pending else cast(d.calls - coalesce(w.calls, 0) - a.delivered - a.refused as integer) end as "pending", -- Calls without an answer; after the run, as of its end
     cast(coalesce(u.attempts, 0) + d.retries as integer) as "retries", -- Requests that were sent again
     cast(coalesce(a.attempts, 0) + coalesce(u.unanswered, 0) + d.requests as integer) as "requests", -- Requests that were sent
-    case when a.last_at is null then d.seconds else round((julianday(a.last_at) - julianday(r.committed_at)) * 86400.0, 3) end as "seconds", -- Duration of the delivery, until the last answer
+    case when a.last_at is null then d.seconds else round(strftime('%s', substr(a.last_at, 1, 19)) - strftime('%s', substr(r.committed_at, 1, 19)) + ('0' || substr(a.last_at, 20)) - ('0' || substr(r.committed_at, 20)), 3) end as "seconds", -- Duration of the delivery, until the last answer
     d.error as "error" -- The reason why the delivery ended early
 from run_destinations d
         join delivery_destinations n on n.id = d.destination_id
@@ -601,10 +601,13 @@ select
         ) s) else r.finished_at end as "finished_at", -- When it ended, or was last active if its process was killed (UTC); NULL while it is running
     case when r.status = 'running' and exists (select 1 from lease l where l.token > 0 and not (
             l.holder = r.holder and l.expires_at > (julianday('now') - 2440587.5) * 86400.0 and l.expires_at - ((julianday('now') - 2440587.5) * 86400.0) <= coalesce(l.time_to_live, 60) + 1
-        )) then round((julianday((select max(s.at) from (
+        )) then round(strftime('%s', substr((select max(s.at) from (
             select r.started_at as at union all select r.committed_at union all select r.active_at
             union all select max(q.answered_at) from delivery_requests q where q.run_id = r.id
-        ) s)) - julianday(r.started_at)) * 86400.0, 3) else r.seconds end as "seconds", -- Its duration
+        ) s), 1, 19)) - strftime('%s', substr(r.started_at, 1, 19)) + ('0' || substr((select max(s.at) from (
+            select r.started_at as at union all select r.committed_at union all select r.active_at
+            union all select max(q.answered_at) from delivery_requests q where q.run_id = r.id
+        ) s), 20)) - ('0' || substr(r.started_at, 20)), 3) else r.seconds end as "seconds", -- Its duration
     case when exists (select 1 from pruned_history p where p.history = 'runs' and p.through_run >= r.id) then null else (select count(*) from run_audiences a where a.run_id = r.id and true) end as "audiences", -- Audiences that have a result in it
     case when exists (select 1 from pruned_history p where p.history = 'runs' and p.through_run >= r.id) then null else (select coalesce(sum(a.entered), 0) from run_audiences a where a.run_id = r.id and true) end as "entered", -- Memberships that began, in all audiences
     case when exists (select 1 from pruned_history p where p.history = 'runs' and p.through_run >= r.id) then null else (select coalesce(sum(a."left"), 0) from run_audiences a where a.run_id = r.id and true) end as "left", -- Memberships that ended, in all audiences

@@ -58,9 +58,10 @@ NOW = {
 }
 MOMENT = {"sqlite": "strftime('%Y-%m-%d %H:%M:%f000', 'now')", "postgresql": "statement_timestamp()"}
 
-#: The seconds between two times.
+#: The seconds between two times. SQLite's own functions round each of them to a millisecond.
 SECONDS = {
-    "sqlite": "round((julianday({until}) - julianday({since})) * 86400.0, 3)",
+    "sqlite": "round(strftime('%s', substr({until}, 1, 19)) - strftime('%s', substr({since}, 1, 19)) "
+    "+ ('0' || substr({until}, 20)) - ('0' || substr({since}, 20)), 3)",
     "postgresql": "round(cast(extract(epoch from ({until} - {since})) as numeric), 3)::float",
 }
 

@@ -110,8 +110,11 @@ def test_a_name_that_is_not_there_is_no_problem_of_the_config(
     assert (wrong.code, wrong.stdout, wrong.stderr) == (2, "", words)
 
 
+NO_RUNS = "No runs yet. Start one: audience-sync sync\n"
+
+
 def test_an_audience_before_its_first_run_has_no_history_yet(vip: Project) -> None:
-    assert (vip.run("history", "vip").code, vip.run("history", "vip").stdout) == (0, "No run has an audience 'vip'.\n")
+    assert (vip.run("history", "vip").code, vip.run("history", "vip").stdout) == (0, NO_RUNS)
 
 
 @pytest.mark.parametrize("command", [(), ("db",)], ids=" ".join)

@@ -11,23 +11,25 @@ from .store import Table
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?( ?UTC|Z|\+00:00)?")
 _DURATION = re.compile(r" *\b\d+(\.\d+)? s\b")
-_JSON_NUMBER = re.compile(r'"(seconds|duration|request)": [\d.]+')
+_JSON_NUMBER = re.compile(r'"(seconds|duration|request|retries)": [\d.]+')
 #: Destinations answer in parallel, so their requests have other numbers at each play.
 _REQUEST = re.compile(r"\b(Request +)\d+")
 #: In a table of runs, after the start.
 _SECONDS_OF_RUN = re.compile(r"(\bTIME +)\d+\.\d\b")
+#: In a table of destinations, before the duration; retries count a divided request since the release.
+_RETRIES = re.compile(r"(?m)^(\S+ +(?:[\d,]+ +){5})[\d,]+ DURATION$")
 _VERSION = re.compile(r'(\baudience-sync/|"audience-sync", ?"version": ?")[\w.+]+')
 _FINGERPRINT = re.compile(r"\b[0-9a-f]{32}\b")
-#: Columns of tables that differ between any two plays.
+#: Columns of tables that differ between any two plays; and retries.
 _VOLATILE = re.compile(
-    r"^request(_id)?$|(seconds|duration|expires|token|holder|checksum|bytes|size|fingerprint|version|hash)$|_bytes|pid"
+    r"^request(_id)?$|^retries$|(seconds|duration|expires|token|holder|checksum|bytes|size|fingerprint|version|hash)$|_bytes|pid"
 )
 
 
 def mask_output(text: str, *, folder: str, port: int) -> str:
     text = _VERSION.sub(r"\1VERSION", text.replace(folder, "FOLDER").replace(f":{port}", ":PORT"))
     text = _REQUEST.sub(r"\1N", _JSON_NUMBER.sub(r'"\1": 0', text))
-    text = _DURATION.sub(" DURATION", _TIME.sub("TIME", text))
+    text = _RETRIES.sub(r"\1N DURATION", _DURATION.sub(" DURATION", _TIME.sub("TIME", text)))
     return _SECONDS_OF_RUN.sub(r"\1SECONDS", text)
 
 

@@ -115,9 +115,9 @@ def _source(config: SourceConfig) -> Source:
 
         return FilesSource(config.files, partitions=config.partitions)
     if config.compare == IN_WAREHOUSE:
-        from audience_sync.sources.database.warehouse import WarehouseSource
+        from audience_sync.sources.database.engine import warehouse_source
 
-        return WarehouseSource(config.database or "", config.state_schema)
+        return warehouse_source(config.database or "", config.state_schema)
     from audience_sync.sources.database.source import DatabaseSource
 
     return DatabaseSource(config.database or "")

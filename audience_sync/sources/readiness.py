@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -37,6 +37,14 @@ def stale_reason(what: str, at: datetime, since: datetime) -> str | None:
     if at >= since:
         return None
     return f"{what} is of {utc_time(at)}; it must be of {utc_time(since)} or later"
+
+
+def too_old_reason(expected: Expectations, ask: Callable[[str], Sequence[Any]]) -> str | None:
+    """The reason why a database's rows are too old, or None. ``ask``: the first rows of the answer of a query."""
+    if expected.since is None or expected.modified is None:
+        return None
+    rows = ask(expected.modified)
+    return stale_reason("the newest change", parse_time(rows[0][0] if rows else None), expected.since)
 
 
 def parse_time(value: Any) -> datetime:

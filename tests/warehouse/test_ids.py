@@ -8,8 +8,8 @@ import pytest
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import Comparison, SnapshotRequest, SnapshotRows
+from audience_sync.sources.database.engine import warehouse_source
 from audience_sync.sources.database.source import DatabaseSource
-from audience_sync.sources.database.warehouse import WarehouseSource
 from audience_sync.workspace import Workspace
 
 from .conftest import Warehouse
@@ -84,7 +84,7 @@ def test_ids_are_those_of_a_source_that_is_fetched(kind: str, warehouse: Warehou
     request = SnapshotRequest(user_id="user_id", query="select user_id from users;")
     with Workspace(MEMORY) as workspace:
         fetched = DatabaseSource(warehouse.url).read(workspace, request)
-        compared = WarehouseSource(warehouse.url, "audience_sync").read(
+        compared = warehouse_source(warehouse.url, "audience_sync").read(
             workspace, SnapshotRequest(user_id="user_id", query="select user_id from users;", comparison=NEW)
         )
         assert ids(workspace, compared) == ids(workspace, fetched)
@@ -97,4 +97,4 @@ def test_a_column_that_can_hold_no_ids_is_refused(kind: str, warehouse: Warehous
     warehouse.execute(f"create table users (user_id {kind})")
     request = SnapshotRequest(user_id="user_id", query="select user_id from users", comparison=NEW)
     with Workspace(MEMORY) as workspace, pytest.raises(SourceError, match="can't hold user ids"):
-        WarehouseSource(warehouse.url, "audience_sync").read(workspace, request)
+        warehouse_source(warehouse.url, "audience_sync").read(workspace, request)

@@ -223,6 +223,13 @@ def test_check_names_the_grant_that_is_missing(shop: Twins) -> None:
     assert 'create schema if not exists "audience_sync"; grant usage, create on schema "audience_sync" to' in message
 
 
+def test_check_leaves_no_table(shop: Twins) -> None:
+    shop.warehouse.execute("create table audience_sync.sync_check_0 (nothing int)")  # of a check that was killed
+
+    assert shop.there.run("check").code == 0
+    assert shop.warehouse.tables() == []
+
+
 REFUSED: dict[str, dict[str, Any]] = {
     "ids": {"audiences": [{**VIP, "ids": ["user_id", "email"]}]},
     "rows": {"audiences": [{**VIP, "expect": {"rows": 10}}]},

@@ -39,7 +39,7 @@ from audience_sync.sources.database.drivers import (
 )
 from audience_sync.sources.database.redact_errors import ErrorRedactor
 from audience_sync.sources.fingerprint import request_fingerprint
-from audience_sync.sources.readiness import parse_time, stale_reason
+from audience_sync.sources.readiness import too_old_reason
 from audience_sync.sources.rows.column_schema import generic_type
 from audience_sync.sources.rows.scan import SnapshotPart
 from audience_sync.sources.rows.scan_errors import ScanErrors
@@ -77,18 +77,23 @@ class DatabaseSource(Source):
         self._redactor = ErrorRedactor(self._url)
         self._stopper = Stopper()
 
+    @property
+    def backend(self) -> str:
+        """SQLAlchemy's name of the database."""
+        return self._url.get_backend_name()
+
     def stop(self) -> None:
         self._stopper.stop()
 
     def check(self) -> str:
-        with self._connect():
+        with self.connect():
             return f"database {self._redactor.url}, connected"
 
     def read(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
         if request.query is None:
             raise SourceError("a database is read by `query:`, not by `file:`. Correct the config.")
-        with self._connect() as connection:
-            if reason := self._stale_reason(connection, request):
+        with self.connect() as connection:
+            if reason := self._too_old_reason(connection, request):
                 raise IncompleteError(reason)
             try:
                 part, columns = self._spool(connection, workspace, request)
@@ -101,8 +106,8 @@ class DatabaseSource(Source):
     def fingerprint(self, request: SnapshotRequest) -> str | None:
         if request.probe is None:
             return None
-        with self._connect() as connection:
-            if self._stale_reason(connection, request):
+        with self.connect() as connection:
+            if self._too_old_reason(connection, request):
                 return None
             rows = [repr(tuple(row)) for row in self._ask(connection, "the probe", request.probe)]
         if len(rows) > MAX_PROBE_ROWS:
@@ -119,15 +124,12 @@ class DatabaseSource(Source):
             answer.close()
             return rows
         except SQLAlchemyError as error:
-            raise self._problem(f"{what} failed", error, CORRECT_QUERY, query) from None
+            raise self.problem(f"{what} failed", error, CORRECT_QUERY, query) from None
 
-    def _stale_reason(self, connection: Connection, request: SnapshotRequest) -> str | None:
-        """The reason why the data is too old, or None."""
-        expected = request.expected
-        if expected.since is None or expected.modified is None:
-            return None
-        answer = self._ask(connection, "the query `modified`", expected.modified)
-        return stale_reason("the newest change", parse_time(answer[0][0] if answer else None), expected.since)
+    def _too_old_reason(self, connection: Connection, request: SnapshotRequest) -> str | None:
+        return too_old_reason(
+            request.expected, lambda modified: self._ask(connection, "the query `modified`", modified)
+        )
 
     def _spool(
         self, connection: Connection, workspace: Workspace, request: SnapshotRequest
@@ -141,7 +143,7 @@ class DatabaseSource(Source):
         try:
             answer = answer or connection.exec_driver_sql(query)
         except SQLAlchemyError as error:
-            raise self._problem("the query failed", error, CORRECT_QUERY, query) from None
+            raise self.problem("the query failed", error, CORRECT_QUERY, query) from None
         if not answer.returns_rows:
             raise SourceError("the query returns no rows: it must be a SELECT. Correct it in the config.")
         description = answer.cursor.description if answer.cursor else ()
@@ -162,10 +164,10 @@ class DatabaseSource(Source):
             if _UNDECODABLE in str(error):
                 raise _UndecodableError from None
             after = f" after {count:,} rows" if count else ""
-            raise self._problem(f"the query failed{after}", error, CORRECT_DATA, query) from None
+            raise self.problem(f"the query failed{after}", error, CORRECT_DATA, query) from None
 
     @contextmanager
-    def _connect(self, *, read_only: bool = True) -> Iterator[Connection]:
+    def connect(self, *, read_only: bool = True) -> Iterator[Connection]:
         """A connection. What is not committed at its end is rolled back; if it is ``read_only``, nothing can be."""
         self._require_file()
         try:
@@ -174,15 +176,15 @@ class DatabaseSource(Source):
             )
         except (ImportError, NoSuchModuleError) as error:
             remedy = "Install it with pip."
-            if self._url.get_backend_name() in _POSTGRESQL:
+            if self.backend in _POSTGRESQL:
                 remedy = "Install it: pip install 'audience-sync[postgresql]'"
-            raise self._problem("needs a driver that is not installed", error, remedy) from None
+            raise self.problem("needs a driver that is not installed", error, remedy) from None
         except SQLAlchemyError as error:
-            raise self._problem("can't be opened", error, "Correct the URL.") from None
+            raise self.problem("can't be opened", error, "Correct the URL.") from None
         try:
             connection = engine.connect()
         except SQLAlchemyError as error:
-            raise self._problem("can't connect", error, "Check the URL, and that it can be reached.") from None
+            raise self.problem("can't connect", error, "Check the URL, and that it can be reached.") from None
         with connection:
             prepare(connection, read_only=read_only)
             self._stopper.watch(connection)
@@ -192,14 +194,14 @@ class DatabaseSource(Source):
     def _require_file(self) -> None:
         # SQLite would create an empty database, and then report a missing table.
         name = self._url.database
-        if self._url.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
+        if self.backend != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
             return
         if not Path(name).is_file():
             raise SourceError(
                 f"the SQLite database {display_path(name)} does not exist. Correct the path, or create it."
             )
 
-    def _problem(self, what: str, error: Exception, remedy: str, query: str | None = None) -> SourceError:
+    def problem(self, what: str, error: Exception, remedy: str, query: str | None = None) -> SourceError:
         cause = getattr(error, "orig", None) or error
         if refusal := pooler_refusal(str(cause)):
             reason, advice = refusal

@@ -6,14 +6,13 @@ Such a table has a user's ``user_id`` (with ``names_from`` also ``name``), ``cha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
 from audience_sync.model import StateTable
-from audience_sync.sources.database.dialects import Dialect, IdText
-from audience_sync.sources.rows.snapshot_query import NO_NAME
-from audience_sync.sql import Query, quote_literal
+from audience_sync.sources.warehouse.dialects.base import CheckedText, Dialect
+from audience_sync.sql import Query, Relation
 
 ENTERED, LEFT = "entered", "left"
 _IS_USER = f"change in ('{ENTERED}', '{LEFT}')"
@@ -22,15 +21,15 @@ _IS_USER = f"change in ('{ENTERED}', '{LEFT}')"
 class ComparedColumns(Struct, frozen=True):
     """SQL for the user id of a row of the source, and for the audience's name, if there are names."""
 
-    user_id: IdText
-    name: str | None = None
+    user_id: CheckedText
+    name: CheckedText | None = None
 
 
 class StateQuery(Struct, frozen=True):
-    """A state's tables in a schema, and whether they have names."""
+    """A state's tables, and whether they have names. ``place``: what stands after FROM for a table's name."""
 
     dialect: Dialect
-    schema: str
+    place: Callable[[str], Relation]
     tables: Sequence[StateTable]
     has_names: bool
 
@@ -66,12 +65,16 @@ class StateQuery(Struct, frozen=True):
         """A query for the rows of a new base that replaces all tables."""
         return Query(f"select {self.columns('m.')}, '{ENTERED}' as change, 1 as row_count from ({self.members()}) m")
 
+    def stored(self, table: str) -> Query:
+        """A query for all rows of a table."""
+        return Query(f"select {self.columns()}, change, row_count from {self.place(table)}")
+
     def _rows(self, table: StateTable) -> str:
-        name = f"{self.dialect.quote(self.schema)}.{self.dialect.quote(table.name)}"
+        place = self.place(table.name)
         if not (self.has_names and table.left_out):
-            return name
-        left_out = ", ".join(map(quote_literal, table.left_out))
-        return f"(select * from {name} t where t.name not in ({left_out}))"
+            return place
+        left_out = ", ".join(map(self.dialect.literal, table.left_out))
+        return f"(select * from {place} t where t.name not in ({left_out}))"
 
     def comparison(self, query: str, columns: ComparedColumns) -> Query:
         """A query for all changes since the snapshot of the tables, and for the rows without a valid id.
@@ -80,9 +83,8 @@ class StateQuery(Struct, frozen=True):
         """
         reason, extra = columns.user_id.reason, ""
         if columns.name is not None:
-            no_name = f"case when {columns.name} is null then {quote_literal(NO_NAME)} end"
-            reason, extra = f"coalesce({reason}, {no_name})", f", {columns.name} as name"
-        rows = f"select {columns.user_id.text} as user_id, {reason} as reason{extra} from (\n{_statement(query)}\n) q"
+            reason, extra = f"coalesce({reason}, {columns.name.reason})", f", {columns.name.text} as name"
+        rows = f"select {columns.user_id.text} as user_id, {reason} as reason{extra} from {subquery(query)}"
         keys = self.columns()
         new = (
             f"select {keys}, reason, case when reason is null then user_id end as valid_id, count(*) as row_count "
@@ -100,5 +102,6 @@ class StateQuery(Struct, frozen=True):
         )
 
 
-def _statement(query: str) -> str:
-    return query.rstrip().rstrip(";")
+def subquery(query: str) -> Relation:
+    """A query that a person wrote, on lines of its own: its last may be a comment."""
+    return Relation(f"(\n{query.rstrip().rstrip(';')}\n) q")

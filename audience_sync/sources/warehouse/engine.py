@@ -1,0 +1,75 @@
+"""Define the interface of what a comparison runs on: one connection to a place that keeps the last snapshots.
+
+To add an engine: a subclass of ``Engine``, a function that connects it for ``WarehouseSource``, and a fixture of
+`tests/warehouse/conformance`, whose cases it then has to pass.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from itertools import chain, islice
+from typing import Any, ClassVar
+
+from audience_sync.errors import SourceError
+from audience_sync.sources.warehouse.dialects.base import Dialect
+from audience_sync.sql import Query, Relation
+
+Row = Sequence[Any]
+
+
+class Engine(ABC):
+    """A connection, and the schema in which it keeps tables.
+
+    Operations raise the driver's errors. ``errors`` are their types, and ``explaining`` translates them.
+    """
+
+    errors: ClassVar[tuple[type[Exception], ...]]
+
+    def __init__(self, dialect: Dialect, schema: str) -> None:
+        self.dialect, self.schema = dialect, schema
+
+    @abstractmethod
+    def columns(self, query: str) -> Sequence[tuple[str, str]]:
+        """Names and types of a query's columns. No row is read."""
+
+    @abstractmethod
+    def stream(self, query: Query) -> Generator[Sequence[Row], None, None]:
+        """The rows of a query in batches, of which few are in memory."""
+
+    @abstractmethod
+    def run(self, statement: Query) -> None:
+        """Run a statement without an answer. What it did is durable then."""
+
+    @abstractmethod
+    def problem(self, what: str, error: Exception, remedy: str, query: str | None = None) -> SourceError:
+        """The error for one of the driver's, without secrets. ``query``: the part of it that a person wrote."""
+
+    def place(self, table: str) -> Relation:
+        """What stands after FROM for a table of ours."""
+        return self.dialect.place(self.schema, table)
+
+    def tables(self, prefix: str) -> set[str]:
+        """Our tables whose names begin with a prefix."""
+        return {name for (name,) in self.rows(self.dialect.tables(self.schema, prefix))}
+
+    def create(self, table: str, rows: Query) -> None:
+        """Create a table of these rows. Raises an error if there is one of this name."""
+        self.run(self.dialect.create(self.place(table), rows))
+
+    def drop(self, table: str) -> None:
+        self.run(Query(f"drop table if exists {self.place(table)}"))
+
+    def rows(self, query: Query, limit: int | None = None) -> list[Row]:
+        """The first rows of a query, or all of them."""
+        with closing(self.stream(query)) as batches:
+            return list(islice(chain.from_iterable(batches), limit))
+
+    @contextmanager
+    def explaining(self, what: str, remedy: str, query: str | None = None) -> Iterator[None]:
+        """Raise SourceError for the driver's errors."""
+        try:
+            yield
+        except self.errors as error:
+            raise self.problem(what, error, remedy, query) from None

@@ -1,0 +1,1 @@
+"""What every engine that compares must do: the same cases on each of them."""

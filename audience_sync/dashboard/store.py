@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 
 from audience_sync.errors import AudienceSyncError
-from audience_sync.store.connection.engine import Store
+from audience_sync.store.connection.engine import WITHOUT_JIT, Store
 from audience_sync.store.connection.errors import translated_errors
 from audience_sync.store.maintenance.migrate import HEAD, is_new, refuse_newer
 from audience_sync.web.errors import TookTooLongError, UnavailableError
@@ -45,6 +45,8 @@ class PageStore:
         self._lock = threading.Lock()
         self._server: Store | None = None
         self._busy: set[Any] = set()
+        #: For a store without a WAL, where overlapping pages would keep a run from its commit.
+        self._one_at_a_time = threading.Lock()
 
     @contextmanager
     def reading(self, *, seconds: float = STATEMENT_SECONDS) -> Iterator[Connection]:
@@ -93,7 +95,8 @@ class PageStore:
         def is_over() -> bool:
             return self._stopped.is_set() or time.thread_time() > busy_until or time.monotonic() > until
 
-        with store.engine.connect() as connection:
+        alone = nullcontext() if store.is_wal else self._one_at_a_time
+        with alone, store.engine.connect() as connection:
             driver: Any = connection.connection.driver_connection
             driver.execute("PRAGMA query_only = ON").close()
             event.listen(connection, "before_cursor_execute", start)
@@ -112,9 +115,11 @@ class PageStore:
             with self._lock:
                 self._busy.add(driver)
             try:
-                connection.exec_driver_sql("set transaction isolation level repeatable read, read only")
-                connection.exec_driver_sql(f"set local statement_timeout = {round(seconds * 1000)}")
-                connection.exec_driver_sql("set local time zone 'UTC'")
+                connection.exec_driver_sql(
+                    "set transaction isolation level repeatable read, read only; set local time zone 'UTC'; "
+                    f"set local statement_timeout = {round(seconds * 1000)}; {WITHOUT_JIT}; "
+                    "set local max_parallel_workers_per_gather = 0"  # the other processors are for runs
+                )
                 yield connection
             finally:
                 with self._lock:

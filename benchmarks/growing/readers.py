@@ -1,6 +1,7 @@
 """Run a million users alone, and next to a dashboard that four readers keep busy, on one SQLite store.
 
     python benchmarks/growing/readers.py --rounds 5
+    python benchmarks/growing/readers.py --rounds 5 --pause 1
     python benchmarks/growing/readers.py --users 1000000 --folder /tmp
 
 Each round makes a first run and a run with one percent of changes, alone and beside the dashboard, in turn. Whether
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -66,11 +68,12 @@ def run(folder: Path, snapshot: str) -> tuple[float, float, str]:
 
 
 @contextmanager
-def readers(folder: Path) -> Iterator[list[float]]:
-    """Four readers who open one page after the other, without a pause; the seconds of each page."""
+def readers(folder: Path, pause: float) -> Iterator[list[float]]:
+    """Four readers who open one page after the other, with seconds of a pause between; the seconds of each page."""
     seconds, stop = list[float](), threading.Event()
 
     def read(address: str, first: int) -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)  # readers have machines of their own
         number = first
         while not stop.is_set():
             started = time.perf_counter()
@@ -82,6 +85,7 @@ def readers(folder: Path) -> Iterator[list[float]]:
                     raise
             seconds.append(time.perf_counter() - started)
             number += 1
+            stop.wait(pause)
 
     with served(folder) as (_, address):
         threads = [threading.Thread(target=read, args=(address, each)) for each in range(READERS)]
@@ -99,6 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds of each reader between two pages")
     parser.add_argument("--folder", type=Path, help="where the store is written; default: a temporary folder")
     chosen = parser.parse_args()
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
@@ -111,7 +116,7 @@ def main() -> None:
                 if who == "alone":
                     measured = [run(folder, "before"), run(folder, "after")]
                 else:
-                    with readers(folder) as seconds:
+                    with readers(folder, chosen.pause) as seconds:
                         measured = [run(folder, "before"), run(folder, "after")]
                     pages += seconds
                 for step, (wall, cpu, printed) in zip(("first run", "1% changed"), measured, strict=True):

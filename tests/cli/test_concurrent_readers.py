@@ -138,6 +138,7 @@ class TestAStoreOfAnEarlierVersion:
         assert vip.query("pragma journal_mode") == [("wal",)]
 
     def test_that_is_read_is_waited_for_and_the_run_says_so_within_two_seconds(self, vip: Project) -> None:
+        vip.query("pragma journal_mode = delete")
         said = vip.folder / "said.txt"
         with closing(sqlite3.connect(vip.store, isolation_level=None)) as reader:
             reader.execute("begin")

@@ -12,6 +12,8 @@ from urllib.parse import urlencode
 import pytest
 from cli.conftest import Project
 
+from audience_sync.dashboard.queries import audience
+
 from .small_week import MASK, NEWS, VIP, cells, dated, facts, json_of, look, text_of
 
 
@@ -109,7 +111,9 @@ class TestAnAudience:
             ("bob", "left", "2"),
         ]
 
-    def test_names_who_comes_and_goes(self, small_week: Project) -> None:
+    @pytest.mark.parametrize("at_once", [1, 2, 200])
+    def test_names_who_comes_and_goes(self, small_week: Project, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(audience, "RUNS_AT_ONCE", at_once)
         (row,) = cells(look(small_week, "/audiences/vip").text, "flap")
         assert row[:2] == ["bob", "3"]
 

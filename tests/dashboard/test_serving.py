@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import os
 import re
@@ -10,16 +11,21 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from cli.conftest import ACCEPTED, SILENCE, Project, heed_interrupts, segment, until
 from destinations.receiver import Receiver
+
+from audience_sync.dashboard.store import PageStore
+from audience_sync.errors import StoreError
 
 TOKEN = "a-token-of-24-characters"
 
@@ -185,6 +191,61 @@ def test_a_run_never_waits_for_pages(project: Project) -> None:
             assert json.loads(fetch(f"{address}runs?format=json"))[0]["run"] == number + 2
         erased = project.run("erase", "u4")
         assert (erased.code, "Waiting" in erased.stderr) == (0, False)
+
+
+@contextmanager
+def busy_readers(read: Callable[[int], object], readers: int = 4) -> Iterator[None]:
+    """Threads that read one after the other without a pause, so that at any time at least one reads."""
+    stop = threading.Event()
+
+    def keep_reading(first: int) -> None:
+        for number in itertools.count(first):
+            if stop.is_set():
+                return
+            read(number)
+
+    with ThreadPoolExecutor(readers) as pool:
+        running = [pool.submit(keep_reading, number) for number in range(readers)]
+        try:
+            yield
+        finally:
+            stop.set()
+        for each in running:
+            each.result()
+
+
+def test_the_first_run_of_a_new_store_never_waits_for_pages(project: Project) -> None:
+    """Its file appears in WAL mode; a store without one would be locked by pages that overlap."""
+    with dashboard(project) as (_, address):
+        paths = ["", "audiences", "runs", "query?sql=select+1"]
+
+        def read(number: int) -> None:
+            with suppress(urllib.error.HTTPError):  # there is nothing yet
+                fetch(address + paths[number % len(paths)])
+
+        with busy_readers(read):
+            done = project.sync()
+    assert (done.code, "Waiting" in done.stderr) == (0, False), done.stderr
+
+
+def test_pages_of_a_store_without_a_write_ahead_log_leave_room_for_a_run(project: Project) -> None:
+    """The threads of one process share its lock, so that a run would never get it if they overlapped."""
+    project.run("sync")
+    project.query("pragma journal_mode = delete")
+    pages = PageStore(f"sqlite:///{project.store}")
+
+    def read(_: int) -> None:
+        with suppress(StoreError), pages.reading() as connection:  # a page gives up while a run writes for long
+            connection.exec_driver_sql("select count(*) from sync_runs").fetchall()
+            time.sleep(0.1)
+
+    with busy_readers(read, readers=8):
+        run = project.start("sync")
+        try:
+            assert run.wait(30) == 0
+        finally:
+            run.kill()
+    assert project.query("select count(*) from sync_runs") == [(2,)]
 
 
 @pytest.fixture

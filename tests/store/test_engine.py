@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sqlite3
 import stat
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import Executable, insert, inspect, select, update
@@ -16,6 +21,7 @@ from audience_sync.store.connection import engine, sqlite
 from audience_sync.store.connection.bulk import insert_rows
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
+from audience_sync.store.maintenance.new_file import create_database
 from audience_sync.store.tables import absences, delivery_destinations, installation, members, runs, snapshot_chains
 from audience_sync.store.tables.views import VIEW_SCHEMA, view_prefix
 
@@ -200,12 +206,41 @@ class TestAnSqliteStore:
         ):
             pass
 
-    def test_has_a_write_ahead_log_once_it_was_written_into(self, new_store: Callable[..., Store]) -> None:
+    def test_has_a_write_ahead_log_from_its_first_byte(self, tmp_path: Path) -> None:
+        create_database(tmp_path / "store.db")
+        with closing(Store(f"sqlite:///{tmp_path / 'store.db'}")) as store:
+            assert store.is_wal
+        assert [each.name for each in tmp_path.iterdir()] == ["store.db"]
+        assert (tmp_path / "store.db").stat().st_mode & 0o777 == 0o600
+
+    def test_gets_a_write_ahead_log_when_it_is_written_into(self, new_store: Callable[..., Store]) -> None:
         store = new_store("sqlite", with_schema=True)
+        with closing(sqlite3.connect(store.url.database or "")) as connection:
+            store.close()
+            connection.execute("pragma journal_mode = delete")
         assert not store.is_wal
         with store.writing():
             pass
         assert store.is_wal
+
+    @pytest.mark.parametrize("reason", ["no hard links", "no folder to write into"])
+    def test_that_cannot_be_made_under_another_name_is_made_in_its_place(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+    ) -> None:
+        file = tmp_path / "store.db"
+        if reason == "no hard links":
+            monkeypatch.setattr(os, "link", Mock(side_effect=OSError(errno.EPERM, "not permitted")))
+            create_database(file)
+            assert [each.name for each in tmp_path.iterdir()] == ["store.db"]
+        else:
+            monkeypatch.setattr(os, "open", Mock(side_effect=PermissionError(errno.EACCES, "Permission denied")))
+            with pytest.raises(StoreError, match=r"/store\.db can't be created: Permission denied"):
+                create_database(file)
+
+    def test_that_is_there_is_left_alone(self, tmp_path: Path) -> None:
+        (tmp_path / "store.db").write_bytes(b"something")
+        create_database(tmp_path / "store.db")
+        assert (tmp_path / "store.db").read_bytes() == b"something"
 
     def test_makes_no_checkpoint_by_itself(self, new_store: Callable[..., Store]) -> None:
         """SQLite before 3.51.3 may damage a database by a checkpoint during a commit."""

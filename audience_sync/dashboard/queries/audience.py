@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -13,7 +14,7 @@ from audience_sync.dashboard.queries.rows import LARGEST_RUN, read, read_as
 #: Rows of a page of changes.
 PAGE = 50
 #: The newest runs whose changes are searched for users who come and go: so many, with so many changes together.
-SEARCHED_RUNS, SEARCHED_CHANGES = 2_000, 200_000
+SEARCHED_RUNS, SEARCHED_CHANGES, RUNS_AT_ONCE = 2_000, 200_000, 200
 #: A user with so many changes comes and goes; and how many of them are listed.
 FLAPS, MOST_FLAPPING = 3, 10
 _RESULTS = """
@@ -147,19 +148,15 @@ def read_flapping(connection: Connection, key: str) -> Flapping | None:
 
     Only so many runs are searched that all their changes, also of others, are few enough to be read at once.
     """
-    runs = f"""
-        select run, started_at, entered + "left" + trait_users_changed as changes from {{views}}sync_runs
-        order by run desc limit {SEARCHED_RUNS}
-    """
-    newest = read(connection, runs)
-    if not newest:
-        return None
-    searched, total = newest[:1], newest[0]["changes"] or 0
-    for row in newest[1:]:
+    searched, total, is_whole = list[Mapping[str, Any]](), 0, True
+    for row in _newest_runs(connection):
         total += row["changes"] or 0
-        if total > SEARCHED_CHANGES:
+        if searched and total > SEARCHED_CHANGES:
+            is_whole = False
             break
         searched.append(row)
+    if not searched:
+        return None
     first = searched[-1]
     query = f"""
         select user_id, count(*) as changes, max(changed_at) as last_at from {{views}}membership_changes
@@ -169,9 +166,24 @@ def read_flapping(connection: Connection, key: str) -> Flapping | None:
     return Flapping(
         since_run=first["run"],
         since=first["started_at"],
-        is_whole=len(searched) == len(newest) < SEARCHED_RUNS,
+        is_whole=is_whole and len(searched) < SEARCHED_RUNS,
         users=read_as(connection, FlappingUser, query, key=key, run=first["run"]),
     )
+
+
+def _newest_runs(connection: Connection) -> Iterator[Mapping[str, Any]]:
+    """The newest runs with the number of their changes, in batches: mostly the first ones have changes enough."""
+    query = f"""
+        select run, started_at, entered + "left" + trait_users_changed as changes from {{views}}sync_runs
+        where run < :before order by run desc limit {RUNS_AT_ONCE}
+    """
+    before = LARGEST_RUN
+    for _ in range(0, SEARCHED_RUNS, RUNS_AT_ONCE):
+        rows = read(connection, query, before=before)
+        yield from rows
+        if len(rows) < RUNS_AT_ONCE:
+            return
+        before = rows[-1]["run"]
 
 
 def read_holdout(connection: Connection, key: str) -> Holdout | None:

@@ -29,6 +29,7 @@ from audience_sync.dashboard.sql_console.result import (
     too_long,
 )
 from audience_sync.dashboard.sql_console.tokens import Token, TokenKind, tokens
+from audience_sync.store.connection.engine import WITHOUT_JIT
 from audience_sync.store.tables.views import VIEW_SCHEMA
 
 #: Characters of a value; a longer one is cut.
@@ -90,7 +91,7 @@ def _begin(driver: Driver[Any], seconds: float) -> None:
         f"set local idle_in_transaction_session_timeout = {milliseconds * 4}; "
         f"set local search_path = {VIEW_SCHEMA}; set local time zone 'UTC'; set local intervalstyle = 'postgres'; "
         "set local datestyle = 'ISO'; set local standard_conforming_strings = on; "
-        "set local max_parallel_workers_per_gather = 0; select 1"
+        f"set local max_parallel_workers_per_gather = 0; {WITHOUT_JIT}; select 1"
     )
 
 

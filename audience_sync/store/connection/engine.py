@@ -28,6 +28,8 @@ BUSY_TIMEOUT = 600.0
 RECONNECT_SECONDS, RETRY_PAUSE = 90.0, 1.0
 #: Seconds that a server has to accept a connection, unless the address sets `?connect_timeout=`.
 CONNECT_TIMEOUT = 10
+#: PostgreSQL estimates the views' queries at far more than they cost, and would compile them for longer than they run.
+WITHOUT_JIT = "set local jit = off"
 _WRITING, _IS_WAL = "audience_sync_writing", "audience_sync_wal"
 #: The advisory lock of migrations in one PostgreSQL database: "audsync" in bytes.
 _MIGRATION_LOCK = 0x61756473796E63
@@ -73,6 +75,8 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         with translated_errors(self), self._connect_with_retry(self.engine) as connection, connection.begin():
+            if not self.is_sqlite:
+                connection.exec_driver_sql(WITHOUT_JIT)
             yield connection
 
     def read_with_retry(self, read: Callable[[Connection], Result]) -> Result:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 from audience_sync.config.read.paths import sqlite_url
 from audience_sync.errors import StoreError
 from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance.new_file import create_private_file
 
 
 def back_up(store: Store, target: Path) -> int:
@@ -49,18 +50,3 @@ def backup_sqlite(source: Path, target: Path) -> None:
         if found != "ok":
             raise sqlite3.DatabaseError(f"the copy is damaged ({found})")
     os.chmod(target, 0o600)
-
-
-def create_private_file(file: Path) -> None:
-    """Create a file that only its owner can read, with its folders. Raises StoreError."""
-    try:
-        for folder in reversed(file.absolute().parents):
-            if not folder.exists():
-                folder.mkdir(mode=0o700, exist_ok=True)
-        with suppress(FileExistsError):
-            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise StoreError(
-            f"{file} can't be created: {error.strerror}. Nothing was done. Let this user write to its "
-            "folder, or name another file."
-        ) from None

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, insert, inspect, select, text
 
 from audience_sync.errors import StoreError, StoreNewerError, StoreOutdatedError
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.maintenance.backup import backup_sqlite, create_private_file
+from audience_sync.store.maintenance.backup import backup_sqlite
 from audience_sync.store.maintenance.grants import read_grants, restore_grants
+from audience_sync.store.maintenance.new_file import create_database, create_private_file
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -100,7 +101,7 @@ def upgrade(store: Store, *, reason: str | None = None) -> Path | None:
     if revision == HEAD:
         return None
     if store.file:
-        create_private_file(store.file)
+        create_database(store.file)
     if revision is None and store.is_sqlite and _create_from_script(store):
         return None
     return _run_alembic(store, "upgrade", "head", _decision(revision, reason) if revision else None)

@@ -38,14 +38,15 @@ _MIGRATION_LOCK = 0x61756473796E63
 class Store:
     """A database and its kinds of transaction: reading, writing, and migrating."""
 
-    def __init__(self, url: str, *, patience: float | None = None) -> None:
+    def __init__(self, url: str, *, patience: float | None = None, reads_views: bool = False) -> None:
         """Connects to nothing yet. Raises StoreError for an address that can't be a store's.
 
         ``patience``: seconds to wait for another program's lock on an SQLite file, if not ``BUSY_TIMEOUT``.
+        ``reads_views``: the views are read, more than the tables.
         """
         self.engine = _engine(url, patience)
         self.url = self.engine.url
-        self._was_connected = False
+        self._was_connected, self._reads_views = False, reads_views
         #: SQLite only: whether WAL was requested, and the size of the log at the last checkpoint.
         self._journal_is_settled, self._log_bytes = not self.is_sqlite, 0
         weakref.finalize(self, self.engine.dispose)  # closing the last connection empties the log
@@ -75,7 +76,7 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         with translated_errors(self), self._connect_with_retry(self.engine) as connection, connection.begin():
-            if not self.is_sqlite:
+            if self._reads_views and not self.is_sqlite:
                 connection.exec_driver_sql(WITHOUT_JIT)
             yield connection
 

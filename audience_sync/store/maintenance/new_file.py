@@ -14,7 +14,7 @@ def create_database(file: Path) -> None:
     """Create an empty database in WAL mode, unless the file exists. Raises StoreError.
 
     It is made under another name, and appears with its mode: SQLite can't change the mode while another program reads.
-    Without a WAL, threads of one reading process can lock a run out, as each takes over the lock of the one before it.
+    Without a WAL, threads of one reading process can lock a run out, because they share a lock that never ends.
     """
     if os.path.lexists(file):
         return

@@ -12,7 +12,7 @@ from audience_sync.store.maintenance import migrate
 @contextmanager
 def open_store_to_read(url: str) -> Iterator[Store]:
     """The store for a command that changes nothing: one that isn't there yet is empty, in memory."""
-    store = Store(url)
+    store = Store(url, reads_views=True)
     if store.is_sqlite and migrate.current(store) is None:
         store.close()
         store = Store("sqlite://")

@@ -156,7 +156,7 @@ def logged_stages() -> Iterator[StageLog]:
 
 
 def current_stages() -> StageLog | None:
-    """The log of the run in progress; None outside of a run, and in a preview."""
+    """The log of the run or preview in progress; None outside of one."""
     return _LOG.get()
 
 

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from audience_sync.command_line import with_options
 from audience_sync.dashboard.masks import IdMask
 from audience_sync.web.formats import ShownId, shown_id, visible
+from audience_sync.web.templating import with_code
 
 if TYPE_CHECKING:
     from audience_sync.config.models import Settings
@@ -47,10 +48,7 @@ class Site:
 
     def marked(self, text: str | None) -> Markup:
         """The same as markup: commands and options in backticks are code."""
-        parts = self.masked(text).split("`")
-        return Markup("").join(
-            Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts)
-        )
+        return with_code(self.masked(text))
 
     def command(self, text: str) -> str:
         """A command with the options of this project: ``audience-sync --env production approve 46``."""

@@ -268,10 +268,11 @@ def _stage_texts(stages: Sequence[Row]) -> Iterator[str]:
 
 def pending_concerns(rows: Sequence[Row], last: Row | None) -> Iterator[Concern]:
     is_running = last is not None and last["status"] == State.RUNNING
+    is_seeding = last is not None and is_running and last["command"] == "seed"
     for row in rows:
         if not row["calls"]:
             continue
-        calls, waiting = row["calls"], row["waiting"]
+        calls, waiting = row["calls"], 0 if is_seeding else row["waiting"]
         which = f"run {last['run']}" if last is not None and is_running else "the next run"
         which = "the next `seed`" if waiting == calls else which
         rest = f", and the next `seed` the other {waiting:,}" if 0 < waiting < calls else ""

@@ -7,9 +7,11 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from random import random
 from urllib.parse import parse_qsl
 
@@ -28,6 +30,8 @@ FORMS = frozenset({"/answers", "/clear", "/login"})
 RECEIVED_METHODS = frozenset({"POST", "PUT", "PATCH"})
 #: Seconds in which a body has to arrive.
 BODY_SECONDS = 60.0
+#: A body of more bytes waits until one of so many places is free, so that many at once don't fill the memory.
+SMALL_BODY, LARGE_BODIES = 256 * 1024, 8
 #: Headers that each browser may send, and more that it asks for.
 CORS_HEADERS = (
     "authorization, content-type, content-encoding, anonymousid, x-outbound-key, x-outbound-client, x-outbound-guid"
@@ -45,6 +49,7 @@ class Sandbox:
         self._state, self._pages, self._clock = state, pages, clock
         #: One thread: requests are recorded one after the other, and pages stay quick meanwhile.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sandbox")
+        self._places = asyncio.Semaphore(LARGE_BODIES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,24 +64,32 @@ class Sandbox:
         return await self._pages(scope, receive, send)
 
     async def _receive(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began = time.perf_counter()
         try:
-            request = await _request(scope, receive)
+            answer, wait = await self._recorded(scope, receive)
         except Disconnected:
             return None
-        if is_silent(request.path):
-            return await _send(send, _with_cors(Answer(200, b'{"success": true}')))
-        loop = asyncio.get_running_loop()
-        try:
-            arrival = await loop.run_in_executor(self._thread, self._handle, request, began)
         except sqlite3.Error as error:
             log.error("A request could not be recorded, and was answered with 500: %s", error)
-            return await _send(send, _with_cors(Answer(500, b"the sandbox can't write its file", "text/plain")))
-        if arrival.wait:
-            await _wait(receive, arrival.wait)
-        if arrival.sent is None:
+            answer, wait = Answer(500, b"the sandbox can't write its file", "text/plain"), 0.0
+        if wait:
+            await _wait(receive, wait)
+        if answer is None:
             return await _close(receive, send)
-        return await _send(send, _with_cors(arrival.sent))
+        return await _send(send, _with_cors(answer))
+
+    async def _recorded(self, scope: Scope, receive: Receive) -> tuple[Answer | None, float]:
+        """Read and record a request. Return its answer, None = the connection is closed, and the seconds until then.
+
+        The body is in memory until this returns.
+        """
+        began = time.perf_counter()
+        async with AsyncExitStack() as place:
+            request = await _request(scope, receive, partial(place.enter_async_context, self._places))
+            if is_silent(request.path):
+                return Answer(200, b'{"success": true}'), 0.0
+            loop = asyncio.get_running_loop()
+            arrival = await loop.run_in_executor(self._thread, self._handle, request, began)
+            return arrival.sent, arrival.wait
 
     def _handle(self, request: Request, began: float) -> Arrival:
         """Read a request, choose its answer and record both, before it is sent."""
@@ -104,12 +117,15 @@ def _is_page(path: str) -> bool:
     return path in FORMS or path.startswith("/static/")
 
 
-async def _request(scope: Scope, receive: Receive) -> Request:
-    """Read the request. A body that is too large or too slow is left out, with the problem."""
+async def _request(scope: Scope, receive: Receive, find_place: Callable[[], Awaitable[None]]) -> Request:
+    """Read the request. A body that is too large or too slow is left out, with the problem.
+
+    ``find_place`` is awaited before more than SMALL_BODY bytes are read.
+    """
     pairs = reversed(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-    parts, size, problem = list[bytes](), 0, None
+    parts, size, problem, has_place = list[bytes](), 0, None, False
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(BODY_SECONDS) as limit:
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -122,6 +138,11 @@ async def _request(scope: Scope, receive: Receive) -> Request:
                     problem = Problem("body_too_large", f"the body has {size:,} bytes: the sandbox reads 10 MB")
                 if not message.get("more_body"):
                     break
+                if size > SMALL_BODY and not has_place:
+                    limit.reschedule(None)
+                    await find_place()
+                    limit.reschedule(asyncio.get_running_loop().time() + BODY_SECONDS)
+                    has_place = True
     except TimeoutError:
         parts.clear()
         text = f"the body did not arrive whole within {BODY_SECONDS:g} s: {size:,} bytes came"

@@ -68,10 +68,12 @@ def seconds(value: float | None) -> str:
 
 
 def duration(value: float | timedelta | None) -> str:
-    """``22 ms``, ``3.5 s``, ``12 min``, ``4 h 5 min``, ``3 d 2 h``, from seconds."""
+    """``< 1 ms``, ``22 ms``, ``3.5 s``, ``12 min``, ``4 h 5 min``, ``3 d 2 h``, from seconds."""
     if value is None:
         return NOTHING
     number = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if 0 < number < 0.0005:
+        return "< 1 ms"
     if number < 0.9995:
         return f"{number * 1000:.0f} ms"
     if number < 9.95:

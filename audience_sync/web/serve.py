@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import signal
 import socket
@@ -12,14 +13,25 @@ from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from audience_sync.errors import AudienceSyncError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: Connections at the same time; the next one is answered with 503. Seconds until one without a request is closed.
+MOST_CONNECTIONS, IDLE_SECONDS = 200, 5
 
 
 class ListenError(AudienceSyncError):
     """The address can't be used. Nothing is served."""
+
+
+class _Protocol(H11Protocol):
+    """HTTP that also closes a connection on which no first request comes: idle ones must not use up all places."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
 
 class _Server(uvicorn.Server):
@@ -90,10 +102,10 @@ def serve(app: ASGIApp, opened: socket.socket, *, announce: Callable[[str], None
         server_header=False,
         lifespan="on",
         ws="none",
-        http="h11",
+        http=_Protocol,
         timeout_graceful_shutdown=0,
-        timeout_keep_alive=5,
-        limit_concurrency=200,
+        timeout_keep_alive=IDLE_SECONDS,
+        limit_concurrency=MOST_CONNECTIONS,
         h11_max_incomplete_event_size=64_000,
     )
     server = _Server(config)

@@ -56,6 +56,7 @@ def make_environment(
         "relative": lambda value: formats.relative(value, clock()),
         "shown_id": formats.shown_id,
         "script_json": script_json,
+        "with_code": with_code,
     }
     environment.globals |= {
         "href": href,
@@ -67,6 +68,13 @@ def make_environment(
         **more,
     }
     return environment
+
+
+def with_code(text: str) -> Markup:
+    """The text as markup: what is in backticks, such as commands and options, is code."""
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(text.split("`"))
+    )
 
 
 def script_json(value: object) -> Markup:

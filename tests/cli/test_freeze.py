@@ -149,4 +149,4 @@ def test_frozen_again_the_new_time_counts_and_both_are_kept(vip: Project) -> Non
 def test_an_empty_store_has_nothing_to_freeze(vip: Project) -> None:
     wrong = vip.run("freeze", "vip")
     assert wrong.code == 2
-    assert "there is no audience 'vip'. Nothing was changed or sent." in wrong.stderr
+    assert "audience 'vip' is in config.yaml, but no run has synced it yet." in wrong.stderr

@@ -48,6 +48,14 @@ def test_an_environment_adds_its_own(config: Path) -> None:
     assert found.destinations == ("log", "segment", "connect")
 
 
+def test_audiences_that_a_person_seeds_are_listed_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("audiences: [{name: Wave, initial: manual}, {name: VIP, initial: none}, {name: New}]", "utf-8")
+    found = read_names(path, None)
+    assert found is not None
+    assert (found.audiences, found.manual) == (("wave", "vip", "new"), ("wave",))
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 from html import unescape
 from urllib.parse import urlencode
@@ -147,6 +148,35 @@ class TestAnAudience:
             ["held", "run 3"],
             ["created", "run 1"],
         ]
+
+    def test_that_no_run_has_synced_yet_is_named_with_the_command_that_does(self, project: Project) -> None:
+        project.configure(audiences=[VIP])
+        project.write_members("vip.csv", "ada")
+        project.sync()
+        project.configure(audiences=[VIP, {**NEWS, "name": "Fresh"}, {**NEWS, "name": "Wave", "initial": "manual"}])
+        for key, command in (("fresh", "audience-sync sync fresh"), ("wave", "audience-sync seed wave")):
+            page = look(project, f"/audiences/{key}")
+            assert page.status == 404
+            assert "is in the config, but no run has synced it yet" in text_of(page.text)
+            assert command in text_of(page.text)
+        assert "There is no audience with the key “nothing”" in text_of(look(project, "/audiences/nothing").text)
+
+    def test_still_shows_the_invalid_rows_of_a_source_that_has_not_changed(self, project: Project) -> None:
+        project.configure(audiences=[VIP, NEWS])
+        os.utime(project.write("vip.csv", 'user_id,plan\nada,a\n"",b\n"",c\n'), (1, 1))
+        project.write_members("news.csv", "ada")
+        project.sync()
+        project.write_members("news.csv", "ada", "bob")
+        project.sync()
+        project.query("update runs set started_at = '2026-03-01 06:00:00.000000', finished_at = started_at")
+        page = look(project, "/audiences/vip").text
+        assert cells(page, "invalid") == [["empty user id", "2", "2, 3 vip.csv"]]
+        run = text_of(look(project, "/runs/2").text)
+        assert "2 rows of VIP, whose source has not changed since run 1." in run
+        assert "None." not in run
+        assert "whose source has not changed" not in text_of(look(project, "/runs/1").text)
+        rows = list(csv.DictReader(io.StringIO(look(project, "/audiences/vip", format="csv", table="invalid").text)))
+        assert [(row["run"], row["row"]) for row in rows] == [("1", "2"), ("1", "3")]
 
     def test_groups_the_invalid_rows_of_the_last_run(self, project: Project) -> None:
         project.configure(audiences=[VIP])

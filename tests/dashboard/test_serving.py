@@ -93,6 +93,15 @@ def test_it_says_where_it_is_and_ends_at_once_even_while_a_page_is_streamed(proj
         assert "Traceback" not in process.stderr.read()
 
 
+def test_a_connection_without_a_request_is_closed(project: Project) -> None:
+    assert project.run("sync").code == 0
+    with dashboard(project) as (_, address):
+        host, _, port = address.removeprefix("http://").strip("/").rpartition(":")
+        with closing(socket.create_connection((host, int(port)), timeout=30)) as idle:
+            assert idle.recv(1) == b""  # the server has closed it
+        assert "VIP" in fetch(address)
+
+
 def test_a_port_in_use_is_an_error_of_usage(project: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from event_loop import run_async
+from starlette.types import Message
 
 from audience_sync.sandbox import receiver
 from audience_sync.sandbox.app import sandbox_app
@@ -117,6 +120,62 @@ def test_a_body_that_does_not_arrive_is_answered_after_a_time(app: Sandbox, monk
     assert ask(app, "/v1/batch", method="POST", headers=basic("sandbox-segment"), body=None).status == 400
     (call,) = ask(app, "/calls.json").json["calls"]
     assert [each["code"] for each in call["problems"]] == ["body_incomplete"]
+
+
+def test_of_large_bodies_only_so_many_are_read_at_the_same_time(
+    app: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver, "LARGE_BODIES", 2)
+    app = sandbox_app(State(tmp_path / "small.db"), address="http://127.0.0.1:8790", clock=lambda: AT)
+    asked, ends, statuses = list[int](), asyncio.Event(), list[int]()
+    first = b'{"batch":[{"type":"identify","userId":"u"}]}' + b" " * receiver.SMALL_BODY
+
+    async def request(number: int) -> None:
+        async def receive() -> Message:
+            if number not in asked:
+                asked.append(number)
+                return {"type": "http.request", "body": first, "more_body": True}
+            asked.append(number)
+            await ends.wait()
+            return {"type": "http.request", "body": b" ", "more_body": False}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        await app(scope, receive, send)
+
+    async def small() -> None:
+        answer = asyncio.Event()
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": first.strip(), "more_body": False}
+
+        async def send(message: Message) -> None:
+            answer.set()
+
+        await app(scope, receive, send)
+        assert answer.is_set()
+
+    async def all_at_once() -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in range(5):
+                group.create_task(request(number))
+            await small()  # does not wait for the large ones
+            assert sorted(asked) == [0, 0, 1, 1, 2, 3, 4]
+            ends.set()
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/batch",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in basic("sandbox-segment").items()],
+    }
+    run_async(all_at_once())
+    app.close()
+    assert statuses == [200] * 5
+    assert sorted(asked) == sorted([*range(5)] * 2)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_the_feed_shows_what_a_call_changed_and_what_is_wrong(app: Sandbox) -> N
     assert "4 calls</span> in the last 24 hours" in page
     assert "vip <s>true →</s> <b>false</b>" in page
     assert "200 dropped" in page
-    assert "neither `userId` nor `anonymousId`" in page
+    assert "neither <code>userId</code> nor <code>anonymousId</code>" in page
     assert [each["user"] for each in get(app, "/calls.json", property="vip", value="false").json["calls"]] == ["C-1"]
     assert [each["user"] for each in get(app, "/calls.json", problem="no_user_anon_id").json["calls"]] == [""]
 

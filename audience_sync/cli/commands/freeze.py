@@ -11,10 +11,14 @@ from audience_sync.cli.base.completion import complete_frozen_keys, complete_sto
 from audience_sync.cli.base.layout import advice, labelled, prose
 from audience_sync.cli.base.options import parse_time, reason_option, time_option
 from audience_sync.cli.base.session import Session, with_session
+from audience_sync.cli.base.unsynced import explaining_unsynced
 from audience_sync.text import utc_time
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+
+_INSTEAD = "Before its first run an audience can wait instead: `initial: manual`."
 
 
 @click.command()
@@ -38,7 +42,9 @@ def freeze(session: Session, key: str, until: datetime | None, reason: str | Non
         raise click.BadParameter(message, param_hint="--until")
     with session.writing() as (store, settings), store.writing() as connection:
         reason = stored_reason(reason, settings.secrets)
-        begin(connection, {key: _audience_id(connection, key)}, Freeze(key, now, until, reason), _user_and_host())
+        with explaining_unsynced(session, key, remedy=_INSTEAD):
+            audience = _audience_id(connection, key)
+        begin(connection, {key: audience}, Freeze(key, now, until, reason), _user_and_host())
         record_decision(connection, Decision("freeze", key, reason), settings.secrets)
         is_running = is_run_in_progress(connection)
     ends = utc_time(until) if until else "when it is unfrozen"
@@ -89,8 +95,7 @@ def _audience_id(connection: Connection, key: str) -> int:
     ids = {each.key: each.id for each in stored.values() if each.kind is PropertyKind.AUDIENCE and not each.retired}
     if key not in ids:
         wrong = not_found_message("audience", [key], ids)
-        remedy = "Before its first run an audience can wait instead: `initial: manual`."
-        raise UnknownNameError(f"{wrong} Nothing was changed or sent.\n  {remedy}")
+        raise UnknownNameError(f"{wrong} Nothing was changed or sent.\n  {_INSTEAD}")
     return ids[key]
 
 

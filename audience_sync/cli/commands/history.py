@@ -7,6 +7,7 @@ import click
 from audience_sync.cli.base.completion import complete_stored_keys
 from audience_sync.cli.base.options import LARGEST_NUMBER
 from audience_sync.cli.base.session import Session, with_session
+from audience_sync.cli.base.unsynced import explaining_unsynced
 
 
 @click.command()
@@ -23,7 +24,8 @@ def history(session: Session, key: str | None, limit: int) -> None:
         runs = last_runs(connection, key=key, limit=limit)
         has_runs = bool(runs or last_runs(connection, limit=1))
         if key is not None and has_runs and not runs:
-            read_audience(connection, key)
+            with explaining_unsynced(session, key):
+                read_audience(connection, key)
     session.answer(
         {"runs": runs},
         lambda screen: audience_lines(key, runs, screen) if key and has_runs else history_lines(runs, screen),

@@ -13,27 +13,22 @@ from audience_sync.cli.base.layout import (
     command,
     joined,
     labelled,
-    printable,
     printable_lines,
     prose,
     width_of,
 )
-from audience_sync.cli.views.run_details import MAX_REASONS, Details, Held, RefusedFor
+from audience_sync.cli.views.holds import MAX_LISTED, held_block, more_held_block, users_text
+from audience_sync.cli.views.run_details import MAX_REASONS, Details, RefusedFor
 from audience_sync.command_line import to_paste
 from audience_sync.errors import ACCEPT_ANYWAY
-from audience_sync.model import AudienceStatus, ChangeCounts, HoldKind
-from audience_sync.sync.guard.limits import removes_everyone
+from audience_sync.model import AudienceStatus
 from audience_sync.sync.values.findings import AudienceResult, InvalidRow
 from audience_sync.sync.values.report import DestinationReport, Report
-from audience_sync.text import and_more, form, listed, pluralize, share_of
+from audience_sync.text import and_more, form, listed, pluralize
 
-#: The most reasons, and rows or users of each, that a block lists.
-MAX_LISTED = 5
 #: The most holds of which a terminal shows the block.
 MAX_HELD = 5
 DEEPER = INDENT + INDENT
-#: Labels of some users that a held change would change, other than those who lose a value.
-_SAMPLES = {HoldKind.AUDIENCE: "Leaving", HoldKind.MAPPING: "Users"}
 
 
 class Block(Struct, frozen=True):
@@ -58,7 +53,7 @@ def blocks(report: Report, details: Details, screen: Screen, *, by_hand: bool = 
     for held in shown:
         yield Block(held_block(held, details, screen), urgent=True)
     if more := sum(len(each.keys) for each in details.held[len(shown) :]):
-        yield Block(_more_held(more, report.run, screen), urgent=True)
+        yield Block(more_held_block(more, report.run, screen), urgent=True)
     for each in report.destinations:
         for lines in _refused(each, details.refused.get(each.name, ()), screen):
             yield Block(lines, urgent=True)
@@ -136,94 +131,10 @@ def _stopped(each: DestinationReport, details: Details, screen: Screen) -> list[
     return [f"Stopped: {each.name}", *labelled(pairs, screen), "", *remedy]
 
 
-def held_block(held: Held, details: Details, screen: Screen) -> list[str]:
-    """The block of a hold: what is held, why, since when, and how to decide."""
-    lines = [f"Held: {_held_name(held)}", *labelled(_held_pairs(held), screen)]
-    return lines if held.run is None else [*lines, "", *_decision_commands(held, details, screen)]
-
-
-def _more_held(count: int, run: int, screen: Screen) -> list[str]:
-    """The block of the holds that a terminal does not show."""
-    return [
-        f"Held: {count:,} more",
-        *advice("Each with its reason:", to_paste("show", run), screen=screen, indent=INDENT),
-        *advice("If every change that this run held is right:", to_paste("approve", run), screen=screen, indent=INDENT),
-    ]
-
-
-def _held_name(held: Held) -> str:
-    if held.kind is HoldKind.SUPPRESSED:
-        return "the lists of suppressed users"
-    if held.kind is HoldKind.MAPPING:
-        return f"the mapping of {held.keys[0]}"
-    if len(held.keys) == 1:
-        return held.keys[0]
-    what = "audience" if held.kind is HoldKind.AUDIENCE else "computed trait"
-    source = f" of {held.source}" if held.source and held.kind is HoldKind.COMPUTED_TRAIT else ""
-    return f"{pluralize(len(held.keys), what)}{source}"
-
-
-def _held_pairs(held: Held) -> list[tuple[str, str]]:
-    several, counts = len(held.keys) > 1, held.counts
-    change = "" if several else change_text(held.kind, counts)
-    reason = held.reason if several or not held.limit else ""
-    if not several and held.kind is HoldKind.AUDIENCE and removes_everyone(counts):
-        reason = "the new snapshot is empty"
-    at = f", {held.since_at:%Y-%m-%d %H:%M} UTC" if held.since_at else ""
-    names = "Traits" if held.kind is HoldKind.COMPUTED_TRAIT else "Audiences"
-    is_audience = held.kind is HoldKind.AUDIENCE
-    return [
-        ("Change", change),
-        ("Reason", printable_lines(reason)),
-        ("Limit", held.limit),
-        ("Since", f"run {held.since}{at}" if held.since is not None else ""),
-        ("Before", held.before),
-        ("Source", held.source if is_audience and not several else ""),
-        (_SAMPLES.get(held.kind, "Losing it"), "" if several else _users(held.sample.left, counts.left)),
-        ("Entering", "" if several or not is_audience else _users(held.sample.entered, counts.entered)),
-        (names, ", ".join(held.keys) if several else ""),
-    ]
-
-
-def change_text(kind: HoldKind, counts: ChangeCounts) -> str:
-    """What a held snapshot would change, with the share of members or users that would leave."""
-    before, entered, left = counts
-    if kind is HoldKind.COMPUTED_TRAIT:
-        return (
-            f"{left:,} of {pluralize(before, 'user')} ({share_of(left, before)}) would lose their value" if left else ""
-        )
-    if kind is HoldKind.SUPPRESSED:
-        return f"{left:,} of {pluralize(before, 'user')} ({share_of(left, before)}) would be sent to again"
-    if kind is HoldKind.MAPPING:
-        return f"{pluralize(left, 'user')} would be sent values under other names or ids"
-    leave = f"{left:,} of {pluralize(before, 'member')} ({share_of(left, before)}) would leave" if left else ""
-    enter = f"{pluralize(entered, 'user')} would enter" if entered else ""
-    if entered and not left:
-        enter += f"; it has {pluralize(before, 'member')}"
-    return ", ".join(part for part in (leave, enter) if part)
-
-
-def _users(users: Sequence[str], count: int) -> str:
-    return listed([printable(each) for each in users], most=MAX_LISTED, count=count)
-
-
-def _decision_commands(held: Held, details: Details, screen: Screen) -> Iterator[str]:
-    """The commands that decide, without keys if the run held nothing else."""
-    is_alone = len(details.held) == 1 and len(held.keys) > 1
-    which = (held.run, *(() if is_alone else held.keys))
-    right = "If the changes are right after all:" if held.undone_run else "If the change is right:"
-    yield from advice(right, to_paste("approve", *which), screen=screen, indent=INDENT)
-    wrong, drop = "If it is wrong, correct the source; the next good snapshot ends the hold.", "this snapshot"
-    if held.kind is HoldKind.MAPPING:
-        wrong, drop = "If it is wrong, correct the config; the former mapping ends the hold.", "this hold"
-    yield from prose(wrong, screen, indent=INDENT)
-    yield from advice(f"To drop {drop} now:", to_paste("reject", *which), screen=screen, indent=INDENT)
-
-
 def _refused(each: DestinationReport, reasons: Sequence[RefusedFor], screen: Screen) -> Iterator[list[str]]:
     now, retry = sum(one.calls for one in reasons), to_paste("retry", "--destination", each.name)
     if now:
-        found = [(one.calls, printable_lines(one.reason), _users(one.users, one.calls)) for one in reasons]
+        found = [(one.calls, printable_lines(one.reason), users_text(one.users, one.calls)) for one in reasons]
         lines = [f"Refused by {each.name}: {pluralize(now, 'call')}", *refusal_lines(found[:MAX_REASONS], screen)]
         if len(reasons) > MAX_REASONS:
             more = pluralize(len(reasons) - MAX_REASONS, "more reason")

@@ -25,11 +25,11 @@ from audience_sync.cli.base.layout import (
 from audience_sync.cli.base.output import path_text
 from audience_sync.cli.views.attention import (
     failure_blocks,
-    held_block,
     invalid_lines,
     refusal_lines,
     waiting_and_frozen,
 )
+from audience_sync.cli.views.holds import held_block
 from audience_sync.cli.views.http_exchange import ShownRequest, redact_request
 from audience_sync.cli.views.preview import forecast_table, limits_lines, withheld_lines
 from audience_sync.cli.views.run_details import Details

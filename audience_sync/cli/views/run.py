@@ -22,12 +22,12 @@ from audience_sync.cli.base.layout import (
     table,
 )
 from audience_sync.cli.base.output import short_duration
-from audience_sync.cli.views.attention import MAX_LISTED, answer_text, change_text, refusal_lines, without_audience_name
+from audience_sync.cli.views.attention import answer_text, refusal_lines, without_audience_name
 from audience_sync.cli.views.headline import call_texts, held_things, moved_texts
 from audience_sync.cli.views.history import member_notes
+from audience_sync.cli.views.holds import hold_group, stored_hold_block
 from audience_sync.command_line import to_paste
-from audience_sync.model import USER_ID, ChangeCounts, HoldKind
-from audience_sync.sync.guard.messages import stored_limit_text, without_subject
+from audience_sync.model import USER_ID
 from audience_sync.text import and_more, by_reason, listed, pluralize, utc_time
 
 Row = Mapping[str, Any]
@@ -112,7 +112,7 @@ def _blocks(run: Row, screen: Screen, ask: Callable[[str], str]) -> Iterator[lis
         title = "Interrupted" if run["status"] == "interrupted" else "Failed"
         yield [f"{title}: the run", *labelled([("Reason", one_line(error))], screen)]
     yield from (_stopped(each, screen) for each in deliveries if each["error"])
-    yield from (_held(list(found), run, screen) for _, found in groupby(run["holds"], _hold_group))
+    yield from (stored_hold_block(list(found), run, screen) for _, found in groupby(run["holds"], hold_group))
     for name, calls in groupby(run["refusals"] or run["refused_calls"], itemgetter("destination")):
         yield _refused(name, list(calls), screen, ask)
     if run["status"] == "interrupted" and run["pending"]:
@@ -240,74 +240,6 @@ def _waiting_or_frozen(audience: Row, screen: Screen) -> list[str]:
             return [f"Frozen: {key}", *prose(one_line(error), screen, indent="  ")]
         case _:
             return []
-
-
-def _hold_group(hold: Row) -> tuple[object, ...]:
-    """The key by which holds are grouped: computed traits with the same reason and run share a block."""
-    own = None if hold["kind"] == "computed_trait" else hold["key"]
-    return (hold["kind"], own, _reason(hold), hold["status"], hold["run"], hold["last_run"], hold["ended_run"])
-
-
-def _held(holds: Sequence[Row], run: Row, screen: Screen) -> list[str]:
-    hold, several = holds[0], len(holds) > 1
-    titles = {"suppressed": "the lists of suppressed users", "mapping": f"the mapping of {hold['key']}"}
-    title = titles.get(hold["kind"], hold["key"])
-    title = f"{len(holds)} computed traits" if several else title
-    limit = "" if several else stored_limit_text(HoldKind(hold["kind"]), str(hold["reason"]))
-    pairs = [
-        ("Change", _change(hold) if len({_change(each) for each in holds}) == 1 else ""),
-        ("Reason", "" if limit else _reason(hold)),
-        ("Limit", limit),
-        ("Since", f"run {hold['run']}" if hold["run"] != run["run"] else ""),
-        ("Traits", listed([each["key"] for each in holds]) if several else ""),
-        *([] if several else _sample_pairs(hold)),
-        ("Decision", _decision(hold, run.get("decisions", ()))),
-    ]
-    lines = [f"Held: {title}", *labelled(pairs, screen)]
-    if hold["status"] == "held":
-        waiting = [each for each in run["holds"] if each["status"] == "held"]
-        is_all = hold["kind"] == "suppressed" or (waiting == list(holds) and several)
-        which = [] if is_all else [each["key"] for each in holds]
-        commands = (to_paste(verb, hold["last_run"], *which) for verb in ("approve", "reject"))
-        lines += ["", *(command(each, screen, indent="    ") for each in commands)]
-    return lines
-
-
-def _change(hold: Row) -> str:
-    return change_text(HoldKind(hold["kind"]), ChangeCounts(hold["members_before"], hold["entered"], hold["left"]))
-
-
-def _reason(hold: Row) -> str:
-    """The reason without the name, which the block's title has."""
-    return without_subject(one_line(str(hold["reason"])))
-
-
-def _sample_pairs(hold: Row) -> Iterator[tuple[str, str]]:
-    """Labels and texts on some users that the held snapshot would change."""
-    away = {"audience": "Leaving", "mapping": "Users"}.get(hold["kind"], "Losing")
-    for name, label in (("left", away), ("entered", "Entering")):
-        users = [display_id(each) for each in hold["sample"][name]]
-        if users:
-            yield label, listed(users, most=MAX_LISTED, count=hold[name])
-
-
-def _decision(hold: Row, decisions: Sequence[Row]) -> str:
-    ended = f", run {hold['ended_run']}" if hold["ended_run"] else ""
-    match hold["status"]:
-        case "held":
-            return "waiting for approve or reject"
-        case "superseded":
-            return f"ended: another snapshot replaced it{ended}"
-        case status:
-            command = {"approved": "approve", "rejected": "reject"}[status]
-            mine = [each for each in decisions if each["command"] == command and _is_about(each, hold["key"])]
-            by = f" by {mine[-1]['decided_by']} on {mine[-1]['host']}" if mine else ""
-            why = f": {one_line(mine[-1]['reason'])}" if mine and mine[-1]["reason"] else ""
-            return f"{status}{by}{ended}{why}"
-
-
-def _is_about(decision: Row, key: str) -> bool:
-    return key in (decision["subject"] or "").split(", ")
 
 
 def _refused(name: str, calls: Sequence[Row], screen: Screen, ask: Callable[[str], str]) -> list[str]:

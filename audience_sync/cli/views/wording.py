@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from audience_sync.cli.base.layout import INDENT, advice, labelled, prose
 from audience_sync.cli.base.output import screen
-from audience_sync.cli.views.attention import change_text
 from audience_sync.cli.views.headline import counts_text, held_text
+from audience_sync.cli.views.holds import change_text
 from audience_sync.cli.views.run_details import Details
 from audience_sync.cli.views.summary import Wording
 from audience_sync.model import AudienceStatus, ChangeCounts

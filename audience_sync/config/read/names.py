@@ -17,11 +17,12 @@ from audience_sync.keys import KeyRefusedError, snake_key, trait_key
 class ConfigNames:
     """The names in a config. Values with variables are left out, since a variable may be a secret.
 
-    ``audiences`` and ``traits``: their keys. ``audience_names``: for people. ``lists_all``: no audience gets its key
-    from a source (`names_from`).
+    ``audiences`` and ``traits``: their keys. ``manual``: the audiences that a person seeds (`initial: manual`).
+    ``audience_names``: for people. ``lists_all``: no audience gets its key from a source (`names_from`).
     """
 
     audiences: tuple[str, ...] = ()
+    manual: tuple[str, ...] = ()
     audience_names: tuple[str, ...] = ()
     traits: tuple[str, ...] = ()
     destinations: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ def read_names(path: Path, environment: str | None) -> ConfigNames | None:
     found = [_audience_key(each) for each in audiences]
     return ConfigNames(
         audiences=_texts(found),
+        manual=_texts(_audience_key(each) for each in audiences if each.get("initial") == "manual"),
         audience_names=_texts(each.get("name") for each in audiences),
         traits=_texts(key for entry in _list(tree.get("computed_traits")) for key in _trait_keys(entry)),
         destinations=_texts(_mapping(tree.get("destinations"))),

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
 HEIGHT, NARROW = 84, 20
+#: Pixels of a strip at least, by screen, and of a character of a label.
+_WIDTHS, _CHARACTER = {"wide": 590, "narrow": 320}, 7
 #: Bars of a strip at least: few runs are not drawn as blocks.
 _LEAST_BARS = 16
 _TOP, _FOOT, _LEAST = 18, 18, 3
@@ -66,7 +69,7 @@ def _drawn(bars: Sequence[Bar], zone: ZoneInfo, screen: str) -> Markup:
         f'<svg class="strip {screen}" width="100%" height="{HEIGHT}" aria-hidden="true" focusable="false">'
         f'<line class="base" x1="0" x2="100%" y1="{base}.5" y2="{base}.5"/>'
     ]
-    labels = _labels(bars, zone)
+    labels = _labels(bars, zone, _WIDTHS[screen] * width / 100)
     for index, bar in enumerate(bars):
         known = bar.seconds is not None
         seconds = longest * _UNKNOWN if bar.seconds is None else bar.seconds
@@ -98,8 +101,11 @@ def _rect(kind: str, left: float, top: float, width: float, height: float) -> st
     return f'<rect class="k-{kind}" x="{left:.3f}%" y="{top:.1f}" width="{width:.3f}%" height="{height:.1f}"/>'
 
 
-def _labels(bars: Sequence[Bar], zone: ZoneInfo) -> dict[int, str]:
-    """A label at the first run of each week; of each day or hour where the runs are of one week or day. Few enough."""
+def _labels(bars: Sequence[Bar], zone: ZoneInfo, width: float) -> dict[int, str]:
+    """A label at the first run of each week; of each day or hour where the runs are of one week or day.
+
+    They are so few that none touches another. ``width``: pixels of a bar's place.
+    """
     local = [each.at.astimezone(zone) for each in bars]
     span = local[-1] - local[0]
     if span.total_seconds() < 26 * 3600:
@@ -109,7 +115,7 @@ def _labels(bars: Sequence[Bar], zone: ZoneInfo) -> dict[int, str]:
     else:
         keys = [f"{each.isocalendar().year}-{each.isocalendar().week}" for each in local]
     first = [index for index in range(1, len(bars)) if keys[index] != keys[index - 1]]
-    room = max(2, len(bars) // 8)
+    room = max(2, len(bars) // 8, ceil(_CHARACTER * max(map(len, keys)) / width))
     found, last = dict[int, str](), -room
     for index in first:
         if index - last >= room:

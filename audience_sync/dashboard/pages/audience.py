@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from audience_sync.command_line import to_paste
 from audience_sync.dashboard.charts.members import chart_data, members_svg
 from audience_sync.dashboard.overlap import PATIENCE, OverlapCache, Progress
 from audience_sync.dashboard.page import Dataset, Page, Visit
 from audience_sync.dashboard.pages.audiences import state_of_audience
-from audience_sync.dashboard.pages.definition import definition_of
+from audience_sync.dashboard.pages.definition import definition_of, entry_with_key
 from audience_sync.dashboard.pages.members_chart import RANGES, TABLE_ROWS, members_chart
 from audience_sync.dashboard.pages.overlap_matrix import overlap_rows
 from audience_sync.dashboard.queries.audience import (
@@ -28,7 +29,7 @@ from audience_sync.dashboard.queries.audience import (
 from audience_sync.dashboard.queries.audiences import AudienceRow, read_audiences, read_names
 from audience_sync.dashboard.queries.decisions import read_audience_decisions, read_freezes
 from audience_sync.dashboard.queries.holds import read_audience_holds
-from audience_sync.dashboard.queries.invalid_rows import read_invalid_reasons
+from audience_sync.dashboard.queries.invalid_rows import InvalidReason, read_invalid_reasons, read_reading_run
 from audience_sync.web.errors import NotFoundError
 
 MEMBERS_SQL = """
@@ -72,11 +73,7 @@ def audience_page(visit: Visit, *, overlaps: OverlapCache, patience: float = PAT
     key = visit.text("key")
     found = read_audiences(visit.connection, key)
     if not found:
-        raise NotFoundError(
-            f"There is no audience with the key “{key[:80]}” in the store.",
-            title="There is no such audience",
-            remedy="The list of all audiences is one click away: Audiences.",
-        )
+        raise _not_found(visit, key)
     audience = found[0]
     chosen = visit.choice("range", RANGES, _usual_range(audience, visit.now))
     length = RANGES[chosen]
@@ -91,6 +88,7 @@ def audience_page(visit: Visit, *, overlaps: OverlapCache, patience: float = PAT
     svg = members_svg(chart.points, chart.events, visit.site.zone, is_fitted=is_fitted)
     overlap = overlaps.of(key, audience.members or 0, patience=patience)
     last = read_last_loaded(visit.connection, key)
+    invalid_run, invalid = _invalid_rows(visit, last, key)
     settings = visit.site.settings
     context = {
         "title": audience.name,
@@ -117,7 +115,8 @@ def audience_page(visit: Visit, *, overlaps: OverlapCache, patience: float = PAT
         "overlap_estimated": overlap is not None and any(each.is_estimate for each in overlap.shared.values()),
         "names": read_names(visit.connection, overlap.sizes) if overlap is not None else {},
         "holdout": read_holdout(visit.connection, key) if audience.held_out else None,
-        "invalid": read_invalid_reasons(visit.connection, last.run, key) if last is not None and last.invalid else [],
+        "invalid": invalid,
+        "invalid_run": invalid_run,
         "definition": definition_of(settings, key, audience.name) if settings is not None else None,
         **_day(history, visit.now),
     }
@@ -127,9 +126,26 @@ def audience_page(visit: Visit, *, overlaps: OverlapCache, patience: float = PAT
         Dataset("changes", CHANGES_SQL, values),
         Dataset("current", CURRENT_SQL, values),
     ]
-    if last is not None:
-        datasets.append(Dataset("invalid", INVALID_SQL, {**values, "run": last.run}))
+    if invalid_run is not None:
+        datasets.append(Dataset("invalid", INVALID_SQL, {**values, "run": invalid_run}))
     return Page(template="audience.html", context=context, datasets=datasets)
+
+
+def _not_found(visit: Visit, key: str) -> NotFoundError:
+    settings = visit.site.settings
+    mine = entry_with_key(settings, key) if settings is not None else None
+    if mine is None:
+        return NotFoundError(
+            f"There is no audience with the key “{key[:80]}” in the store.",
+            title="There is no such audience",
+            remedy="The list of all audiences is one click away: Audiences.",
+        )
+    return NotFoundError(
+        f"“{mine.name}” is in the config, but no run has synced it yet.",
+        title="It has not been synced yet",
+        remedy="Its first run:",
+        commands=[visit.site.command(to_paste("seed" if mine.initial == "manual" else "sync", key))],
+    )
 
 
 def _usual_range(audience: AudienceRow, now: datetime) -> str:
@@ -138,6 +154,16 @@ def _usual_range(audience: AudienceRow, now: datetime) -> str:
     if changed is None or now - changed <= timedelta(days=30):
         return "30d"
     return "1y" if now - changed <= timedelta(days=366) else "all"
+
+
+def _invalid_rows(visit: Visit, last: AudienceRun | None, key: str) -> tuple[int | None, list[InvalidReason]]:
+    """The reasons why rows are left out, and the run that read them: an earlier one, if the source has not changed."""
+    if last is None or not last.invalid:
+        return (None if last is None else last.run), []
+    if found := read_invalid_reasons(visit.connection, last.run, key):
+        return last.run, found
+    earlier = read_reading_run(visit.connection, key, last.run)
+    return (last.run, []) if earlier is None else (earlier, read_invalid_reasons(visit.connection, earlier, key))
 
 
 def _day(history: list[AudienceRun], now: datetime) -> dict[str, int]:

@@ -47,16 +47,22 @@ def definition_of(settings: Settings, key: str, name: str) -> Definition | None:
 
 
 def _entry_of(settings: Settings, key: str, name: str) -> AudienceConfig | None:
-    named = [each for each in settings.audiences if each.names_from is None]
-    for each in named:
+    if (found := entry_with_key(settings, key)) is not None:
+        return found
+    by_name = next((each for each in settings.audiences if each.names_from is None and each.name == name), None)
+    families = [each for each in settings.audiences if each.names_from is not None]
+    return by_name or (families[0] if len(families) == 1 else None)
+
+
+def entry_with_key(settings: Settings, key: str) -> AudienceConfig | None:
+    """Return the entry of the config that has this key, or whose name makes it."""
+    for each in settings.audiences:
         try:
             if each.property_key == key:
                 return each
         except KeyRefusedError:
             continue
-    by_name = next((each for each in named if each.name == name), None)
-    families = [each for each in settings.audiences if each.names_from is not None]
-    return by_name or (families[0] if len(families) == 1 else None)
+    return None
 
 
 def _special(entry: AudienceConfig) -> list[tuple[str, str]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from audience_sync.command_line import to_paste
@@ -12,7 +11,7 @@ from audience_sync.dashboard.page import Dataset, Page, Visit
 from audience_sync.dashboard.pages.run_timeline import Results, stage_lines
 from audience_sync.dashboard.queries.decisions import read_run_decisions
 from audience_sync.dashboard.queries.holds import Hold, read_run_holds
-from audience_sync.dashboard.queries.invalid_rows import read_invalid_reasons
+from audience_sync.dashboard.queries.invalid_rows import read_invalid_reasons, read_reading_run
 from audience_sync.dashboard.queries.progress import read_progress
 from audience_sync.dashboard.queries.run import (
     AUDIENCES,
@@ -32,12 +31,12 @@ from audience_sync.dashboard.queries.runs import Run, neighbours, read_run
 from audience_sync.text import pluralize
 from audience_sync.web.errors import NotFoundError
 
-#: How the reason of a hold begins.
-_HELD_SUBJECT = re.compile(r"\A[^:]*? (?:is|are) held: ")
 #: Audiences that failed, of which each has a note.
 MOST_FAILURES = 5
 #: Audiences of a page of their table.
 PAGE = 50
+#: Audiences whose invalid rows an earlier run has listed.
+MOST_NOT_READ = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +63,7 @@ def run_page(visit: Visit, *, rows: int = PAGE) -> Page:
     holds, stages = read_run_holds(visit.connection, number), read_stages(visit.connection, number)
     earlier, later = neighbours(visit.connection, number)
     names = {each.audience_key: each.name for each in audiences}
+    invalid = read_invalid_reasons(visit.connection, number)
     length, committed = _length(visit, run, stages), _before_delivery(run, stages)
     is_short = visit.choice("axis", ("commit",)) == "commit" and committed is not None
     total = committed if committed is not None and is_short else length
@@ -102,7 +102,8 @@ def run_page(visit: Visit, *, rows: int = PAGE) -> Page:
             "has_next": first + rows < len(audiences),
             "deliveries": deliveries,
             "refused": read_refused(visit.connection, number),
-            "invalid": read_invalid_reasons(visit.connection, number),
+            "invalid": invalid,
+            "not_read": _not_read(visit, number, audiences, {each.audience_key for each in invalid}),
             "decisions": read_run_decisions(visit.connection, number),
             "names": names,
             "earlier": earlier,
@@ -169,6 +170,15 @@ def _stopped(visit: Visit, run: Run, deliveries: Sequence[Delivery]) -> Iterator
         )
 
 
+def _not_read(
+    visit: Visit, run: int, audiences: Sequence[AudienceResult], listed: Collection[str | None]
+) -> list[tuple[AudienceResult, int]]:
+    """Audiences whose source has not changed, so that an earlier run has listed their invalid rows, with that run."""
+    wanted = [each for each in audiences if each.invalid and each.audience_key not in listed][:MOST_NOT_READ]
+    runs = [(each, read_reading_run(visit.connection, each.audience_key, run)) for each in wanted]
+    return [(each, earlier) for each, earlier in runs if earlier is not None]
+
+
 def _sentence(text: str) -> str:
     """The text as a sentence: with a capital and a full stop."""
     text = text.strip()
@@ -188,11 +198,10 @@ def _hold_note(visit: Visit, run: Run, hold: Hold, name: str) -> Note:
     seen = f" Run {hold.last_run} met the same." if is_open and hold.last_run > run.run else ""
     which = (hold.last_run, hold.key) if hold.kind != "suppressed" else (hold.last_run,)
     commands = [visit.site.command(to_paste(verb, *which)) for verb in ("approve", "reject")]
-    reason = _HELD_SUBJECT.sub("", hold.reason).partition(" Nothing of it was changed")[0]
     return Note(
         hue="act" if is_open else "self",
         strong=f"{name} {'is' if is_open else 'was'} held.",
-        text=f"{_sentence(visit.site.masked(reason))} {facts.get(hold.status, '')}{seen}",
+        text=f"{visit.site.masked(hold.cause)} {facts.get(hold.status, '')}{seen}",
         commands=commands if is_open else (),
         sample=hold.sample,
         sample_of=hold.entered + hold.left,

@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from audience_sync.dashboard.queries.rows import LARGEST_RUN, read, read_as
 
-#: Rows of a page of changes.
-PAGE = 50
+#: Rows of a page of changes: about as many as stand next to them.
+PAGE = 15
 #: The newest runs whose changes are searched for users who come and go: so many, with so many changes together.
 SEARCHED_RUNS, SEARCHED_CHANGES, RUNS_AT_ONCE = 2_000, 200_000, 200
 #: A user with so many changes comes and goes; and how many of them are listed.

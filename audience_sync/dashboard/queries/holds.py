@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,6 +10,9 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from audience_sync.dashboard.queries.rows import read, read_as
+
+#: How the reason of a hold begins.
+_SUBJECT = re.compile(r"\A[^:]*? (?:is|are) held: ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,12 @@ class Hold:
     decided_at: datetime | None
     ended_run: int | None
     sample: Sequence[tuple[str, bool]] = ()
+
+    @property
+    def cause(self) -> str:
+        """Return the reason as a sentence, without its subject and its effect, which pages show themselves."""
+        text = _SUBJECT.sub("", self.reason).partition(" Nothing of it was changed")[0].strip()
+        return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def read_run_holds(connection: Connection, run: int) -> list[Hold]:

@@ -35,6 +35,20 @@ def read_invalid_reasons(connection: Connection, run: int, key: str | None = Non
     return [InvalidReason(**each, rows=_row_numbers(connection, run, each)) for each in groups]
 
 
+def read_reading_run(connection: Connection, key: str, before: int) -> int | None:
+    """Read which earlier run read the rows that an audience with an unchanged source still leaves out.
+
+    None if they are no longer stored.
+    """
+    query = """
+        select a.run from {views}audience_syncs a where a.audience_key = :key and a.run < :run and a.invalid > 0
+        and exists (select 1 from {views}invalid_rows i where i.run = a.run and i.audience_key = a.audience_key)
+        order by a.run desc limit 1
+    """
+    found = read(connection, query, key=key, run=before)
+    return found[0]["run"] if found else None
+
+
 def _row_numbers(connection: Connection, run: int, group: Row) -> list[int]:
     values = {name: group[name] for name in ("audience_key", "file", "reason")}
     same = " and ".join(f"{name} is null" if value is None else f"{name} = :{name}" for name, value in values.items())

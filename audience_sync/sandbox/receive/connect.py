@@ -103,7 +103,7 @@ def _authorised(request: Request) -> tuple[ConnectKey | None, Answer | None, lis
         return None, error(401, "Unauthorized"), [Problem("no_key", "the header X-Outbound-Key is missing")]
     key = connect_key(text)
     if key is None:
-        what = "X-Outbound-Key has not the form of a key: 32 hex digits, for browsers after `pub-` or without"
+        what = "X-Outbound-Key does not look like a key: 32 hex digits, with or without `pub-` before a public one"
         return None, error(401, "Unauthorized"), [Problem("malformed_key", what)]
     is_device = _is_device(request)
     if key.is_public and not is_device:

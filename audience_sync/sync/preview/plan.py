@@ -35,6 +35,7 @@ from audience_sync.sync.values.request import (
 )
 from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.text import iso_time
+from audience_sync.tracing import logged_stages
 from audience_sync.workspace import Workspace
 
 #: Statuses of an audience that a run would write, also where it has no members.
@@ -177,7 +178,7 @@ def preview_run(
         seed = _as_seed(plan)
         return plan if seed is None else plan_run(dependencies, seed, progress, workspace, now=now)
 
-    with open_workspace(dependencies, make_plan) as (workspace, plan):
+    with logged_stages(), open_workspace(dependencies, make_plan) as (workspace, plan):
         pending = pending_deliveries(workspace, plan)
         return RunPreview(
             saved=PlanFile(plan.request, changes_of(workspace, plan, pending), now),

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import copy
 import csv
-import fcntl
 import os
-import re
 import resource
-import shutil
-import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self
 
-from audience_sync.errors import ConfigError, Problem, ScarceMemoryError
+from audience_sync.errors import ScarceMemoryError
 from audience_sync.sql import LINE_BYTES, WRITTEN_CSV, TableName, csv_scan, quote_literal
 
 if TYPE_CHECKING:
@@ -41,12 +37,6 @@ THREADS = 2
 STREAMED_ROWS = 4_096
 #: Rows of one row group of a Parquet file, which DuckDB reads without the others.
 ROWS_PER_GROUP = 122_880
-PREFIX, LOCK = "audience-sync-", "in-use"
-#: Characters in a path that DuckDB interprets or can't read: globs, folders ``name=value``, backslashes, controls.
-_SPECIAL_CHARACTERS = re.compile("[*?\\[\\]\\\\=\x00-\x1f\x7f\ud800-\udfff]")
-_ENDINGS = re.compile(r"(?:\.[A-Za-z0-9]{1,10}){1,2}$")
-#: Characters in a path that DuckDB can't open even through a link.
-_UNREADABLE_CHARACTERS = re.compile("[\\\\\ud800-\udfff]")
 
 
 def _refuse_scarce_memory() -> None:
@@ -79,42 +69,6 @@ def _write_csv(path: Path, batches: Iterable[Sequence[Sequence[Any]]]) -> int:
     return longest
 
 
-def _lock_folder(folder: Path) -> TextIO:
-    """Lock the folder as long as the returned file is open. The system unlocks it when the process ends."""
-    lock = folder / f"{LOCK}.new"  # no other process may find it before it is locked
-    file = lock.open("w")
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    lock.rename(folder / LOCK)
-    return file
-
-
-def _remove_abandoned_folders() -> None:
-    """Remove the folders of runs that were killed: they contain user ids and values."""
-    for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
-        with suppress(OSError), lock.open("r+") as file:  # another user's, in use, or just removed
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.parent)
-
-
-def _readable_folder(folder: Path) -> tuple[int | None, Path]:
-    """The folder by a name that DuckDB can read, and its file descriptor if that name needs one.
-
-    Raises ConfigError if the system has no such name.
-    """
-    if not _SPECIAL_CHARACTERS.search(str(folder)):
-        return None, folder
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    plain = Path(f"/proc/self/fd/{handle}")
-    if not plain.is_dir():
-        os.close(handle)
-        message = (
-            f"the folder for temporary files is {folder.parent}, a name that DuckDB can't read. Nothing was read or "
-            "sent. Set TMPDIR to a folder whose path has none of * ? [ ] = \\ in it."
-        )
-        raise ConfigError([Problem("", message)])
-    return handle, plain
-
-
 @contextmanager
 def interruptible_query() -> Iterator[None]:
     """Raise KeyboardInterrupt for an interrupted query: DuckDB handles the signal itself and raises its own error."""
@@ -138,17 +92,16 @@ class Workspace(AbstractContextManager["Workspace"]):
         _refuse_scarce_memory()
         import duckdb
 
-        _remove_abandoned_folders()
-        self._folder = tempfile.TemporaryDirectory(prefix=PREFIX)
-        self._handle, self.folder = _readable_folder(Path(self._folder.name))
-        self._lock = _lock_folder(self.folder)
+        from audience_sync.temporary_folder import TemporaryFolder
+
+        self._folder = TemporaryFolder()
         self._numbers = count(1)
         self._named = deque[TableName](maxlen=0)  # a scratch has those that it gave out
         self.connection = duckdb.connect(
             ":memory:",
             config={
                 "memory_limit": f"{min(max(memory_limit - RESERVED_BYTES, SMALLEST_BYTES), LARGEST_BYTES)}B",
-                "temp_directory": str(self.folder / "spill"),
+                "temp_directory": str(self._folder.path / "spill"),
                 "threads": THREADS,
                 "preserve_insertion_order": False,
                 "autoinstall_known_extensions": False,
@@ -156,11 +109,11 @@ class Workspace(AbstractContextManager["Workspace"]):
             },
         )
         self.connection.execute("SET TimeZone = 'UTC'")
-        self._restrict_files([os.path.realpath(self.folder), *readable])
+        self._restrict_files([os.path.realpath(self._folder.path), *readable])
 
     def _restrict_files(self, allowed: Sequence[str]) -> None:
         """Allow DuckDB these paths only, for good. They have to be real paths: it follows links before it checks."""
-        readable = [path for path in allowed if not _UNREADABLE_CHARACTERS.search(path)]
+        readable = [path for path in allowed if not self._folder.is_unreadable(path)]
         for setting, is_kind in (("allowed_directories", os.path.isdir), ("allowed_paths", os.path.isfile)):
             paths = ", ".join(map(quote_literal, filter(is_kind, readable)))
             self.connection.execute(f"SET {setting} = [{paths}]")
@@ -187,24 +140,11 @@ class Workspace(AbstractContextManager["Workspace"]):
 
     def path(self, suffix: str) -> Path:
         """An unused file name in the folder."""
-        return self.folder / f"{next(self._numbers)}{suffix}"
+        return self._folder.file(suffix)
 
     def scannable(self, path: Path) -> Path:
-        """A path by which DuckDB reads exactly this file: its own, or that of a link in the folder.
-
-        DuckDB reads a path as a glob if it can, and finds columns in folders named ``name=value``. The link's name ends
-        like the file's.
-        """
-        plain = path.absolute()
-        if not _SPECIAL_CHARACTERS.search(str(plain)):
-            return plain
-        ending = _ENDINGS.search(path.name)
-        link, target = self.path("-link" + (ending[0] if ending else "")), os.path.realpath(plain)
-        if _UNREADABLE_CHARACTERS.search(target):
-            shutil.copyfile(target, link)
-        else:
-            link.symlink_to(target)
-        return link
+        """A path by which DuckDB reads exactly this file: its own, or that of a link in the folder."""
+        return self._folder.scannable(path)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A second connection to the same tables: one for each thread."""
@@ -300,7 +240,4 @@ class Workspace(AbstractContextManager["Workspace"]):
 
         with suppress(duckdb.Error):  # a read that can't be stopped still uses it until the process ends
             self.connection.close()
-        self._lock.close()
-        if self._handle is not None:
-            os.close(self._handle)
-        self._folder.cleanup()
+        self._folder.remove()

@@ -40,7 +40,7 @@ def test_the_folder_of_a_run_that_was_killed_is_gone_after_the_next_one(
     with Workspace(300_000_000, ["/"]) as at_work:
         assert not killed.exists()
         with Workspace(300_000_000, ["/"]):
-            assert at_work.folder.exists()
+            assert at_work.path(".csv").parent.exists()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -58,6 +58,6 @@ def test_a_folder_that_is_being_made_is_not_taken_for_a_killed_runs(
                 shutil.rmtree(found.parent)
         lock(file, how)
 
-    monkeypatch.setattr("audience_sync.workspace.fcntl.flock", lock_late)
+    monkeypatch.setattr("audience_sync.temporary_folder.fcntl.flock", lock_late)
     with Workspace(300_000_000, ["/"]) as workspace:
-        assert workspace.folder.exists()
+        assert workspace.path(".csv").parent.exists()

@@ -10,15 +10,8 @@ from msgspec.structs import replace
 
 from audience_sync.delivery.state.cursors import Subscription
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
-from audience_sync.history.explain.replay import (
-    CallOutcome,
-    ReplayInput,
-    ReplayState,
-    Request,
-    Suppression,
-    UnacceptedCall,
-    replay,
-)
+from audience_sync.history.explain.calls import CallOutcome, Request, Suppression, UnacceptedCall
+from audience_sync.history.explain.replay import ReplayInput, ReplayState, replay
 from audience_sync.history.explain.value_history import ValueChange, ValueHistory
 from audience_sync.model import PropertyId, PropertyKind, RunId
 from audience_sync.store.audiences.properties import Property

@@ -6,7 +6,8 @@ import pytest
 
 from audience_sync.delivery.state.cursors import DeliveryCursor
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
-from audience_sync.history.explain.replay import ReplayInput, Request
+from audience_sync.history.explain.calls import Request
+from audience_sync.history.explain.replay import ReplayInput
 from audience_sync.history.explain.status import DeliveryState, delivery_status
 from audience_sync.history.explain.value_history import ValueHistory
 from audience_sync.model import MAX_RUN

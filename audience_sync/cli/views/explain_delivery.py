@@ -21,8 +21,8 @@ from audience_sync.cli.views.attention import answer_text
 from audience_sync.command_line import to_paste
 from audience_sync.delivery.state.sent_form import SentForm
 from audience_sync.history.explain.as_json import http_status, reason
+from audience_sync.history.explain.calls import Call, CallOutcome
 from audience_sync.history.explain.explain import DestinationView, Explanation
-from audience_sync.history.explain.replay import Call, CallOutcome
 from audience_sync.history.explain.status import DeliveryState
 from audience_sync.history.explain.value_history import UNKNOWN, ValueChange
 from audience_sync.text import join_names, listed, pluralize

@@ -10,8 +10,8 @@ from datetime import datetime
 from audience_sync.command_line import to_paste
 from audience_sync.dashboard.pages.user_lanes import OUTCOMES, value_text
 from audience_sync.history.explain.as_json import http_status, reason
+from audience_sync.history.explain.calls import Call
 from audience_sync.history.explain.explain import DestinationView, Explanation
-from audience_sync.history.explain.replay import Call
 from audience_sync.history.explain.status import DeliveryState
 from audience_sync.history.explain.value_history import TRUE, UNKNOWN, ValueHistory
 from audience_sync.model import ALIAS_KEY, PropertyKind

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from audience_sync.dashboard.charts.lanes import Band, Dot, Span, lane_svg
+from audience_sync.history.explain.calls import CallOutcome
 from audience_sync.history.explain.explain import DestinationView, Explanation
-from audience_sync.history.explain.replay import CallOutcome
 from audience_sync.history.explain.value_history import FALSE, TRUE, UNKNOWN, ValueChange, ValueHistory
 from audience_sync.model import ALIAS_KEY, PropertyKind
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -76,6 +76,23 @@ def first_subscriptions(connection: Connection) -> dict[str, dict[str, Subscript
         row.name: {key: history[0] for key, history in read_subscription_history(connection, row.id).items()}
         for row in connection.execute(select(delivery_destinations)).all()
     }
+
+
+def active_subscriptions(
+    subscriptions: Mapping[str, Sequence[SubscriptionVersion]], run: RunId, seeding: str | None
+) -> dict[str, SubscriptionVersion]:
+    """Return the subscriptions that a cursor serves in a run, by key."""
+    versions = {key: version_at(history, run) for key, history in subscriptions.items()}
+    return {
+        key: each
+        for key, each in versions.items()
+        if each is not None and each.subscription.is_sent_by(seeding, is_seeded=each.seeding)
+    }
+
+
+def version_at(history: Sequence[SubscriptionVersion], run: RunId) -> SubscriptionVersion | None:
+    """Return the version in force in a run. ``history``: of one property, in the order of runs."""
+    return next((each for each in reversed(history) if each.from_run <= run), None)
 
 
 def _is_latest() -> ColumnElement[bool]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec.structs import asdict
 
+from audience_sync.history.explain.calls import Call, CallOutcome
 from audience_sync.history.explain.explain import DestinationView, Explanation
-from audience_sync.history.explain.replay import Call, CallOutcome
 from audience_sync.history.explain.status import PropertyStatus
 from audience_sync.history.explain.value_history import UNKNOWN, ValueChange, ValueHistory
 from audience_sync.model import PropertyKind

@@ -13,9 +13,10 @@ from sqlalchemy import Connection, Row, Table, null, select, text
 
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, read_destination_states
 from audience_sync.delivery.state.sent_form import SentForm
-from audience_sync.delivery.state.subscription_history import SubscriptionVersion, read_subscription_history
+from audience_sync.delivery.state.subscription_history import SubscriptionVersion, read_subscription_history, version_at
+from audience_sync.history.explain.calls import Call, Suppression
 from audience_sync.history.explain.provenance import Provenance, snapshots_of
-from audience_sync.history.explain.replay import Call, ReplayInput, ReplayState, Suppression, replay, version_at
+from audience_sync.history.explain.replay import ReplayInput, ReplayState, replay
 from audience_sync.history.explain.requests import RequestQuery, read_requests
 from audience_sync.history.explain.status import PropertyStatus, delivery_status, merged_statuses
 from audience_sync.history.explain.value_history import (

@@ -9,66 +9,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 
 from msgspec import Struct, field
 
 from audience_sync.delivery.state.pending_rule import PendingRule
-from audience_sync.delivery.state.subscription_history import SubscriptionVersion
+from audience_sync.delivery.state.subscription_history import SubscriptionVersion, active_subscriptions
+from audience_sync.history.explain.calls import SEED, Call, CallOutcome, Request, Suppression
 from audience_sync.history.explain.value_history import ValueChange, ValueHistory
 from audience_sync.model import ALIAS_KEY, MAX_RUN, NO_RUN, RunId
-
-SEED, RETRY = "seed", "retry"
-
-
-class UnacceptedCall(Struct, frozen=True):
-    """A call that was not accepted. ``reason`` None: it was not sent, because the user had just been suppressed.
-
-    ``properties``: the refused ones, if the rest was sent; empty for the whole call.
-    """
-
-    reason: str | None
-    http_status: int | None
-    properties: frozenset[str] = frozenset()
-
-
-class Request(Struct, frozen=True, kw_only=True):
-    """A request with the user in its range, and the state of its cursor at that time.
-
-    ``id`` None: the run sent nothing, because the user was suppressed. ``seeding``: the key of the audience that it
-    seeds. ``committed_at``: the commit of its run, after which a suppression counts for the next run. ``refused``: the
-    number of refused calls.
-    """
-
-    id: int | None
-    run: RunId
-    command: str
-    committed_at: datetime | None
-    answered_at: datetime
-    seeding: str | None = None
-    position: RunId = NO_RUN
-    attempted_run: RunId | None = None
-    retried: bool = False
-    refused: int = 0
-    http_status: int | None = None
-    answer: str | None = None
-    unaccepted: UnacceptedCall | None = None
-
-
-class CallOutcome(StrEnum):
-    """The outcome of a call. A withheld call was not sent."""
-
-    DELIVERED = "delivered"
-    REFUSED = "refused"
-    WITHHELD = "withheld"
-
-
-class Call(Struct, frozen=True):
-    """A call about the user that was answered or withheld."""
-
-    request: Request
-    values: Mapping[str, ValueChange]
-    outcome: CallOutcome
 
 
 class ReplayState(Struct, kw_only=True):
@@ -85,17 +33,6 @@ class ReplayState(Struct, kw_only=True):
     withheld: dict[str, ValueChange] = field(default_factory=dict)
     refusals: list[Call] = field(default_factory=list)
     reached: dict[str | None, RunId] = field(default_factory=dict)
-
-
-class Suppression(Struct, frozen=True):
-    """A time in which the user was suppressed. ``until`` None: still is."""
-
-    origin: str
-    since: datetime
-    until: datetime | None = None
-
-    def holds_at(self, moment: datetime) -> bool:
-        return self.since <= moment and (self.until is None or moment < self.until)
 
 
 class ReplayInput(Struct, frozen=True, kw_only=True):
@@ -302,22 +239,6 @@ def _merge_newer(values: dict[str, ValueChange], others: Mapping[str, ValueChang
         other = others.get(key)
         if other is not None and (key not in values or other.run > values[key].run):
             values[key] = other
-
-
-def active_subscriptions(
-    subscriptions: Mapping[str, Sequence[SubscriptionVersion]], run: RunId, seeding: str | None
-) -> dict[str, SubscriptionVersion]:
-    """Return the subscriptions that a cursor serves in a run, by key."""
-    versions = {key: version_at(history, run) for key, history in subscriptions.items()}
-    return {
-        key: each
-        for key, each in versions.items()
-        if each is not None and each.subscription.is_sent_by(seeding, is_seeded=each.seeding)
-    }
-
-
-def version_at(history: Sequence[SubscriptionVersion], run: RunId) -> SubscriptionVersion | None:
-    return next((each for each in reversed(history) if each.from_run <= run), None)
 
 
 def pending_version(

@@ -15,8 +15,8 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, func, literal, select
 
-from audience_sync.delivery.state.subscription_history import SubscriptionVersion
-from audience_sync.history.explain.replay import RETRY, SEED, Request, Suppression, UnacceptedCall, version_at
+from audience_sync.delivery.state.subscription_history import SubscriptionVersion, version_at
+from audience_sync.history.explain.calls import RETRY, SEED, Request, Suppression, UnacceptedCall
 from audience_sync.model import NO_RUN, DestinationId, RunId, RunStatus, UserId
 from audience_sync.store.tables import (
     delivery_requests,

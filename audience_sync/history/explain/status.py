@@ -8,8 +8,9 @@ from enum import StrEnum
 from msgspec import Struct
 
 from audience_sync.delivery.state.cursors import DeliveryCursor
-from audience_sync.delivery.state.subscription_history import SubscriptionVersion
-from audience_sync.history.explain.replay import Call, ReplayState, active_subscriptions, pending_version, version_at
+from audience_sync.delivery.state.subscription_history import SubscriptionVersion, active_subscriptions, version_at
+from audience_sync.history.explain.calls import Call
+from audience_sync.history.explain.replay import ReplayState, pending_version
 from audience_sync.history.explain.value_history import ValueChange, ValueHistory
 from audience_sync.model import NO_RUN, RunId
 

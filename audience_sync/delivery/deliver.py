@@ -13,13 +13,14 @@ from sqlalchemy import Connection
 
 from audience_sync.delivery.fields import require_fields
 from audience_sync.delivery.mapping import mapping_of
-from audience_sync.delivery.pending.pending import PendingCalls
+from audience_sync.delivery.pending.calls import PendingCalls
 from audience_sync.delivery.send.acknowledge import AnswerRecorder, acknowledge
+from audience_sync.delivery.send.batch_sender import BatchSender
 from audience_sync.delivery.send.batches import Batch, BatchResult, batches, limit_calls
 from audience_sync.delivery.send.body_limit import BodyLimit
 from audience_sync.delivery.send.calls import CallReader
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter, UserRate, max_batch_users
-from audience_sync.delivery.send.sender import BatchSender
+from audience_sync.delivery.send.request_sender import RequestSender
 from audience_sync.delivery.send.sender_pool import INTERRUPTED, SenderPool, StallTimer
 from audience_sync.delivery.send.withheld import store_withheld
 from audience_sync.delivery.state.cursors import (
@@ -247,20 +248,23 @@ def _send_batches(
     stall_timer.record_progress()  # the time in which its calls were made does not count as a stall
 
     def new_sender(transport: Transport) -> Callable[[Batch], BatchResult]:
-        return BatchSender(
+        requests = RequestSender(
             transport,
             pace.rate_limiter,
             stall_timer,
             context.lease.confirm,
             suppressed=context.recently_suppressed,
-            parts=job.destination.parts,
-            limits=job.destination.limits,
-            body_limit=pace.body_limit,
-            split_call=partial(calls.split, destination=job.destination),
             mask=context.mask,
-            own_key=mapping.own_key,
             report_wait=report_wait,
             note_attempt=recorder.attempts.append,
+        )
+        return BatchSender(
+            requests,
+            pace.body_limit,
+            parts=job.destination.parts,
+            limits=job.destination.limits,
+            split_call=partial(calls.split, destination=job.destination),
+            own_key=calls.mapping.own_key,
         ).send
 
     def report_wait(seconds: float, *, for_all: bool) -> None:
@@ -269,28 +273,8 @@ def _send_batches(
         context.progress(stats)
 
     context.progress(stats)
-    mapping = mapping_of(job.destination, job.subscriptions)
-    calls = CallReader(
-        workspace=workspace,
-        table=part.table,
-        installation=context.installation,
-        destination=job.name,
-        times=context.times,
-        event_start_runs=job.event_start_runs,
-        nonces=context.nonces,
-        mapping=mapping,
-        is_mapped=part.is_mapped,
-        readers=context.readers,
-    )
-    recorder = AnswerRecorder(
-        destination=job.destination_id,
-        run=context.run,
-        property_ids=context.property_ids,
-        find_calls=calls.for_users,
-        includes_everyone=job.pending.includes_everyone,
-        releases=part.releases,
-        retries=job.pending.retries,
-    )
+    calls = _call_reader(workspace, context, job, part)
+    recorder = _answer_recorder(context, job, part, calls)
     waiting = partial(recorder.record_waiting, cursor=cursor)
     found = pace.limited(_batches(calls, job, pace.after))
     with (
@@ -304,6 +288,35 @@ def _send_batches(
     if recorder.attempts:
         context.lease.transact(waiting)
     return cursor
+
+
+def _call_reader(workspace: Workspace, context: DeliveryContext, job: DeliveryJob, part: PendingCalls) -> CallReader:
+    return CallReader(
+        workspace=workspace,
+        table=part.table,
+        installation=context.installation,
+        destination=job.name,
+        times=context.times,
+        event_start_runs=job.event_start_runs,
+        nonces=context.nonces,
+        mapping=mapping_of(job.destination, job.subscriptions),
+        is_mapped=part.is_mapped,
+        readers=context.readers,
+    )
+
+
+def _answer_recorder(
+    context: DeliveryContext, job: DeliveryJob, part: PendingCalls, calls: CallReader
+) -> AnswerRecorder:
+    return AnswerRecorder(
+        destination=job.destination_id,
+        run=context.run,
+        property_ids=context.property_ids,
+        find_calls=calls.for_users,
+        includes_everyone=job.pending.includes_everyone,
+        releases=part.releases,
+        retries=job.pending.retries,
+    )
 
 
 def _begin(connection: Connection, cursor: DeliveryCursor, run: RunId, name: str) -> DeliveryCursor:

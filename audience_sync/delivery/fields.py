@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from audience_sync.delivery.mapping import DestinationMapping
-from audience_sync.delivery.pending.pending import PendingCalls
+from audience_sync.delivery.pending.calls import PendingCalls
 from audience_sync.destinations.base import Destination, FieldKind
 from audience_sync.errors import FieldError
 from audience_sync.model import ALIAS_KEY

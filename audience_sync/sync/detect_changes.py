@@ -8,17 +8,15 @@ from msgspec.structs import replace
 
 from audience_sync.errors import UnknownKeyError
 from audience_sync.model import ALIAS_KEY, AudienceStatus, HoldKind
-from audience_sync.sync.detect.audiences import AudienceDiff, Outcome, detect_audience, guard_audiences
+from audience_sync.sync.detect.audiences import AudienceDiff, Outcome, detect_audience
 from audience_sync.sync.detect.computed_traits import detect_traits
+from audience_sync.sync.detect.guard_audiences import guard_audiences
 from audience_sync.sync.detect.names_from import detect_names_from
 from audience_sync.sync.detect.suppression_lists import KEY as SUPPRESSED
 from audience_sync.sync.diff.priority_groups import claims_changed, earlier_in_groups, grouped, processing_waves
 from audience_sync.sync.guard.holds import supersede_missing
 from audience_sync.sync.guard.messages import freeze_ended_message
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience
-from audience_sync.sync.operations.move_key import move_keys
-from audience_sync.sync.operations.retire import retire
-from audience_sync.sync.operations.undo import undo
 from audience_sync.sync.values.findings import AudienceResult, Detection, RunFindings
 from audience_sync.sync.values.request import Retire, Undo
 from audience_sync.sync.values.run_context import RunContext
@@ -39,26 +37,37 @@ def detect_changes(context: RunContext, targets: Sequence[ResolvedAudience], bef
     """
     match context.request:
         case Retire(key=key):
+            from audience_sync.sync.operations.retire import retire
+
             return Detection.total([*before, retire(context, key, targets)])
         case Undo(undone_run=undone_run):
+            from audience_sync.sync.operations.undo import undo
+
             return Detection.total([*before, undo(context, undone_run)])
     if not any(config.names_from for config in context.settings.audiences):
         _refuse_unknown(context, {target.key for target in targets})
-    expect_entries(_count_entries(context, targets))
+    selected = {target.key for target in targets if _is_selected(context, target)}
+    loads_traits = context.request.seeded_key is None
+    expect_entries(_count_entries(context, selected, loads_traits=loads_traits))
     thaws = RunFindings(warnings=tuple(freeze_ended_message(freeze) for freeze in context.stored.ended_freezes))
-    moved = move_keys(context) if context.stored.moves else Detection()
-    found = _detect_audiences(context, targets, [*before, Detection(findings=thaws), moved])
-    if context.request.seeded_key is not None:
+    first = [*before, Detection(findings=thaws)]
+    if context.stored.moves:
+        from audience_sync.sync.operations.move_key import move_keys
+
+        first.append(move_keys(context))
+    found = _detect_audiences(context, targets, selected, first)
+    if not loads_traits:
         return found
     return found + detect_traits(context, found.changes.chains, context.request.selection.traits)
 
 
 def _detect_audiences(
-    context: RunContext, targets: Sequence[ResolvedAudience], before: Sequence[Detection]
+    context: RunContext, targets: Sequence[ResolvedAudience], selected: Collection[str], before: Sequence[Detection]
 ) -> Detection:
     """Load, diff and guard the audiences in waves, and add them to what was detected ``before``.
 
     Those of a priority group come one after another, because each excludes the members of earlier ones.
+    ``selected``: the keys of the audiences that the request names; a change of an earlier one concerns later ones too.
     """
     settings, diffs, found = context.settings, list[AudienceDiff](), Detection.total(before)
     groups = grouped(settings, targets, context.stored.properties) if settings.priority_groups else ()
@@ -68,7 +77,7 @@ def _detect_audiences(
         outcomes = list[Outcome]()
         for target in wave:
             ahead = earlier.get(target.key, ())
-            if _is_selected(context, target) or (ahead and claims_changed(context, found.changes, ahead)):
+            if target.key in selected or (ahead and claims_changed(context, found.changes, ahead)):
                 outcomes += detect_audience(context, target, found.changes, ahead)
         if wave is waves[-1]:
             outcomes = _detect_named_audiences(context, {target.key for target in targets}, found, outcomes)
@@ -82,14 +91,14 @@ def _detect_audiences(
     return found + supersede_missing(context, HoldKind.AUDIENCE, {each.key for each in results})
 
 
-def _count_entries(context: RunContext, targets: Sequence[ResolvedAudience]) -> int:
+def _count_entries(context: RunContext, selected: Collection[str], *, loads_traits: bool) -> int:
     """The number of audiences, `names_from` entries and entries of computed traits that the run is to load."""
-    selection, settings, frozen = context.request.selection, context.settings, context.stored.frozen
-    audiences = [each for each in targets if _is_selected(context, each) and each.key not in frozen]
+    selection, settings = context.request.selection, context.settings
+    audiences = [key for key in selected if key not in context.stored.frozen]
     named = [each for each in settings.audiences if each.names_from is not None and selection.is_due(each)]
     wanted = selection.traits
     traits = [each for each in settings.computed_traits if wanted is None or not set(wanted).isdisjoint(each.columns)]
-    return len(audiences) + len(named) + (len(traits) if context.request.seeded_key is None else 0)
+    return len(audiences) + len(named) + (len(traits) if loads_traits else 0)
 
 
 def _is_selected(context: RunContext, target: ResolvedAudience) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -10,36 +10,29 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from audience_sync.delivery.pending.inputs import DeliveryInputs, read_inputs, read_last_identifiers, read_lost_values
 from audience_sync.delivery.state.cursors import DestinationState, read_destination_states
-from audience_sync.delivery.state.sent_form import SentForm
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, first_subscriptions
-from audience_sync.destinations.base import Audiencing
+from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.destinations.boundary import contain_errors
 from audience_sync.errors import FrozenError, RetiredError, StoreUnavailableError
-from audience_sync.model import ALIAS_KEY, NO_RUN, USER_ID, HoldKind, PropertyKind, RunId
+from audience_sync.model import ALIAS_KEY, USER_ID, HoldKind, PropertyKind, RunId
 from audience_sync.sources.boundary import ExcludedEntry, WorkspaceBrokenError, bound_sources, exclude_entries
 from audience_sync.sql import NEVER, Condition
-from audience_sync.store.audiences.user_traits import TableStep, count_values, next_step, step_message
+from audience_sync.store.audiences.user_traits import next_step
 from audience_sync.store.connection.lease import MAX_ATTEMPTS
 from audience_sync.store.runs.clock import read_run_clock
-from audience_sync.store.snapshots.chain import Chain
-from audience_sync.sync.deliver.mapping_changes import MappingGuard
-from audience_sync.sync.deliver.pending import read_last_identifiers, read_lost_values, read_pending
-from audience_sync.sync.deliver.subscriptions import guards_by_key, needs_first_runs, states_after_run
-from audience_sync.sync.detect.aliases import with_aliases
+from audience_sync.sync.deliver.subscriptions import guards_by_key, mappings_differ, needs_first_runs, states_after_run
 from audience_sync.sync.detect.suppression_lists import read_suppressed
 from audience_sync.sync.detect_changes import detect_changes
 from audience_sync.sync.guard.messages import freeze_text, retired_message
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, resolve_config
-from audience_sync.sync.operations.merge_users import carry_over
-from audience_sync.sync.operations.move_key import check_moves, with_moved_keys
-from audience_sync.sync.operations.retire import refuse_unretirable
 from audience_sync.sync.values.change_set import ChangeSet
 from audience_sync.sync.values.findings import Detection, RunFindings
 from audience_sync.sync.values.request import ProgressListener, Resync, Retire, RunDependencies, RunRequest, Seed, Sync
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.sync.values.run_plan import RunPlan
-from audience_sync.sync.values.stored_state import StoredState, StoreReader, read_stored_state
+from audience_sync.sync.values.stored_state import ChainsAfterRun, StoredState, StoreReader, read_stored_state
 from audience_sync.tracing import span
 from audience_sync.workspace import Workspace
 
@@ -95,20 +88,26 @@ def plan_run(
     run: RunId | None = None,
 ) -> RunPlan:
     """Load, diff and guard everything in the request. ``run`` is None for a preview."""
-    settings = dependencies.settings
+    settings, leaving = dependencies.settings, request.retired_key
     with dependencies.store.reading() as connection:
         clock = read_run_clock(connection, now, before=run, accept=request.exceptions.accept_clock)
         stored = read_stored_state(connection, clock.accepted_now)
         before = read_destination_states(connection, settings.destinations)
         first = first_subscriptions(connection) if needs_first_runs(settings, request, before) else {}
     if request.moves:
+        from audience_sync.sync.operations.move_key import check_moves, with_moved_keys
+
         seeding = frozenset(key for state in before.values() for key in state.seeds)
         stored = with_moved_keys(stored, request.moves, seeding)
+    if leaving is not None:
+        from audience_sync.sync.operations.retire import refuse_unretirable
+
+        refuse_unretirable(leaving, stored)
     _refuse_retired(request, stored)
     _refuse_frozen(request, stored)
     if request.moves:
         check_moves(request.moves, settings.audiences)
-    resolved = resolve_config(settings, stored.properties, leaving=request.retired_key)
+    resolved = resolve_config(settings, stored.properties, leaving=leaving)
     warnings = (*clock.warnings(), *(f"{path}: {warning}" for path, warning in resolved.warnings))
     context = RunContext(
         workspace=workspace,
@@ -124,8 +123,12 @@ def plan_run(
         erased=_erased(workspace, stored),
         loading=progress.loading,
     )
-    context, aliased = with_aliases(context)
-    start = [Detection(findings=RunFindings(warnings=warnings)), aliased]
+    start = [Detection(findings=RunFindings(warnings=warnings))]
+    if settings.aliases or ALIAS_KEY in stored.properties:
+        from audience_sync.sync.detect.aliases import with_aliases
+
+        context, aliased = with_aliases(context)
+        start.append(aliased)
     detected = detect_changes(context, resolved.audiences, start)
     changes = detected.changes
     destinations = contain_errors(dependencies.destinations(_about(stored, changes, settings.secrets)))
@@ -134,27 +137,27 @@ def plan_run(
     detected = detected if mappings is None else detected + mappings
     with dependencies.store.reading() as connection:
         suppressed, found = read_suppressed(context, connection)
-        inputs = read_pending(context, connection, states, ChainsAfterRun(context, changes))
+        inputs = read_inputs(
+            connection,
+            workspace,
+            states.values(),
+            ChainsAfterRun(context.reader, changes),
+            context.settings.destinations,
+            aliases=context.aliases.sent,
+        )
     detected += found
     if context.aliases.sent is not None:
+        from audience_sync.sync.operations.merge_users import carry_over
+
         detected = replace(detected, changes=carry_over(context, detected.changes, inputs, joining))
-    if logs := detected.changes.logs:
-        changed = " union all ".join(f"select user_id, key, value from {table}" for table in logs)
-        workspace.run(f"insert into {inputs.log} select *, {context.run} as run_id from ({changed})")
-    lost = None
-    if any(each.form.user_id for state in states.values() for each in state.subscriptions.values()):
-        with dependencies.store.reading() as connection:
-            lost = read_lost_values(context, connection, states, inputs.log)
-    step, message = _trait_values_step(context, detected.changes)
+    step, message = next_step(
+        stored.chains.values(),
+        [each.chain for each in detected.changes.chains],
+        was_kept=stored.keeps_trait_values,
+        option=context.settings.trait_values_table,
+    )
     if message is not None:
         detected += Detection(findings=RunFindings(notices=(message,)))
-    identifiers = {
-        key for each in destinations.values() for key in (each.options.known_by, *(each.options.identifiers or ()))
-    }
-    last = None
-    if identifiers - {USER_ID}:
-        with dependencies.store.reading() as connection:
-            last = read_last_identifiers(context, connection, inputs, detected.changes.logs, identifiers)
     return RunPlan(
         run=context.run,
         request=request,
@@ -166,11 +169,7 @@ def plan_run(
         destinations=destinations,
         states=states,
         inputs=replace(
-            inputs,
-            suppressed=suppressed.table,
-            last=last,
-            lost=lost,
-            changed_users=inputs.changed_users + _changed_users(detected.findings),
+            _with_changes(context, inputs, detected, states, destinations.values()), suppressed=suppressed.table
         ),
         baselines={name: [key for key, each in terms.items() if each.is_baseline] for name, terms in first.items()},
         trait_values=step,
@@ -178,22 +177,28 @@ def plan_run(
     )
 
 
-def _changed_users(findings: RunFindings) -> int:
-    """At most so many users have changes in this run."""
-    return sum(each.entered + each.left for each in findings.audiences) + findings.traits.changed
-
-
-def _trait_values_step(context: RunContext, changes: ChangeSet) -> tuple[TableStep, str | None]:
-    """What the run does with the table of trait values, and a message if its size decides that."""
-    changed = [each.chain for each in changes.chains]
-    ids = {chain.id for chain in changed}
-    newest = {chain.id: chain for chain in changed if chain.id is not None}
-    new = [chain for chain in changed if chain.id is None]
-    unchanged = [chain for chain in context.stored.chains.values() if chain.id not in ids]
-    values = count_values([*unchanged, *newest.values(), *new])
-    was_kept, option = context.stored.keeps_trait_values, context.settings.trait_values_table
-    step = next_step(was_kept, option, values)
-    return step, step_message(step, was_kept, option, values)
+def _with_changes(
+    context: RunContext,
+    inputs: DeliveryInputs,
+    detected: Detection,
+    states: Mapping[str, DestinationState],
+    destinations: Iterable[Destination],
+) -> DeliveryInputs:
+    """The inputs of the delivery with the changes of this run, and with values that users have lost."""
+    workspace, settings, logs = context.workspace, context.settings, detected.changes.logs
+    if logs:
+        changed = " union all ".join(f"select user_id, key, value from {table}" for table in logs)
+        workspace.run(f"insert into {inputs.log} select *, {context.run} as run_id from ({changed})")
+    lost = last = None
+    if any(each.form.user_id for state in states.values() for each in state.subscriptions.values()):
+        with context.reader.reading() as connection:
+            lost = read_lost_values(connection, workspace, states.values(), settings.destinations, inputs.log)
+    identifiers = {key for each in destinations for key in (each.options.known_by, *(each.options.identifiers or ()))}
+    if identifiers - {USER_ID}:
+        with context.reader.reading() as connection:
+            last = read_last_identifiers(connection, workspace, inputs, identifiers, logs=logs, run=context.run)
+    users = sum(each.entered + each.left for each in detected.findings.audiences) + detected.findings.traits.changed
+    return replace(inputs, last=last, lost=lost, changed_users=inputs.changed_users + users)
 
 
 def _kept_states(
@@ -217,26 +222,14 @@ def _guarded_states(
     after = partial(states_after_run, context, changes, targets, before, first=first, joining=joining)
     states = after()
     is_held = any(kind is HoldKind.MAPPING for kind, _ in context.stored.last_holds)
-    if not (is_held or _mappings_differ(before, states)):
+    if not (is_held or mappings_differ(before, states)):
         return states, None
+    from audience_sync.sync.deliver.mapping_changes import MappingGuard
+
     guards = guards_by_key(context, changes, targets)
-    found = MappingGuard(context, ChainsAfterRun(context, changes), guards).detect(before, states)
+    found = MappingGuard(context, ChainsAfterRun(context.reader, changes), guards).detect(before, states)
     held = {each.destination for each in found.findings.mappings if each.held}
     return after(held=held) if held else states, found
-
-
-def _mappings_differ(before: Mapping[str, DestinationState], after: Mapping[str, DestinationState]) -> bool:
-    """Return whether a stored destination gets other properties after the run, or gets them in another form."""
-    return any(_forms(state) != _forms(after[name]) for name, state in before.items() if state.id is not None)
-
-
-def _forms(state: DestinationState) -> dict[str, SentForm]:
-    """How each property is sent that the destination gets."""
-    active = {key: each.form for key, each in state.subscriptions.items() if each.ended_run is None}
-    skipping = {key: NO_RUN if form.skips_null else None for key, form in active.items()}
-    return {
-        key: replace(form, former=(), identifiers=(), skips_null_since=skipping[key]) for key, form in active.items()
-    }
 
 
 def _erased(workspace: Workspace, stored: StoredState) -> Condition:
@@ -249,8 +242,6 @@ def _erased(workspace: Workspace, stored: StoredState) -> Condition:
 
 def _refuse_retired(request: RunRequest, stored: StoredState) -> None:
     """Raise RetiredError if the request names a retired key."""
-    if request.retired_key is not None:
-        refuse_unretirable(request.retired_key, stored)
     selection = request.selection
     named = {*(selection.audiences or ()), *(selection.traits or ()), *request.exceptions.accepted}
     found = [key for key in sorted(named) if key in stored.properties and stored.properties[key].retired]
@@ -280,31 +271,3 @@ def _about(stored: StoredState, changes: ChangeSet, secrets: tuple[str, ...]) ->
     kinds.pop(ALIAS_KEY, None)
     audiences = frozenset(key for key, kind in kinds.items() if kind is PropertyKind.AUDIENCE)
     return Audiencing(stored.installation, audiences, frozenset(kinds) - audiences, secrets)
-
-
-class ChainsAfterRun(Mapping[str, Chain]):
-    """The chain of every property after the run. Stored files are downloaded when they are first used."""
-
-    def __init__(self, context: RunContext, changes: ChangeSet) -> None:
-        self._context = context
-        self._changed = {key: each.chain for each in changes.chains for key in each.chain.keys}
-
-    def __getitem__(self, key: str) -> Chain:
-        if key in self._changed:
-            return self._with_files(self._changed[key])
-        return self._context.reader.chain(self._context.stored.properties[key].chain_id)
-
-    def _with_files(self, chain: Chain) -> Chain:
-        if chain.unfetched is None or chain.id is None:
-            return chain
-        stored = self._context.reader.chain(chain.id)
-        return replace(chain, files=(*stored.files, *chain.files), unfetched=None)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._changed or key in self._context.stored.properties
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._changed.keys() | self._context.stored.properties.keys())
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import func, insert, select
 
 from audience_sync.delivery.deliver import DeliveryContext, DeliveryJob, DeliveryStats, deliver
-from audience_sync.delivery.pending.pending import PendingCalls
+from audience_sync.delivery.pending.calls import PendingCalls
 from audience_sync.delivery.state.cursors import (
     DeliveryCursor,
     DestinationState,

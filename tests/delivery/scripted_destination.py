@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from audience_sync.config.sections.base import DestinationOptions
+from audience_sync.delivery.send.batch_sender import BatchSender
 from audience_sync.delivery.send.batches import Batch, Parts
+from audience_sync.delivery.send.body_limit import BodyLimit
 from audience_sync.delivery.send.encode import encode
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter
-from audience_sync.delivery.send.sender import BatchSender
+from audience_sync.delivery.send.request_sender import RequestSender
 from audience_sync.delivery.send.sender_pool import StallTimer
 from audience_sync.destinations.base import Audiencing, Destination, Judgement, Limits, Meaning, Message
 from audience_sync.errors import UnsendableError
@@ -155,14 +157,13 @@ def new_sender(
     stall_timer = StallTimer(give_up_after=give_up_after, clock=clock, stopped=Stopped(clock))
     limiter = AdaptiveRateLimiter(None, clock=clock, wait=stall_timer.stopped.wait)
     reported = [] if waits is None else waits
-    sender = BatchSender(
+    requests = RequestSender(
         destination.open(),
         limiter,
         stall_timer,
         confirm,
         retry_delay=pause,
-        limits=limits,
-        parts=parts,
         report_wait=lambda seconds, *, for_all: reported.append((seconds, for_all)),
     )
+    sender = BatchSender(requests, BodyLimit(stall_timer.stopped.is_set), limits=limits, parts=parts)
     return sender, stall_timer, clock

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
+from audience_sync.delivery.send.batch_sender import BatchSender
 from audience_sync.delivery.send.batches import Batch, BatchResult
 from audience_sync.delivery.send.body_limit import FORGET_AFTER, GROW_AFTER, BodyLimit
 from audience_sync.delivery.send.encode import CallDetails, EncodedCall, encode, part_of
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter
-from audience_sync.delivery.send.sender import BatchSender
+from audience_sync.delivery.send.request_sender import RequestSender
 from audience_sync.delivery.send.sender_pool import StallTimer
 from audience_sync.destinations.base import Judgement, Meaning, Message
 from audience_sync.model import IdentifyCall
@@ -133,7 +134,8 @@ def sent(destination: ScriptedDestination, *batches: int) -> tuple[list[BatchRes
     clock = Clock()
     stall_timer = StallTimer(give_up_after=300.0, clock=clock, stopped=Stopped(clock))
     limiter = AdaptiveRateLimiter(None, clock=clock, wait=stall_timer.stopped.wait)
-    sender = BatchSender(destination.open(), limiter, stall_timer, lambda: None, retry_delay=lambda attempt: 1.0)
+    requests = RequestSender(destination.open(), limiter, stall_timer, lambda: None, retry_delay=lambda attempt: 1.0)
+    sender = BatchSender(requests, BodyLimit(stall_timer.stopped.is_set))
     outcomes = []
     for batch, size in enumerate(batches):
         users = (f"u-{batch:03}-{number:03}" for number in range(size))
@@ -198,14 +200,10 @@ class LimitedByBytes(ScriptedDestination):
 def sent_large(destination: ScriptedDestination, *batches: Sequence[str]) -> tuple[list[BatchResult], Clock]:
     clock = Clock()
     stall_timer = StallTimer(give_up_after=60.0, clock=clock, stopped=Stopped(clock))
-    sender = BatchSender(
-        destination.open(),
-        AdaptiveRateLimiter(None, clock=clock, wait=stall_timer.stopped.wait),
-        stall_timer,
-        lambda: None,
-        retry_delay=lambda attempt: 1.0,
-        split_call=lambda call: halves(destination, call),
-    )
+    limiter = AdaptiveRateLimiter(None, clock=clock, wait=stall_timer.stopped.wait)
+    requests = RequestSender(destination.open(), limiter, stall_timer, lambda: None, retry_delay=lambda attempt: 1.0)
+    body_limit = BodyLimit(stall_timer.stopped.is_set)
+    sender = BatchSender(requests, body_limit, split_call=lambda call: halves(destination, call))
     return [
         sender.send(Batch("", tuple(encode(large_call(user), destination) for user in users))) for users in batches
     ], clock

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection
 
 from audience_sync.delivery.deliver import DeliveryJob, DeliveryStats, deliver
-from audience_sync.delivery.pending.pending import PendingCalls
+from audience_sync.delivery.pending.calls import PendingCalls
 from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription, save_cursor, save_ranges
 from audience_sync.delivery.state.ranges import Range
 from audience_sync.destinations.base import FieldKind, Judgement, Meaning

@@ -11,7 +11,7 @@ from destinations.vendors import ABOUT, REQUIRED
 
 from audience_sync.delivery.fields import require_fields
 from audience_sync.delivery.mapping import mapping_of
-from audience_sync.delivery.pending.pending import PendingCalls
+from audience_sync.delivery.pending.calls import PendingCalls
 from audience_sync.delivery.state.cursors import DeliveryCursor
 from audience_sync.destinations.base import FieldKind
 from audience_sync.destinations.hubspot import HubSpotDestination, HubSpotOptions

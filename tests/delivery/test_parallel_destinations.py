@@ -10,7 +10,7 @@ from destinations.vendors import vendor
 
 from audience_sync.delivery.fields import require_fields
 from audience_sync.delivery.mapping import mapping_of
-from audience_sync.delivery.pending.pending import PendingCalls
+from audience_sync.delivery.pending.calls import PendingCalls
 from audience_sync.delivery.send.calls import CallReader
 from audience_sync.delivery.state.cursors import DeliveryCursor
 from audience_sync.destinations.base import FieldKind

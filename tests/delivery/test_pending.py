@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from audience_sync.delivery.pending.pending import DeliveryInputs, log_floor, pending_calls
+from audience_sync.delivery.pending.calls import pending_calls
+from audience_sync.delivery.pending.inputs import DeliveryInputs
+from audience_sync.delivery.pending.values import PendingOptions
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
+from audience_sync.delivery.state.pending_rule import log_floor
 from audience_sync.delivery.state.ranges import Range
 from audience_sync.delivery.state.subscriptions import subscribe
 from audience_sync.model import MAX_RUN, PropertyKind
@@ -94,7 +97,7 @@ class Store:
             suppressed=suppressed,
             aliases=aliases,
         )
-        return pending_calls(self.workspace, inputs, cursor, subscriptions, **options).name
+        return pending_calls(self.workspace, inputs, cursor, subscriptions, PendingOptions(**options)).name
 
     def calls(self, cursor: DeliveryCursor, *subscriptions: Subscription, **options: Any) -> Calls:
         table = self.table(cursor, *subscriptions, **options)

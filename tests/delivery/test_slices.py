@@ -12,9 +12,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from audience_sync.delivery.mapping import DestinationMapping
+from audience_sync.delivery.pending.calls import pending_calls
+from audience_sync.delivery.pending.inputs import DeliveryInputs
 from audience_sync.delivery.pending.mapped import MappedValues
-from audience_sync.delivery.pending.pending import DeliveryInputs, most_users, pending_calls, pending_values
 from audience_sync.delivery.pending.slices import Slice, find_slices
+from audience_sync.delivery.pending.values import PendingOptions, most_users, pending_values
 from audience_sync.delivery.send.calls import CallReader
 from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription
 from audience_sync.delivery.state.ranges import Range
@@ -247,10 +249,9 @@ def calls(
     workspace: Workspace, inputs: DeliveryInputs, each: Scenario, mapped: MappedValues
 ) -> tuple[list[Sent], list[Any]]:
     """The calls in order, as a destination gets them, and the values that suppressed users are not sent."""
-    kept_back = workspace.name("kept_back")
-    table = pending_calls(
-        workspace, inputs, each.cursor, each.subscriptions, withheld_table=kept_back, mapped=mapped, **each.options
-    )
+    withheld = workspace.name("withheld")
+    options = PendingOptions(withheld_table=withheld, mapped=mapped, **each.options)
+    table = pending_calls(workspace, inputs, each.cursor, each.subscriptions, options)
     reader = CallReader(
         workspace=workspace,
         table=table.name,
@@ -263,7 +264,7 @@ def calls(
         is_mapped=table.is_mapped,
     )
     sent = [(*call, ScriptedDestination().encode(call)) for call in reader]
-    return sent, workspace.all(f"from {kept_back} order by all")
+    return sent, workspace.all(f"from {withheld} order by all")
 
 
 @pytest.fixture(scope="module")
@@ -277,29 +278,28 @@ def opened() -> Iterator[Workspace]:
 def test_slices_of_any_size_have_the_same_calls_in_the_same_order(opened: Workspace, each: Scenario, size: int) -> None:
     with opened.scratch() as workspace:
         inputs, mapped = each.inputs(workspace), each.mapped(workspace)
-        at_once, kept_back = calls(workspace, inputs, each, mapped)
+        at_once, withheld = calls(workspace, inputs, each, mapped)
         only_sent = each.options["only_sent"]
         parts = find_slices(workspace, inputs, each.cursor, each.subscriptions, only_sent=only_sent, size=size)
         found, counted = list[Sent](), 0
-        kept_by_slice = list[Any]()
+        withheld_by_slice = list[Any]()
         for part in parts:
             with workspace.scratch() as own:
                 sent, kept = calls(own, inputs.within(own, part.users), each, mapped)
             found += sent
-            kept_by_slice += kept
+            withheld_by_slice += kept
             counted += count(workspace, inputs, each, mapped, part)
     assert found == at_once
-    assert sorted(kept_by_slice, key=repr) == sorted(kept_back, key=repr)
+    assert sorted(withheld_by_slice, key=repr) == sorted(withheld, key=repr)
     assert counted == len(at_once)
 
 
 def count(workspace: Workspace, inputs: DeliveryInputs, each: Scenario, mapped: MappedValues, part: Slice) -> int:
     """The number of calls in a slice, without making them."""
     with workspace.scratch() as own:
-        few, kept_back = inputs.within(own, part.users), own.name("kept_back")
-        values = pending_values(
-            own, few, each.cursor, each.subscriptions, withheld_table=kept_back, mapped=mapped, **each.options
-        )
+        few = inputs.within(own, part.users)
+        options = PendingOptions(withheld_table=own.name("withheld"), mapped=mapped, **each.options)
+        values = pending_values(own, few, each.cursor, each.subscriptions, options)
         return int(own.one(f"select count(distinct user_id) from ({values.users})")[0])
 
 

@@ -17,7 +17,7 @@ from cli.conftest import Project, Result
 
 from audience_sync.cli import group
 from audience_sync.cli.base.errors import run
-from audience_sync.delivery.send.sender import BatchSender
+from audience_sync.delivery.send.request_sender import RequestSender
 
 from .server import Fault, FaultServer, running
 
@@ -109,7 +109,7 @@ def as_a_process(folder: Path, arguments: tuple[str, ...]) -> Iterator[None]:
 @contextmanager
 def short_pauses() -> Iterator[None]:
     """Shorten the pauses between two attempts; a run does the same in less time."""
-    with mock.patch.dict(BatchSender.__init__.__kwdefaults__ or {}, {"retry_delay": lambda attempt: PAUSE}):
+    with mock.patch.dict(RequestSender.__init__.__kwdefaults__ or {}, {"retry_delay": lambda attempt: PAUSE}):
         yield
 
 

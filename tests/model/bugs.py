@@ -57,24 +57,24 @@ def refusals_are_forgotten() -> None:
 
 def suppressed_users_are_sent() -> None:
     """Suppressed users are sent like all others: neither the pending calls nor a sender leave them out."""
-    from audience_sync.delivery.send.sender import BatchSender
+    from audience_sync.delivery.send.request_sender import RequestSender
     from audience_sync.sync.deliver import pending as pending_module
 
     pending_calls = pending_module.pending_calls
 
-    def bad(workspace: Any, facts: Any, *arguments: Any, **options: Any) -> Any:
-        workspace.run(f"create table {options.pop('withheld_table')} (user_id varchar, key varchar)")
-        return pending_calls(workspace, replace(facts, suppressed=None), *arguments, **options)
+    def bad(workspace: Any, inputs: Any, cursor: Any, subscriptions: Any, options: Any) -> Any:
+        workspace.run(f"create table {options.withheld_table} (user_id varchar, key varchar)")
+        return pending_calls(workspace, replace(inputs, suppressed=None), cursor, subscriptions, options)
 
     pending_module.pending_calls = bad
-    BatchSender._without_suppressed = lambda sender, calls, outcome=None: calls
+    RequestSender.without_suppressed = lambda sender, calls, result=None: calls
 
 
 def guards_are_asleep() -> None:
     """Every snapshot passes the guard."""
-    from audience_sync.sync.detect import audiences
+    from audience_sync.sync.detect import guard_audiences
 
-    audiences.audience_reason = lambda *arguments, **options: None
+    guard_audiences.audience_reason = lambda *arguments, **options: None
 
 
 def approval_is_blind() -> None:
@@ -86,14 +86,14 @@ def approval_is_blind() -> None:
 
 def held_snapshots_are_accepted() -> None:
     """A snapshot is reported as held, and accepted anyway."""
-    from audience_sync.sync.detect import audiences
+    from audience_sync.sync.detect import guard_audiences as guarding
 
-    hold = audiences._hold
+    hold = guarding._hold
 
     def bad(context: Any, each: Any, *arguments: Any) -> Any:
-        return replace(hold(context, each, *arguments), changes=audiences._accept(context, each, each.source).changes)
+        return replace(hold(context, each, *arguments), changes=guarding._accept(context, each, each.source).changes)
 
-    audiences._hold = bad
+    guarding._hold = bad
 
 
 def freezes_are_forgotten() -> None:
@@ -177,16 +177,16 @@ def the_old_key_stays_true() -> None:
 
 def a_previous_id_is_still_sent() -> None:
     """Pending calls of a previous id are sent, though it was merged."""
-    from audience_sync.delivery.pending import pending as pending_calls
+    from audience_sync.delivery.pending import values
 
-    pending_calls._remove_merged_ids = lambda workspace, items, walks, facts: walks
+    values._remove_merged_ids = lambda workspace, items, backfills, inputs: backfills
 
 
 def exits_of_previous_ids_are_lost() -> None:
     """A user who left under a previous id stays a member where the ids were merged."""
-    from audience_sync.sync import plan_run as planning
+    from audience_sync.sync.operations import merge_users
 
-    planning.carry_over = lambda context, changes, *arguments: changes
+    merge_users.carry_over = lambda context, changes, *arguments: changes
 
 
 def refusals_by_item_are_ignored() -> None:
@@ -199,7 +199,7 @@ def refusals_by_item_are_ignored() -> None:
 
 def half_of_a_divided_batch_is_dropped() -> None:
     """Only the first half of a batch that was too large is sent."""
-    from audience_sync.delivery.send.sender import BatchSender
+    from audience_sync.delivery.send.batch_sender import BatchSender
 
     send_once = BatchSender._send_once
 
@@ -236,9 +236,9 @@ def a_change_of_a_mapping_is_overlooked() -> None:
 
 def a_new_id_is_sent_only_what_changed() -> None:
     """A user whose id at a destination changes has no other values there."""
-    from audience_sync.delivery.pending import pending
+    from audience_sync.delivery.pending import values
 
-    pending.add_values_under_new_ids = lambda *arguments, **options: None
+    values.add_values_under_new_ids = lambda *arguments, **options: None
 
 
 def every_trait_goes_everywhere() -> None:

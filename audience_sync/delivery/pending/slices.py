@@ -8,7 +8,8 @@ from itertools import pairwise
 from msgspec import Struct
 
 from audience_sync.delivery.pending.backfill import backfill_queries
-from audience_sync.delivery.pending.pending import DeliveryInputs, logged_changes
+from audience_sync.delivery.pending.inputs import DeliveryInputs
+from audience_sync.delivery.pending.values import logged_changes
 from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription
 from audience_sync.delivery.state.pending_rule import PendingRule, pending_rules
 from audience_sync.delivery.state.ranges import delivered_run_sql

@@ -67,6 +67,12 @@ def pending_rules(cursor: DeliveryCursor, subscriptions: Sequence[Subscription])
     return [PendingRule(each, cursor.attempted_run) for each in subscriptions]
 
 
+def log_floor(cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> RunId:
+    """Return the run after which the log is needed: no earlier change can be pending. MAX_RUN if none is needed."""
+    floors = (each.floor(cursor.low_watermark) for each in pending_rules(cursor, subscriptions))
+    return min(floors, default=MAX_RUN)
+
+
 def rules_table_sql(rules: Sequence[PendingRule]) -> Relation:
     """Return a table of rules (at least one), so that one query finds the pending changes of all subscriptions."""
     rows = ", ".join(

@@ -48,6 +48,11 @@ class Property(Struct, frozen=True, kw_only=True):
         return self.origin or self.key
 
 
+def property_ids(connection: Connection) -> dict[str, PropertyId]:
+    """The ids of all properties by key."""
+    return {row.key: row.id for row in connection.execute(select(properties.c.key, properties.c.id))}
+
+
 def read_properties(connection: Connection) -> dict[str, Property]:
     """All properties by key, retired ones included."""
     rows = connection.execute(select(properties).order_by(properties.c.id))

@@ -43,21 +43,27 @@ class TableStep(StrEnum):
     EMPTY = "empty"  # it is emptied
 
 
-def next_step(was_kept: bool | None, option: bool | int, values: int) -> TableStep:
-    """The step of a run after which the store has so many ``values``.
+def next_step(
+    before: Iterable[Chain], changed: Sequence[Chain], *, was_kept: bool | None, option: bool | int
+) -> tuple[TableStep, str | None]:
+    """The step of a run, and a sentence for people where the size has decided it, which they did not ask for.
 
-    ``was_kept``: whether the table is filled; None in a store from before it. ``option``: `trait_values_table`.
+    ``before``: the stored chains. ``changed``: those that the run changes, as it leaves them. ``was_kept``: whether the
+    table is filled; None in a store from before it. ``option``: `trait_values_table`.
     """
+    stored = {chain.id: chain for chain in (*before, *changed) if chain.id is not None}
+    values = count_values([*stored.values(), *(chain for chain in changed if chain.id is None)])
     keeps = option if isinstance(option, bool) else values <= option
     if keeps:
-        return TableStep.FOLLOW if was_kept else TableStep.FILL
-    return TableStep.EMPTY if was_kept else TableStep.NONE
-
-
-def step_message(step: TableStep, was_kept: bool | None, option: bool | int, values: int) -> str | None:
-    """A sentence for people where the size has switched the table off or on, which they did not ask for."""
+        step = TableStep.FOLLOW if was_kept else TableStep.FILL
+    else:
+        step = TableStep.EMPTY if was_kept else TableStep.NONE
     if isinstance(option, bool) or was_kept is None:
-        return None
+        return step, None
+    return step, _step_message(step, option, values)
+
+
+def _step_message(step: TableStep, option: int, values: int) -> str | None:
     size = f"{values:,} values (users times traits)"
     if step is TableStep.EMPTY:
         return (

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, update
 
 from audience_sync.config.models import Settings
 from audience_sync.delivery.state.cursors import (
@@ -23,6 +23,7 @@ from audience_sync.store.audiences.properties import (
     create_property,
     mark_holdout_changed,
     move_property,
+    property_ids,
     read_chains,
     read_properties,
     rename_property,
@@ -45,20 +46,16 @@ from audience_sync.store.tables import (
     changes,
     held_out_users,
     open_refusals,
-    properties,
     refused_values,
-    run_audiences,
-    run_invalid_rows,
     runs,
     withheld_values,
 )
 from audience_sync.sync.commit.decisions import record_decisions
-from audience_sync.sync.commit.run_record import is_committed
+from audience_sync.sync.commit.run_record import is_committed, record_findings
 from audience_sync.sync.values.change_set import Absences, ChainChange, ChangeSet, HeldOut, SuppressionUpdate
-from audience_sync.sync.values.request import GuardExceptions, Resync, Retry, RunRequest, Selection, Sync
+from audience_sync.sync.values.request import GuardExceptions, RunRequest, Sync
 from audience_sync.sync.values.run_plan import RunPlan
-from audience_sync.text import storable
-from audience_sync.tracing import current_stages, stage
+from audience_sync.tracing import stage
 from audience_sync.workspace import Workspace
 
 
@@ -131,7 +128,7 @@ def commit(
     _update_users(connection, workspace, absences, missing, ids=ids, run=run)
     _update_users(connection, workspace, held_out_users, out, ids=ids, run=run)
     mark_holdout_changed(connection, out, run)
-    _write_run_details(connection, plan)
+    record_findings(connection, plan)
     connection.execute(update(runs).where(runs.c.id == run).values(committed_at=datetime.now(UTC)))
     saved = {name: _save_state(connection, settings, state, ids, run) for name, state in plan.states.items()}
     if changes.merged_users is not None:
@@ -189,10 +186,6 @@ def _write_holds(connection: Connection, changes: ChangeSet, run: RunId) -> None
     holds.end_holds(connection, changes.ended_holds, run, now)
     holds.touch_holds(connection, changes.repeated_holds, run)
     holds.add_holds(connection, changes.new_holds, run, now)
-
-
-def property_ids(connection: Connection) -> dict[str, PropertyId]:
-    return {row.key: row.id for row in connection.execute(select(properties.c.key, properties.c.id))}
 
 
 def _save_state(
@@ -295,60 +288,3 @@ def _update_users(
         delete_rows(connection, table, ("property_id", "user_id"), over)
         begun = ([(ids[key], user, run) for (user,) in batch] for batch in workspace.stream(each.begun))
         insert_rows(connection, table, ("property_id", "user_id", "run_id"), begun)
-
-
-def _write_run_details(connection: Connection, plan: RunPlan) -> None:
-    """Write the results of audiences and traits, and invalid rows, for people to query."""
-    found, run = plan.findings, plan.run
-    audiences = [
-        {
-            "run_id": run,
-            "audience_key": each.key,
-            "status": each.status.value,
-            "members_before": each.before,
-            "members_after": each.after,
-            "entered": each.entered,
-            "left": each.left,
-            "invalid": each.invalid,
-            "error": each.error,
-            "absent": each.absent,
-            "returned": each.returned,
-            "held_out": each.held_out,
-            "config_changes": each.config_changes,
-            "name": each.name if each.source else None,
-            "source": each.source,
-        }
-        for each in found.audiences
-    ]
-    if audiences:
-        connection.execute(insert(run_audiences), audiences)
-    rows = [
-        {
-            "run_id": run,
-            "number": number,
-            "audience_key": each.audience_key,
-            "file": each.file,
-            "row": each.row,
-            "user_id": each.user_id and storable(each.user_id),
-            "reason": each.reason,
-        }
-        for number, each in enumerate(found.invalid_rows, 1)
-    ]
-    if rows:
-        connection.execute(insert(run_invalid_rows), rows)
-    counts = {"trait_users": found.traits.users, "trait_users_changed": found.traits.changed}
-    if (log := current_stages()) is not None:
-        counts |= {"entries": log.loaded, "entries_loaded": log.loaded}
-    connection.execute(update(runs).where(runs.c.id == run).values(**counts, covers_all=_covers_all(plan.request)))
-
-
-def _covers_all(request: RunRequest) -> bool | None:
-    """Whether the run loads every audience of the config."""
-    match request:
-        case (
-            Retry()
-            | Sync(selection=Selection(audiences=None, entries=None))
-            | Resync(selection=Selection(audiences=None, entries=None))
-        ):
-            return True
-    return None

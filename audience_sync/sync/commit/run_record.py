@@ -1,4 +1,4 @@
-"""Record a run in the store: its row at the start, and its end."""
+"""Record a run in the store: its row at the start, what it found, and its end."""
 
 from __future__ import annotations
 
@@ -30,14 +30,16 @@ from audience_sync.store.runs import schedule_slots
 from audience_sync.store.runs.clock import count_from, read_run_clock
 from audience_sync.store.runs.deliveries import count_answers, replace_deliveries, settle_pending
 from audience_sync.store.runs.stages import save_progress, save_stages
-from audience_sync.store.tables import delivery_requests, runs
-from audience_sync.tracing import stage
+from audience_sync.store.tables import delivery_requests, run_audiences, run_invalid_rows, runs
+from audience_sync.text import storable
+from audience_sync.tracing import current_stages, stage
 from audience_sync.version import __version__
 
 if TYPE_CHECKING:
     from audience_sync.delivery.state.cursors import DestinationState
     from audience_sync.sync.values.report import DestinationReport, Report
     from audience_sync.sync.values.request import RunRequest
+    from audience_sync.sync.values.run_plan import RunPlan
 
 #: Errors in the command, whose run is deleted again.
 WRONG_USES = (ConfigError, HistoryPrunedError, FrozenError, RetiredError, UnknownNameError)
@@ -61,6 +63,53 @@ def start_run(lease: Lease, request: RunRequest, now: datetime) -> RunId:
         return run
 
     return lease.transact(write, partial(_run_with_nonce, nonce=nonce))
+
+
+def record_findings(connection: Connection, plan: RunPlan) -> None:
+    """Write the results of audiences and traits, and the invalid rows, for people to query."""
+    found, run = plan.findings, plan.run
+    audiences = [
+        {
+            "run_id": run,
+            "audience_key": each.key,
+            "status": each.status.value,
+            "members_before": each.before,
+            "members_after": each.after,
+            "entered": each.entered,
+            "left": each.left,
+            "invalid": each.invalid,
+            "error": each.error,
+            "absent": each.absent,
+            "returned": each.returned,
+            "held_out": each.held_out,
+            "config_changes": each.config_changes,
+            "name": each.name if each.source else None,
+            "source": each.source,
+        }
+        for each in found.audiences
+    ]
+    if audiences:
+        connection.execute(insert(run_audiences), audiences)
+    rows = [
+        {
+            "run_id": run,
+            "number": number,
+            "audience_key": each.audience_key,
+            "file": each.file,
+            "row": each.row,
+            "user_id": each.user_id and storable(each.user_id),
+            "reason": each.reason,
+        }
+        for number, each in enumerate(found.invalid_rows, 1)
+    ]
+    if rows:
+        connection.execute(insert(run_invalid_rows), rows)
+    counts = {"trait_users": found.traits.users, "trait_users_changed": found.traits.changed}
+    if (log := current_stages()) is not None:
+        counts |= {"entries": log.loaded, "entries_loaded": log.loaded}
+    connection.execute(
+        update(runs).where(runs.c.id == run).values(**counts, covers_all=plan.request.covers_all or None)
+    )
 
 
 @contextmanager

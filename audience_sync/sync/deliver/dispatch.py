@@ -16,11 +16,11 @@ from audience_sync.delivery.send.withheld import RecentSuppressions
 from audience_sync.destinations.http.statuses import truncate
 from audience_sync.model import UserId
 from audience_sync.redaction.secrets import mask_secrets
+from audience_sync.store.audiences.properties import property_ids
 from audience_sync.store.audiences.suppressions import suppressed_since
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import Lease
 from audience_sync.store.runs.runs import times_and_nonces
-from audience_sync.sync.commit.commit import property_ids
 from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.sync.values.report import DestinationReport, destination_report
 from audience_sync.sync.values.request import ProgressListener, RunDependencies

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
-from sqlalchemy import Connection, Table, or_, select
 
-from audience_sync.delivery.mapping import known_by, mapping_of
+from audience_sync.delivery.mapping import mapping_of
+from audience_sync.delivery.pending.calls import PendingCalls, pending_calls
+from audience_sync.delivery.pending.inputs import DeliveryInputs
 from audience_sync.delivery.pending.mapped import MappedValues
-from audience_sync.delivery.pending.pending import (
-    DeliveryInputs,
-    PendingCalls,
-    count_waiting,
-    log_floor,
-    most_users,
-    pending_calls,
-    pending_values,
-)
+from audience_sync.delivery.pending.values import PendingOptions, count_waiting, most_users, pending_values
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
 from audience_sync.destinations.base import Destination
-from audience_sync.model import MAX_RUN, NO_RUN, RunId
+from audience_sync.model import RunId
 from audience_sync.sql import TableName, quote_literal
 from audience_sync.store.runs.deliveries import CursorCalls
-from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
-from audience_sync.store.tables import changes, delivery_destinations, properties, refused_values, withheld_values
 from audience_sync.sync.values.request import RunRequest
-from audience_sync.sync.values.run_context import RunContext
 from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.tracing import stage
 from audience_sync.workspace import Workspace
@@ -37,14 +27,11 @@ from audience_sync.workspace import Workspace
 if TYPE_CHECKING:
     from audience_sync.delivery.pending.slices import Slice
 
-_COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "run_id": "integer"}
 #: Users in a slice of pending calls. Their calls need about 1 GB in the workspace, in memory or in temporary files.
 #: Smaller slices would cost more: the deltas of all snapshots are read for each, and its last request is not full.
 SLICE_USERS = 5_000_000
 #: The table of calls that are made in slices.
 NO_TABLE = TableName("")
-#: Users in one query for their lost values.
-_CHUNK = 5_000
 
 
 class PendingDelivery(PendingCalls, frozen=True, kw_only=True):
@@ -126,157 +113,6 @@ def _unreached_seeds(workspace: Workspace, plan: RunPlan, state: DestinationStat
             yield CursorCalls(destination=state.name, seeding=key, calls=0, since=since, waiting=waiting)
 
 
-def read_pending(
-    context: RunContext, connection: Connection, states: Mapping[str, DestinationState], chains: Mapping[str, Chain]
-) -> DeliveryInputs:
-    """The stored changes that are pending at some destination, and the refused and withheld values."""
-    workspace = context.workspace
-    floors = [log_floor(*share) for state in states.values() for share in _shares(state)]
-    floors += [run for state in states.values() if _needs_traits(context, state) for run in _reached_runs(state)]
-    floor = min(floors, default=MAX_RUN)
-    query = (
-        select(changes.c.user_id, properties.c.key, changes.c.value, changes.c.run_id)
-        .join_from(changes, properties, changes.c.property_id == properties.c.id)
-        .where(changes.c.run_id > floor)
-    )
-    sizes = list[int]()
-    log = workspace.load(_COLUMNS, _counted(_batches(connection, query), sizes))
-    return DeliveryInputs(
-        log=log,
-        changed_users=sum(sizes),
-        refused=_read_undelivered(connection, workspace, refused_values),
-        chains=chains,
-        withheld=_read_undelivered(connection, workspace, withheld_values),
-        aliases=context.aliases.sent,
-    )
-
-
-def _needs_traits(context: RunContext, state: DestinationState) -> bool:
-    """Whether a new value of a trait may make calls sendable that were refused without it."""
-    return bool(context.settings.destinations[state.name].identifiers or _user_trait(context, state))
-
-
-def _user_trait(context: RunContext, state: DestinationState) -> str | None:
-    """The trait by which a destination knows users after the run; None is the user id."""
-    forms = [each.form for each in state.subscriptions.values() if each.ended_run is None]
-    return known_by(context.settings.destinations[state.name], forms).trait
-
-
-def _reached_runs(state: DestinationState) -> list[RunId]:
-    """The runs up to which users have been sent everything; without users who have been sent nothing."""
-    cursors = (state.cursor, *state.seeds.values())
-    return [run for each in cursors for run in (each.position, *(part.run for part in each.ranges)) if run > NO_RUN]
-
-
-def read_lost_values(
-    context: RunContext, connection: Connection, states: Mapping[str, DestinationState], log: TableName
-) -> TableName | None:
-    """The newest lost value of each property of users whose id at a destination changes; None without such a user.
-
-    ``log``: all changes that may be pending.
-    """
-    workspace = context.workspace
-    traits = {trait for state in states.values() if (trait := _user_trait(context, state)) and _reached_runs(state)}
-    names = ", ".join(map(quote_literal, sorted(traits)))
-    query = f"select distinct user_id from {log} where key in ({names}) and value is not null"
-    users = [user for (user,) in workspace.all(query)] if traits else []
-    if not users:
-        return None
-    columns = (changes.c.user_id, properties.c.key, changes.c.value, changes.c.run_id)
-    lost = (
-        select(*columns)
-        .join_from(changes, properties, changes.c.property_id == properties.c.id)
-        .where(or_(changes.c.value.is_(None), changes.c.value == "false"))
-    )
-    chunks = (users[start : start + _CHUNK] for start in range(0, len(users), _CHUNK))
-    rows = (batch for chunk in chunks for batch in _batches(connection, lost.where(changes.c.user_id.in_(chunk))))
-    table = workspace.load(_COLUMNS, rows)
-    return workspace.table(
-        "lost", f"from {table} qualify row_number() over (partition by user_id, key order by run_id desc) = 1"
-    )
-
-
-def read_last_identifiers(
-    context: RunContext,
-    connection: Connection,
-    inputs: DeliveryInputs,
-    logs: Sequence[TableName],
-    identifiers: Collection[str],
-) -> TableName | None:
-    """The last values of identifiers that users with a pending exit have lost; None without such a user.
-
-    The exit of a user who left the sources has to reach those who know the user by an e-mail, which is lost then.
-    ``logs``: the changes of this run.
-    """
-    workspace = context.workspace
-    keys = sorted(key for key in identifiers if key in inputs.chains)
-    if not keys:
-        return None
-    stored = [each for each in (inputs.log, inputs.refused, inputs.withheld) if each]
-    exits = workspace.table(
-        "exits",
-        f"select distinct user_id from ({' union all '.join(f'select user_id, value from {each}' for each in stored)}) "
-        "where value = 'false'",
-    )
-    without = " union ".join(
-        f"select user_id from {exits} anti join (select user_id from ({current_rows_query(inputs.chains[key])}) "
-        f"where coalesce({trait_column(key)}, '\"\"') != '\"\"') using (user_id)"
-        for key in keys
-    )
-    users = [user for (user,) in workspace.all(without)]
-    if not users:
-        return None
-    query = (
-        select(changes.c.user_id, properties.c.key, changes.c.previous_value, changes.c.run_id)
-        .join_from(changes, properties, changes.c.property_id == properties.c.id)
-        .where(properties.c.key.in_(keys), or_(changes.c.value.is_(None), changes.c.value == '""'))
-    )
-    chunks = (users[start : start + _CHUNK] for start in range(0, len(users), _CHUNK))
-    rows = (batch for chunk in chunks for batch in _batches(connection, query.where(changes.c.user_id.in_(chunk))))
-    names = ", ".join(map(quote_literal, keys))
-    found = [f"select user_id, key, value, run_id from {workspace.load(_COLUMNS, rows)}"] + [
-        f"select user_id, key, before as value, {context.run} as run_id from {log} where key in ({names})"
-        for log in logs
-    ]
-    return workspace.table(
-        "last",
-        f"""select user_id, key, value from ({" union all ".join(found)}) where value not in ('null', '""') """
-        "qualify row_number() over (partition by user_id, key order by run_id desc) = 1",
-    )
-
-
-def _shares(state: DestinationState) -> list[tuple[DeliveryCursor, list[Subscription]]]:
-    """Every cursor of a destination with its subscriptions."""
-    seeds = [(cursor, [state.subscriptions[key]]) for key, cursor in state.seeds.items() if key in state.subscriptions]
-    return [(state.cursor, state.active()), *seeds]
-
-
-def _read_undelivered(connection: Connection, workspace: Workspace, table: Table) -> TableName:
-    """A workspace table of the refused or withheld values, by destination."""
-    query = select(
-        delivery_destinations.c.name,
-        table.c.user_id,
-        properties.c.key,
-        table.c.value,
-        table.c.run_id,
-        table.c.former_names,
-    ).select_from(table.join(delivery_destinations).join(properties))
-    columns = {"destination": "varchar", **_COLUMNS, "former_names": "varchar"}
-    return workspace.load(columns, _batches(connection, query))
-
-
-def _counted(batches: Iterator[Sequence[Any]], sizes: list[int]) -> Iterator[Sequence[Any]]:
-    """Yield the batches, and add the number of rows of each to ``sizes``."""
-    for rows in batches:
-        sizes.append(len(rows))
-        yield rows
-
-
-def _batches(connection: Connection, query: Any) -> Iterator[Sequence[Sequence[Any]]]:
-    result = connection.execution_options(yield_per=10_000).execute(query)
-    yield from result.partitions()
-
-
 class _CursorOf(Struct, frozen=True, kw_only=True):
     """A cursor of a destination in a run. ``only_reached``: only users whom it has reached get calls."""
 
@@ -293,8 +129,7 @@ class _CursorOf(Struct, frozen=True, kw_only=True):
     def make(self, workspace: Workspace, inputs: DeliveryInputs) -> PendingDelivery:
         """Make the calls of all users in ``inputs``."""
         own, options = self._pending(workspace, inputs)
-        kept_back = options["withheld_table"]
-        calls = pending_calls(workspace, own, self.cursor, self.subscriptions, **options)
+        calls = pending_calls(workspace, own, self.cursor, self.subscriptions, options)
         table = calls.name
         return PendingDelivery(
             state=self.state,
@@ -302,10 +137,10 @@ class _CursorOf(Struct, frozen=True, kw_only=True):
             table=table,
             calls=workspace.one(f"select count(*) from {table}")[0],
             includes_everyone=not self.only_reached,
-            withheld_table=kept_back,
-            withheld_users=_count_users(workspace, kept_back),
+            withheld_table=options.withheld_table,
+            withheld_users=_count_users(workspace, options.withheld_table),
             releases=bool(workspace.one(f"select count(*) from {own.withheld} semi join {table} using (user_id)")[0]),
-            retries=options["retry_refused"],
+            retries=options.retry_refused,
             is_mapped=calls.is_mapped,
         )
 
@@ -316,18 +151,18 @@ class _CursorOf(Struct, frozen=True, kw_only=True):
         """Count what ``make_slice`` makes, without making it."""
         with workspace.scratch() as scratch:
             own, options = self._pending(scratch, self.plan.inputs.within(scratch, part.users))
-            values = pending_values(scratch, own, self.cursor, self.subscriptions, **options)
+            values = pending_values(scratch, own, self.cursor, self.subscriptions, options)
             return PendingDelivery(
                 state=self.state,
                 cursor=self.cursor,
                 table=NO_TABLE,
                 calls=_count_users(scratch, f"({values.users})"),
-                withheld_users=_count_users(scratch, options["withheld_table"]),
+                withheld_users=_count_users(scratch, options.withheld_table),
                 slices=(partial(self.make_slice, part=part),),
                 runs=frozenset(run for (run,) in scratch.all(f"select distinct run_id from ({values.runs})") if run),
             )
 
-    def _pending(self, workspace: Workspace, inputs: DeliveryInputs) -> tuple[DeliveryInputs, dict[str, Any]]:
+    def _pending(self, workspace: Workspace, inputs: DeliveryInputs) -> tuple[DeliveryInputs, PendingOptions]:
         """The inputs of this destination, and the options of ``pending_calls``."""
         plan, state, name = self.plan, self.state, self.state.name
         destination = plan.destinations[name]
@@ -350,13 +185,13 @@ class _CursorOf(Struct, frozen=True, kw_only=True):
             former=_former_names(workspace, refused, withheld),
             names={each.key: mapping.name_of(each.key) for each in self.subscriptions},
         )
-        return own, {
-            "companions": destination.companions,
-            "retry_refused": plan.request.retries(name),
-            "only_sent": self.only_reached,
-            "withheld_table": workspace.name("kept_back"),
-            "mapped": mapped,
-        }
+        return own, PendingOptions(
+            companions=destination.companions,
+            retry_refused=plan.request.retries(name),
+            only_sent=self.only_reached,
+            withheld_table=workspace.name("withheld"),
+            mapped=mapped,
+        )
 
 
 def _pending_delivery(workspace: Workspace, each: _CursorOf) -> PendingDelivery:
@@ -386,8 +221,8 @@ def _pending_delivery(workspace: Workspace, each: _CursorOf) -> PendingDelivery:
     )
 
 
-def _count_users(workspace: Workspace, table: str) -> int:
-    return int(workspace.one(f"select count(distinct user_id) from {table}")[0])
+def _count_users(workspace: Workspace, table: str | None) -> int:
+    return int(workspace.one(f"select count(distinct user_id) from {table}")[0]) if table else 0
 
 
 def _former_names(workspace: Workspace, *tables: TableName) -> TableName | None:

@@ -117,6 +117,20 @@ def guards_by_key(context: RunContext, changes: ChangeSet, targets: Sequence[Res
     return traits | {key: settings.guard_of(config) for key, config in audiences.items()}
 
 
+def mappings_differ(before: Mapping[str, DestinationState], after: Mapping[str, DestinationState]) -> bool:
+    """Return whether a stored destination gets other properties after the run, or gets them in another form."""
+    return any(_forms(state) != _forms(after[name]) for name, state in before.items() if state.id is not None)
+
+
+def _forms(state: DestinationState) -> dict[str, SentForm]:
+    """How each property is sent that the destination gets."""
+    active = {key: each.form for key, each in state.subscriptions.items() if each.ended_run is None}
+    skipping = {key: NO_RUN if form.skips_null else None for key, form in active.items()}
+    return {
+        key: replace(form, former=(), identifiers=(), skips_null_since=skipping[key]) for key, form in active.items()
+    }
+
+
 def needs_first_runs(settings: Settings, request: RunRequest, before: Mapping[str, DestinationState]) -> bool:
     """Return whether the run may send again what was sent before.
 

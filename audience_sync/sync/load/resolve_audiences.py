@@ -46,6 +46,11 @@ class ResolvedAudience(Struct, frozen=True, kw_only=True):
         stored = self.stored
         return stored is not None and (stored.name, stored.definition) != (self.name, self.definition)
 
+    def new_guard(self, settings: Settings) -> str | None:
+        """Its guard now, as ``Guard.text``; None if the store has the same."""
+        guard = settings.guard_of(self.config).text
+        return guard if self.stored is None or self.stored.guard != guard else None
+
     def config_changes(self, guard: str | None) -> str | None:
         """How its config differs from the one that was last used, for people; None if it does not.
 

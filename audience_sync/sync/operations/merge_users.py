@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from msgspec.structs import replace
 
-from audience_sync.delivery.pending.pending import DeliveryInputs
+from audience_sync.delivery.pending.inputs import DeliveryInputs
 from audience_sync.model import ALIAS_KEY, PropertyKind
 from audience_sync.sql import Query, TableName, quote_literal
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column

@@ -97,6 +97,11 @@ class Request(Struct, frozen=True, kw_only=True):
         return True
 
     @property
+    def covers_all(self) -> bool:
+        """Whether the run loads every audience of the config."""
+        return False
+
+    @property
     def seeded_key(self) -> str | None:
         return None
 
@@ -118,6 +123,10 @@ class Sync(Request, frozen=True, kw_only=True):
 
     command: str = "sync"
     selection: Selection = field(default_factory=Selection)
+
+    @property
+    def covers_all(self) -> bool:
+        return self.selection.is_whole
 
 
 class Seed(Request, frozen=True, kw_only=True):
@@ -143,6 +152,10 @@ class Resync(Request, frozen=True, kw_only=True):
     selection: Selection = field(default_factory=Selection)
     destination: str | None = None
 
+    @property
+    def covers_all(self) -> bool:
+        return self.selection.is_whole
+
     def resends(self, key: str) -> bool:
         return self.selection.audiences is None or key in self.selection.audiences
 
@@ -152,6 +165,10 @@ class Retry(Request, frozen=True, kw_only=True):
 
     command: str = "retry"
     destination: str | None = None
+
+    @property
+    def covers_all(self) -> bool:
+        return True
 
     def retries(self, destination: str) -> bool:
         return self.destination in (None, destination)

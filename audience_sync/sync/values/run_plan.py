@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from msgspec import Struct, field
 
-from audience_sync.delivery.pending.pending import DeliveryInputs
+from audience_sync.delivery.pending.inputs import DeliveryInputs
 from audience_sync.delivery.state.cursors import DestinationState
 from audience_sync.destinations.base import Destination
 from audience_sync.model import RunId

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 
@@ -22,6 +22,7 @@ from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots.chain import Chain
 from audience_sync.store.snapshots.files import count_deltas, download_chain, download_chains, rebuild_chain
 from audience_sync.store.tables import erasures, installation, runs, source_states
+from audience_sync.sync.values.change_set import ChangeSet
 from audience_sync.workspace import Workspace
 
 
@@ -84,7 +85,7 @@ class StoreReader:
     """
 
     def __init__(self, store: Store, workspace: Workspace, stored: StoredState, resends: Callable[[str], bool]) -> None:
-        self._store, self._workspace, self._stored, self._resends = store, workspace, stored, resends
+        self.stored, self._store, self._workspace, self._resends = stored, store, workspace, resends
         self._chains: dict[int, Chain] = {}
         self._held_out: dict[str, TableName] = {}
 
@@ -94,7 +95,7 @@ class StoreReader:
     def chain(self, chain_id: int) -> Chain:
         """The chain with its files in the workspace."""
         if chain_id not in self._chains:
-            self._chains[chain_id] = self._download(self._stored.chains[chain_id])
+            self._chains[chain_id] = self._download(self.stored.chains[chain_id])
         return self._chains[chain_id]
 
     def unfetched_chain(self, chain_id: int) -> Chain:
@@ -102,11 +103,11 @@ class StoreReader:
         if chain_id in self._chains:
             return self._chains[chain_id]
         with self._store.reading() as connection:
-            return replace(self._stored.chains[chain_id], unfetched=count_deltas(connection, chain_id))
+            return replace(self.stored.chains[chain_id], unfetched=count_deltas(connection, chain_id))
 
     def fetch(self, chain_ids: Iterable[int]) -> None:
         """Download these chains together. If one is damaged, ``chain`` downloads each, and may rebuild that one."""
-        wanted = [self._stored.chains[each] for each in chain_ids if each not in self._chains]
+        wanted = [self.stored.chains[each] for each in chain_ids if each not in self._chains]
         if not wanted:
             return
         with suppress(StoreDamagedError), self._store.reading() as connection:
@@ -124,10 +125,38 @@ class StoreReader:
 
     def held_out(self, key: str) -> Query | None:
         """A query for the users held out of an audience, or None."""
-        if key not in self._stored.held_out:
+        if key not in self.stored.held_out:
             return None
         if key not in self._held_out:
             with self._store.reading() as connection:
-                store_key = self._stored.properties[key].moved_from or key
+                store_key = self.stored.properties[key].moved_from or key
                 self._held_out[key] = read_held_out(connection, self._workspace, store_key)
         return Query(f"select user_id from {self._held_out[key]}")
+
+
+class ChainsAfterRun(Mapping[str, Chain]):
+    """The chain of every property after the run. Stored files are downloaded when they are first used."""
+
+    def __init__(self, reader: StoreReader, changes: ChangeSet) -> None:
+        self._reader, self._stored = reader, reader.stored.properties
+        self._changed = {key: each.chain for each in changes.chains for key in each.chain.keys}
+
+    def __getitem__(self, key: str) -> Chain:
+        if key in self._changed:
+            return self._with_files(self._changed[key])
+        return self._reader.chain(self._stored[key].chain_id)
+
+    def _with_files(self, chain: Chain) -> Chain:
+        if chain.unfetched is None or chain.id is None:
+            return chain
+        stored = self._reader.chain(chain.id)
+        return replace(chain, files=(*stored.files, *chain.files), unfetched=None)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._changed or key in self._stored
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._changed.keys() | self._stored.keys())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

@@ -1,28 +1,26 @@
-"""Find what a destination has yet to be sent, and merge it into one pending call for each user.
+"""Find the values that a destination has yet to be sent.
 
-Nothing here is stored. Pending calls follow from the destination's cursor, the log of changes and the stored snapshots,
-so that a call sent again after a failure carries the newest values.
+Nothing here is stored. Pending values follow from the destination's cursor, the log of changes and the stored
+snapshots, so that a call sent again after a failure carries the newest values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from audience_sync.delivery.pending.backfill import Backfill, backfill_queries
+from audience_sync.delivery.pending.inputs import DeliveryInputs
 from audience_sync.delivery.pending.mapped import (
     FormerNames,
     MappedValues,
-    add_mapping_columns,
     add_owners_of_former_names,
     add_values_under_new_ids,
     former_names,
     users_with_new_id,
     users_with_new_identifiers,
 )
-from audience_sync.delivery.pending.merge import merge_per_user
 from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription
 from audience_sync.delivery.state.pending_rule import (
     RUN_ID,
@@ -32,108 +30,10 @@ from audience_sync.delivery.state.pending_rule import (
     rules_table_sql,
 )
 from audience_sync.delivery.state.ranges import delivered_run_sql
-from audience_sync.model import ALIAS_KEY, MAX_RUN, RunId
+from audience_sync.model import ALIAS_KEY
 from audience_sync.sql import NEVER, Condition, Expression, Query, TableName, quote_literal
-from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
+from audience_sync.store.snapshots.chain import current_rows_query, trait_column
 from audience_sync.workspace import Workspace
-
-
-class DeliveryInputs(Struct, frozen=True, kw_only=True):
-    """The inputs of a delivery: tables in the workspace, and the stored snapshots by key.
-
-    Three tables have the columns ``user_id``, ``key``, ``value`` (JSON; NULL: removed) and ``run_id``. ``log`` holds
-    the changes after first creations, ``refused`` the values of refused calls, ``withheld`` the values that users were
-    not sent while they were suppressed. ``suppressed`` (``user_id``) lists the users suppressed now. ``aliases``
-    (``previous_id``, ``user_id``) lists merged ids, if the destination merges users. ``last`` and ``lost``: see
-    ``MappedValues``. ``changed_users``: at most so many users are in the log.
-    """
-
-    log: TableName
-    refused: TableName
-    chains: Mapping[str, Chain]
-    suppressed: TableName | None = None
-    withheld: TableName | None = None
-    aliases: TableName | None = None
-    last: TableName | None = None
-    lost: TableName | None = None
-    changed_users: int = 0
-
-    def within(self, workspace: Workspace, users: Condition) -> DeliveryInputs:
-        """The inputs of some users. ``users``: a condition on ``user_id``."""
-        views = {
-            name: workspace.view("some", f"from {table} where {users}")
-            for name in ("log", "refused", "withheld")
-            if (table := getattr(self, name))
-        }
-        return replace(self, chains=_ChainsWithin(self.chains, users), **views)
-
-
-class _ChainsWithin(Mapping[str, Chain]):
-    """The chains, for queries about some users. A stored file is downloaded when its chain is first used."""
-
-    def __init__(self, chains: Mapping[str, Chain], users: Condition) -> None:
-        self._chains, self._users = chains, users
-
-    def __getitem__(self, key: str) -> Chain:
-        return replace(self._chains[key], within=self._users)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._chains
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._chains)
-
-    def __len__(self) -> int:
-        return len(self._chains)
-
-
-class PendingCalls(Struct, frozen=True, kw_only=True):
-    """The pending calls of one cursor: a table in the workspace, and their number.
-
-    ``includes_everyone``: not only users whom the cursor has reached. ``withheld_table``: the values that
-    ``withheld_users`` suppressed users are not sent. ``releases``: some calls have values that were withheld before.
-    ``retries``: refused values are included. ``is_mapped``: the table has the columns of ``add_mapping_columns``.
-    ``slices``: if the calls are too many for one table, its name is empty, and each of these makes the calls of some
-    users, in the order of user ids.
-    """
-
-    cursor: DeliveryCursor
-    table: TableName
-    calls: int
-    includes_everyone: bool = True
-    withheld_table: TableName | None = None
-    withheld_users: int = 0
-    releases: bool = False
-    retries: bool = False
-    is_mapped: bool = False
-    slices: Sequence[MakeCalls] = ()
-
-    def tables(self, workspace: Workspace) -> Generator[tuple[Workspace, PendingCalls]]:
-        """Yield the calls in tables, each with the workspace that has it: all calls at once, or slice by slice.
-
-        A slice is made when it is wanted, and dropped before the next one.
-        """
-        if not self.slices:
-            yield workspace, self
-        for make in self.slices:
-            with workspace.scratch() as scratch:
-                yield scratch, make(scratch)
-
-
-#: Makes the calls of a slice of users.
-MakeCalls = Callable[[Workspace], PendingCalls]
-
-
-class CallTable(Struct, frozen=True):
-    """A table with one row for each user: ``user_id``, ``traits`` (a JSON object), ``versions`` and ``run_id``.
-
-    The rows are in the order of user ids.
-    ``versions`` has the run that set each value (``key@run,key@run``); ``run_id`` is the newest of them.
-    ``is_mapped``: it also has the columns of ``add_mapping_columns``.
-    """
-
-    name: TableName
-    is_mapped: bool = False
 
 
 class PendingValues(Struct, frozen=True, kw_only=True):
@@ -165,44 +65,19 @@ class PendingValues(Struct, frozen=True, kw_only=True):
         return Query(" union all ".join([f"select run_id from {self.items}", *values]))
 
 
-def pending_calls(
-    workspace: Workspace,
-    inputs: DeliveryInputs,
-    cursor: DeliveryCursor,
-    subscriptions: Sequence[Subscription],
-    *,
-    companions: Sequence[Sequence[str]] = (),
-    retry_refused: bool = False,
-    only_sent: bool = False,
-    withheld_table: TableName | None = None,
-    mapped: MappedValues | None = None,
-) -> CallTable:
-    """Create the table of pending calls. See ``pending_values``."""
-    mapped = mapped or MappedValues()
-    values = pending_values(
-        workspace,
-        inputs,
-        cursor,
-        subscriptions,
-        companions=companions,
-        retry_refused=retry_refused,
-        only_sent=only_sent,
-        withheld_table=withheld_table,
-        mapped=mapped,
-    )
-    calls = merge_per_user(workspace, values.items, values.backfills)
-    workspace.run(f"drop table {values.items}")
-    table = add_mapping_columns(
-        workspace,
-        calls,
-        inputs.chains,
-        identifiers=mapped.identifiers,
-        last=mapped.last,
-        former=values.former,
-        repeated=values.repeated,
-        reached=values.reached,
-    )
-    return CallTable(table or calls, is_mapped=table is not None)
+class PendingOptions(Struct, frozen=True, kw_only=True):
+    """What a destination and a run ask of pending calls.
+
+    ``companions``: groups of traits that have a meaning only together. ``retry_refused``: send refused values again, of
+    all users. ``only_sent`` leaves out users whom the cursor has not reached. ``withheld_table`` names a table to
+    create, with the values that suppressed users are not sent.
+    """
+
+    companions: Sequence[Sequence[str]] = ()
+    retry_refused: bool = False
+    only_sent: bool = False
+    withheld_table: TableName | None = None
+    mapped: MappedValues = MappedValues()
 
 
 def pending_values(
@@ -210,20 +85,12 @@ def pending_values(
     inputs: DeliveryInputs,
     cursor: DeliveryCursor,
     subscriptions: Sequence[Subscription],
-    *,
-    companions: Sequence[Sequence[str]],
-    retry_refused: bool,
-    only_sent: bool,
-    withheld_table: TableName | None,
-    mapped: MappedValues,
+    options: PendingOptions,
 ) -> PendingValues:
-    """Find the pending values, and create the table of those that are not in a backfill.
-
-    ``only_sent`` leaves out users whom the cursor has not reached. ``withheld_table`` names a table to create, with the
-    values that suppressed users are not sent.
-    """
+    """Find the pending values, and create the table of those that are not in a backfill."""
+    mapped, companions = options.mapped, options.companions
     reached = delivered_run_sql(cursor.ranges, cursor.position)
-    condition = Condition(f"{reached} > {cursor.position}" if only_sent else "true")
+    condition = Condition(f"{reached} > {cursor.position}" if options.only_sent else "true")
     rules = pending_rules(cursor, subscriptions)
     sending_current = [each for each in rules if each.sends_current(cursor.low_watermark)]
     backfills = backfill_queries(inputs.chains, reached, sending_current, condition)
@@ -232,7 +99,7 @@ def pending_values(
     changed_users = [Query(f"select user_id from ({log})"), *(backfill.users for backfill in backfills)]
     if mapped.identifiers:
         changed_users.append(users_with_new_identifiers(inputs.log, mapped.identifiers, reached))
-    values = [log, *_undelivered_values(inputs, subscriptions, changed_users, retry=retry_refused)]
+    values = [log, *_undelivered_values(inputs, subscriptions, changed_users, retry=options.retry_refused)]
     items = workspace.table("items", f"from ({_newest_per_key(values)}) where {condition}")
     repeated = [
         moved
@@ -243,7 +110,7 @@ def pending_values(
     _set_resync_runs(workspace, items, sending_current, reached)
     backfills = _insert_backfilled_values(workspace, items, unmerged_backfills, inputs, companions)
     former = former_names(rules, mapped.former)
-    _remove_suppressed(workspace, items, inputs, withheld_table, former=former, reached=reached)
+    _remove_suppressed(workspace, items, inputs, options.withheld_table, former=former, reached=reached)
     _add_companions(workspace, items, inputs, subscriptions, companions)
     return PendingValues(
         items=items,
@@ -293,12 +160,6 @@ def logged_changes(inputs: DeliveryInputs, rules: Sequence[PendingRule], reached
     if not rules:
         return Query(f"{columns} where {NEVER}")
     return Query(f"{columns} join {rules_table_sql(rules)} using (key) where {is_pending_sql(reached)}")
-
-
-def log_floor(cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> RunId:
-    """Return the run after which the log is needed: no earlier change can be pending. MAX_RUN if none is needed."""
-    floors = (each.floor(cursor.low_watermark) for each in pending_rules(cursor, subscriptions))
-    return min(floors, default=MAX_RUN)
 
 
 def _undelivered_values(

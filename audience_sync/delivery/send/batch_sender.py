@@ -1,21 +1,18 @@
-"""Send one batch, retry it, and halve it until each refused call is found."""
+"""Send one batch, and halve it until each refused call is found."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from audience_sync.delivery.send.batches import Attempt, Batch, BatchResult, Parts, RefusedCall, request_messages
+from audience_sync.delivery.send.batches import Batch, BatchResult, Parts, RefusedCall, request_messages
 from audience_sync.delivery.send.body_limit import BodyLimit
 from audience_sync.delivery.send.encode import EncodedCall, with_details
-from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter, backoff
-from audience_sync.delivery.send.retry_wait import ReportWait, RetryWait, report_nothing
-from audience_sync.delivery.send.sender_pool import StallTimer
-from audience_sync.destinations.base import Judgement, Limits, Meaning, Message, Transport
-from audience_sync.model import UserId
+from audience_sync.delivery.send.request_sender import RequestSender, SuppressedMeanwhileError
+from audience_sync.destinations.base import Judgement, Limits, Meaning, Message
 
 #: Failed attempts (5xx) at the same request, after which one of its calls may be the cause: the batch is halved to find
 #: it. A call is refused only if others of its batch are accepted. A batch of one call stays pending for the next run.
@@ -47,57 +44,35 @@ class _Share(Struct, frozen=True):
     is_rest: bool = False
 
 
-class _SuppressedMeanwhileError(Exception):
-    """A user of these calls was suppressed meanwhile: the calls have to be filtered again."""
-
-
 class BatchSender:
-    """Send batches over one transport; each sender thread has its own.
+    """Send batches; each sender thread has its own.
 
-    ``retry_delay`` returns the seconds to wait after a failed attempt, counted from 1. ``suppressed`` returns the users
-    suppressed meanwhile; it is called before every attempt. ``parts`` groups the messages by request, ``limits`` bounds
-    each. All senders of a destination share ``body_limit``. ``split_call`` divides a call in two, or returns nothing.
-    ``mask`` removes secrets from an answer before it is stored. ``own_key`` returns the property of a name at the
-    destination, if it has one. ``report_wait`` gets each longer wait before another attempt.
-    ``note_attempt`` receives each request without a final answer.
+    ``parts`` groups the messages by request, ``limits`` bounds each. All senders of a destination share ``body_limit``.
+    ``split_call`` divides a call in two, or returns nothing. ``own_key`` returns the property of a name at the
+    destination, if it has one.
     """
 
     def __init__(
         self,
-        transport: Transport,
-        rate_limiter: AdaptiveRateLimiter,
-        stall_timer: StallTimer,
-        confirm: Callable[[], None],
+        requests: RequestSender,
+        body_limit: BodyLimit,
         *,
-        retry_delay: Callable[[int], float] = backoff,
-        suppressed: Callable[[], Collection[UserId]] = tuple,
         parts: Parts = lambda messages: (messages,),
         limits: Limits | None = None,
-        body_limit: BodyLimit | None = None,
         split_call: Callable[[EncodedCall], Sequence[EncodedCall]] = lambda call: (),
-        mask: Callable[[str], str] = str,
         own_key: Callable[[str], str | None] = str,
-        report_wait: ReportWait = report_nothing,
-        note_attempt: Callable[[Attempt], None] = lambda attempt: None,
     ) -> None:
+        self._requests = requests
+        self._body_limit = body_limit
         self._parts = parts
         self._limits = limits
-        self._body_limit = body_limit or BodyLimit(stall_timer.stopped.is_set)
         self._split_call = split_call
-        self._transport = transport
-        self._rate_limiter = rate_limiter
-        self._stall_timer = stall_timer
-        self._confirm = confirm
-        self._suppressed = suppressed
-        self._mask = mask
         self._own_key = own_key
-        self._retry_wait = RetryWait(rate_limiter, stall_timer, retry_delay, report_wait)
-        self._note_attempt = note_attempt
 
     def send(self, batch: Batch) -> BatchResult:
         """Send the calls of a batch until each has a final answer, or the delivery stops."""
-        result = BatchResult(batch=batch, started=self._stall_timer.clock())
-        calls = self._without_suppressed(batch.calls, result)
+        result = BatchResult(batch=batch, started=self._requests.clock())
+        calls = self._requests.without_suppressed(batch.calls, result)
         details = with_details(calls)
         unsendable = [call for call in details if call.unsendable]
         result.refusals += [RefusedCall(call, call.unsendable, None) for call in unsendable]
@@ -119,23 +94,12 @@ class BatchSender:
         elif result.suspects:
             result.answered = False
 
-    def _without_suppressed(
-        self, calls: Sequence[EncodedCall], result: BatchResult | None = None
-    ) -> Sequence[EncodedCall]:
-        """Filter out the calls of users suppressed meanwhile, and add them to the result."""
-        suppressed = self._suppressed()
-        if not suppressed:
-            return calls
-        if result is not None:
-            result.withheld += [call for call in calls if call.user_id in suppressed]
-        return [call for call in calls if call.user_id not in suppressed]
-
     def _send_all(self, calls: Sequence[EncodedCall], result: BatchResult) -> None:
         """Send until every call has a final answer, or record that one has not."""
         waiting = [_Share(calls)]
         while waiting and result.answered:
             share = waiting.pop()
-            if calls := self._without_suppressed(share.calls, result):
+            if calls := self._requests.without_suppressed(share.calls, result):
                 waiting += reversed(self._send_fitting(replace(share, calls=calls), result))
             elif share.failure:
                 share.failure.is_size = False
@@ -149,7 +113,7 @@ class BatchSender:
                 failure.outstanding += 1
             try:
                 shares = self._send_once(replace(share, calls=first), result)
-            except _SuppressedMeanwhileError:
+            except SuppressedMeanwhileError:
                 shares = [replace(share, calls=first)]
         return [*shares, replace(share, calls=rest)] if rest else shares
 
@@ -161,23 +125,8 @@ class BatchSender:
             return []
         shares = self._shares_left(share, judgement, result)
         if shares and judgement.meaning is Meaning.REFUSED:
-            self._note(share.calls, result)
+            self._requests.note(share.calls, result)
         return shares
-
-    def _note(self, calls: Sequence[EncodedCall], result: BatchResult) -> None:
-        """Note the last request, after which these calls are sent again."""
-        assert result.sent_at is not None
-        result.retries += 1
-        attempt = Attempt(
-            batch=result.batch,
-            number=result.requests,
-            calls=len(calls),
-            sent_at=result.sent_at,
-            seconds=result.seconds,
-            http_status=result.http_status,
-            answer=result.reason,
-        )
-        self._note_attempt(attempt)
 
     def _shares_left(self, share: _Share, judgement: Judgement, result: BatchResult) -> list[_Share]:
         calls, failure = share.calls, share.failure
@@ -222,13 +171,10 @@ class BatchSender:
 
     def _split_large(self, calls: Sequence[EncodedCall], judgement: Judgement) -> Sequence[EncodedCall]:
         """Divide a single call that is too large, or that fails repeatedly and may be too large."""
-        if len(calls) > 1 or (judgement.status != STATUS_TOO_LARGE and _size(calls) < MAYBE_TOO_LARGE_BYTES):
+        fails = judgement.meaning is Meaning.RETRY and _size(calls) >= MAYBE_TOO_LARGE_BYTES
+        if len(calls) > 1 or not (judgement.status == STATUS_TOO_LARGE or fails):
             return ()
-        return (
-            self._split_call(calls[0])
-            if judgement.status == STATUS_TOO_LARGE or judgement.meaning is Meaning.RETRY
-            else ()
-        )
+        return self._split_call(calls[0])
 
     def _without_unsendable(self, parts: Sequence[_Share], result: BatchResult) -> list[_Share]:
         """Filter out the parts of a divided call that can't be sent, and refuse them."""
@@ -274,7 +220,8 @@ class BatchSender:
             sendable = [each for each in messages if each.message_id not in refused] if refused else messages
             if not sendable:
                 continue
-            judgement = self._send_until_final(sendable, calls, result, attempts)
+            is_final = partial(self._is_final_failure, calls, result)
+            judgement = self._requests.send(sendable, calls, result, attempts, is_final_failure=is_final)
             if judgement is None:
                 break
             if judgement.refused or judgement.refused_fields:
@@ -285,52 +232,10 @@ class BatchSender:
                 break
         return judgement
 
-    def _send_until_final(
-        self, messages: Sequence[Message], calls: Sequence[EncodedCall], result: BatchResult, most_attempts: int
-    ) -> Judgement | None:
-        """Send one request until there is a final answer. Return None if the destination stopped first.
-
-        Raises _SuppressedMeanwhileError, before sending, if a user was suppressed meanwhile.
-        """
-        attempt, begun = 0, self._stall_timer.clock()
-        while not self._stall_timer.stopped.is_set():
-            started_at = self._rate_limiter.acquire()
-            if self._stall_timer.stopped.is_set():
-                return None
-            self._confirm()
-            if len(self._without_suppressed(calls)) < len(calls):
-                raise _SuppressedMeanwhileError
-            result.sent_at, sent = datetime.now(UTC), self._stall_timer.clock()
-            judgement = self._masked(self._transport.send(messages))
-            result.seconds = self._stall_timer.clock() - sent
-            result.requests += 1
-            result.http_status, result.reason = judgement.status, judgement.reason
-            if judgement.meaning in (Meaning.DELIVERED, Meaning.REFUSED):
-                result.final_responses += 1
-                self._stall_timer.record_progress()
-                self._rate_limiter.on_success()
-                return judgement
-            self._note(calls, result)
-            attempt += judgement.meaning is Meaning.RETRY
-            if judgement.meaning is Meaning.RETRY and judgement.status is not None and attempt >= most_attempts:
-                is_rest = calls[0].only is not None and result.final_responses > 0  # another part was accepted
-                if len(result.batch.calls) > 1 or is_rest or self._split_large(calls, judgement):
-                    return judgement
-                if self._stall_timer.last_progress > begun:  # others are accepted, but this call may be right
-                    return None
-            self._retry_wait.wait_or_stop(judgement, attempt, started_at)
-        return None
-
-    def _masked(self, judgement: Judgement) -> Judgement:
-        """Mask the secrets of the whole config: a server may quote those of other destinations."""
-        if not (judgement.reason or judgement.refused or judgement.refused_fields):
-            return judgement
-        refused = {index: self._mask(reason) for index, reason in judgement.refused.items()}
-        fields = {
-            index: {key: self._mask(reason) for key, reason in each.items()}
-            for index, each in judgement.refused_fields.items()
-        }
-        return replace(judgement, reason=self._mask(judgement.reason), refused=refused, refused_fields=fields)
+    def _is_final_failure(self, calls: Sequence[EncodedCall], result: BatchResult, judgement: Judgement) -> bool:
+        """Return whether calls that fail repeatedly are divided, or compared with others of their batch."""
+        is_rest = calls[0].only is not None and result.final_responses > 0  # another part was accepted
+        return len(result.batch.calls) > 1 or is_rest or bool(self._split_large(calls, judgement))
 
 
 def _size(calls: Sequence[EncodedCall]) -> int:

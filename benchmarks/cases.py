@@ -149,11 +149,14 @@ def _others(sizes: Sizes) -> list[Case]:
             max_rounds=1,
         ),
         Case(name="install", users=0, kind="install", contenders=("ours", "drt"), steps=("install",), max_rounds=1),
-        Case(
-            name="warehouse",
-            users=sizes.members,
-            kind="warehouse",
-            contenders=("ours", "ours-here"),
-            steps=("first", "0.1%"),
+        *(
+            Case(
+                name=name,
+                users=users,
+                kind="warehouse",
+                contenders=("ours", "ours-here"),
+                steps=("first", "0.1%", "1%"),
+            )
+            for name, users in (("warehouse", sizes.users), ("large-warehouse", sizes.members))
         ),
     ]

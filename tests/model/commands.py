@@ -79,6 +79,11 @@ def prepare(crash: tuple[str, int] | None, bug: str | None) -> None:
 
 
 def _crash_at(point: str, times: int) -> None:
+    if point not in POINTS:
+        from warehouse.kills import kill_at
+
+        kill_at(point, times)
+        return
     path, name, when = POINTS[point]
     owner, left = _owner(path), [times]
 

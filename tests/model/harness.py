@@ -14,10 +14,19 @@ from .vendors import Account
 
 
 class Harness:
-    """The server of commands, the receivers, and new stores. ``types``: the types of the destinations."""
+    """The server of commands, the receivers, and new stores.
+
+    ``types``: the types of the destinations. ``warehouse``: the URL of a database with the audiences, which compares
+    them; None: they are files.
+    """
 
     def __init__(
-        self, folder: Path, new_store: Callable[[], str], bug: str | None = None, types: tuple[str, ...] = TYPES
+        self,
+        folder: Path,
+        new_store: Callable[[], str],
+        bug: str | None = None,
+        types: tuple[str, ...] = TYPES,
+        warehouse: str | None = None,
     ) -> None:
         self.folder = folder
         self.new_store = new_store
@@ -25,6 +34,7 @@ class Harness:
         self.numbers = count(1)
         self.commands = Commands(folder)
         self.types = types
+        self.warehouse = warehouse
         self.receivers = Receivers(*DESTINATIONS, new=dict(zip(DESTINATIONS, map(_receiver, types), strict=True)))
         self.failures: list[str] = []
         self.done = {"commands": 0, "kills": 0, "messages": 0, "checks": 0}

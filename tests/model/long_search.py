@@ -3,6 +3,7 @@
 python tests/model/long_search.py --examples 100
 python tests/model/long_search.py --examples 100 --postgresql --seed 7
 python tests/model/long_search.py --examples 100 --types braze hubspot
+python tests/model/long_search.py --examples 100 --warehouse
 """
 
 from __future__ import annotations
@@ -26,9 +27,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
 from model.harness import Harness
-from model.machine import Shop
 from model.project_files import TYPES
-from model.search import COMMON
+from model.search import COMMON, machine_in
 
 
 def main() -> int:
@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("--postgresql", action="store_true", help="with stores on a PostgreSQL of its own")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--types", nargs=2, default=TYPES, help="of the two destinations: a vendor has a fake")
+    parser.add_argument("--warehouse", action="store_true", help="with audiences in a PostgreSQL that compares them")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     numbers = count(1)
@@ -47,17 +48,16 @@ def main() -> int:
         def on_sqlite() -> str:
             return _with_schema(f"sqlite:///{folder / f'store-{next(numbers)}.db'}")
 
-        on_postgresql = stack.enter_context(postgresql_stores()) if options.postgresql else None
-        new_store: Callable[[], str] = partial(on_postgresql, with_schema=True) if on_postgresql else on_sqlite
-        harness = Harness(folder, new_store, types=tuple(options.types))
-
-        class Here(Shop):
-            pass
-
-        Here.harness = harness
+        needs_server = options.postgresql or options.warehouse
+        on_postgresql = stack.enter_context(postgresql_stores()) if needs_server else None
+        new_store: Callable[[], str] = on_sqlite
+        if options.postgresql and on_postgresql:
+            new_store = partial(on_postgresql, with_schema=True)
+        warehouse = on_postgresql() if options.warehouse and on_postgresql else None
+        harness = Harness(folder, new_store, types=tuple(options.types), warehouse=warehouse)
         chosen = settings(COMMON, max_examples=options.examples, stateful_step_count=options.steps, derandomize=False)
         try:
-            run_state_machine_as_test(seed(options.seed)(Here), settings=chosen)
+            run_state_machine_as_test(seed(options.seed)(machine_in(harness)), settings=chosen)
         finally:
             print(", ".join(f"{number:,} {what}" for what, number in harness.done.items()), flush=True)
             harness.close()

@@ -81,14 +81,13 @@ class ProjectFiles(RuleBasedStateMachine):
         audiences: list[dict[str, Any]] = [
             {
                 "name": self.passing_key if key == "passing" else key,
-                "source": "shop",
-                "file": f"{key}.csv",
+                **self.snapshot(key),
                 "destinations": sorted(wanted & here.keys()),
             }
             for key, wanted in self.subscribed.items()
         ]
         next(each for each in audiences if each["name"] == "buyers")["min_stay"] = "2 runs"
-        audiences.append({"name": "wave", "source": "shop", "file": "wave.csv", "initial": "manual"})
+        audiences.append({"name": "wave", **self.snapshot("wave"), "initial": "manual"})
         for audience in audiences:
             audience["holdout"] = self.holdouts.get(audience["name"])
         config = {
@@ -106,6 +105,13 @@ class ProjectFiles(RuleBasedStateMachine):
             "destinations": here,
             **({"retention": "1ms"} if self.forgetful else {}),
         }
+        self.write_config(config)
+
+    def snapshot(self, key: str) -> dict[str, Any]:
+        """Where the members of an audience are read from, as options of the config."""
+        return {"source": "shop", "file": f"{key}.csv"}
+
+    def write_config(self, config: dict[str, Any]) -> None:
         (self.folder / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(config))), "utf-8")
 
     def _destinations_of(self, trait: str, here: Collection[str]) -> dict[str, Any]:

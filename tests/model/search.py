@@ -10,6 +10,7 @@ from hypothesis.stateful import RULE_MARKER, run_state_machine_as_test
 
 from .harness import Harness
 from .machine import Shop
+from .warehouse_rules import ShopInWarehouse
 
 COMMON = settings(
     deadline=None,
@@ -27,11 +28,14 @@ def search(harness: Harness, options: settings, *, only: Collection[str] = ()) -
     Each history ends with ``check_everything``.
     """
 
-    class Here(Shop):
-        pass
-
-    Here.harness = harness
-    for name, _ in inspect.getmembers(Shop, lambda member: hasattr(member, RULE_MARKER)):
+    machine = machine_in(harness)
+    for name, _ in inspect.getmembers(machine, lambda member: hasattr(member, RULE_MARKER)):
         if only and name not in only:
-            setattr(Here, name, None)
-    run_state_machine_as_test(Here, settings=options)
+            setattr(machine, name, None)
+    run_state_machine_as_test(machine, settings=options)
+
+
+def machine_in(harness: Harness) -> type[Shop]:
+    """A machine of its own, which plays in this harness."""
+    kind: type[Shop] = Shop if harness.warehouse is None else ShopInWarehouse
+    return type("Here", (kind,), {"harness": harness})

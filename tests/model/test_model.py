@@ -1,11 +1,15 @@
 """Every destination gets the right values, whatever happened before. The command line against a model.
 
-A longer search: python tests/model/long_search.py --examples 100 --postgresql
+Longer searches: python tests/model/long_search.py --examples 100 --postgresql
+                 python tests/model/long_search.py --examples 100 --warehouse
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from conftest import NewUrl
 from hypothesis import settings
 
 from .harness import Harness
@@ -18,4 +22,14 @@ from .search import COMMON, search
 def test_every_destination_comes_to_believe_the_truth(harness: Harness) -> None:
     search(harness, settings(COMMON, max_examples=5, stateful_step_count=12))
     assert harness.done["checks"] >= 5
+    assert harness.done["kills"] > 0
+
+
+def test_so_does_one_whose_audiences_are_compared_in_a_warehouse(tmp_path: Path, new_url: NewUrl) -> None:
+    harness = Harness(tmp_path, lambda: new_url("sqlite", with_schema=True), warehouse=new_url("postgresql"))
+    try:
+        search(harness, settings(COMMON, max_examples=2, stateful_step_count=10))
+    finally:
+        harness.close()
+    assert harness.done["checks"] >= 2
     assert harness.done["kills"] > 0

@@ -80,6 +80,10 @@ class Twins:
         self.require_equal()
         return there
 
+    def named_tables(self) -> list[str]:
+        """The tables that the store names, sorted. No other one is to stay in the warehouse."""
+        return sorted(name for (name,) in self.there.query("select table_name from source_states"))
+
     def require_equal(self) -> None:
         assert calls(self.there) == calls(self.here)
         for view in VIEWS:

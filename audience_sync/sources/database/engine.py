@@ -73,8 +73,12 @@ class DatabaseEngine(Engine):
             yield from answer.partitions(FETCH_ROWS)
 
     def run(self, statement: Query) -> None:
-        self._connection.exec_driver_sql(statement, execution_options=_AT_ONCE)
-        self._connection.commit()
+        try:
+            self._connection.exec_driver_sql(statement, execution_options=_AT_ONCE)
+            self._connection.commit()
+        except SQLAlchemyError:
+            self._connection.rollback()
+            raise
 
     def problem(self, what: str, error: Exception, remedy: str, query: str | None = None) -> SourceError:
         return self._database.problem(what, error, remedy, query)

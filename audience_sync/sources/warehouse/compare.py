@@ -7,13 +7,15 @@ table that it does not name was left by a run that ended early, and is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from secrets import token_hex
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from audience_sync.errors import SourceError
-from audience_sync.model import RunId, StateTable
+from audience_sync.model import StateTable
 from audience_sync.sources.base import ComparedState, Comparison, SnapshotRequest
 from audience_sync.sources.warehouse.comparison_sql import ENTERED, LEFT, ComparedColumns, StateQuery
 from audience_sync.sources.warehouse.engine import Engine
@@ -48,42 +50,24 @@ def compare(engine: Engine, workspace: Workspace, request: SnapshotRequest, colu
     assert comparison is not None
     assert comparison.run is not None
     with engine.explaining("the list of tables failed", CHECK):
-        names = _Names(engine.tables(comparison.prefix), comparison.prefix, comparison.run)
-    _drop_left_over(engine, names, comparison)
-    _require_whole(engine, state, names, comparison.mend)
+        existing = engine.tables(comparison.prefix)
+    _drop_left_over(engine, existing, comparison)
+    _require_whole(engine, state, existing, comparison.mend)
     if _is_long(state.tables):
         with engine.explaining("folding the last snapshot failed", CHECK):
-            base = _create(engine, names.new("base"), state.folded(), is_base=True)
+            base = _create(engine, comparison, state.folded(), is_base=True)
         state = replace(state, tables=(base,))
     changes = state.comparison(request.query or "", columns)
     with engine.explaining("comparing failed", CHECK, request.query):
-        is_base = not state.tables
-        new = _create(engine, names.new("base" if is_base else "delta"), changes, is_base=is_base)
+        new = _create(engine, comparison, changes, is_base=not state.tables)
     found = _fetch(engine, workspace, state.stored(new.name), request)
-    before = tuple(state.tables)
-    kept = None if before and not _has_users(workspace, found) else new
+    kept = new if _has_users(workspace, found) else None
+    if kept is None:
+        with engine.explaining("dropping a table without changes failed", CHECK):
+            engine.drop(new.name)
     audiences = () if request.name is None else _audience_names(workspace, found)
+    before = tuple(state.tables)
     return Compared(found, ComparedState(source=comparison.source, before=before, new=kept, names=audiences))
-
-
-class _Names:
-    """The names of tables of this installation: those that exist, and new ones for a run."""
-
-    def __init__(self, existing: set[str], prefix: str, run: RunId) -> None:
-        self.existing, self._prefix, self._run = existing, prefix, run
-        self._number = sum(name.startswith(f"{prefix}{run}_") for name in existing)
-
-    def new(self, kind: str) -> str:
-        self._number += 1
-        return f"{self._prefix}{self._run}_{kind}_{self._number - 1}"
-
-    def before_this_run(self) -> list[str]:
-        return sorted(name for name in self.existing if self._run_of(name) < self._run)
-
-    def _run_of(self, name: str) -> int:
-        """The run that created a table; -1 if its name has no run."""
-        number = name.removeprefix(self._prefix).partition("_")[0]
-        return int(number) if number.isdecimal() else -1
 
 
 def _state_of(engine: Engine, request: SnapshotRequest) -> StateQuery:
@@ -91,17 +75,26 @@ def _state_of(engine: Engine, request: SnapshotRequest) -> StateQuery:
     return StateQuery(engine.dialect, engine.place, tables, has_names=request.name is not None)
 
 
-def _drop_left_over(engine: Engine, names: _Names, comparison: Comparison) -> None:
-    """Drop what runs before this one have created and the store does not name."""
-    with engine.explaining("dropping tables of earlier runs failed", CHECK):
-        for name in names.before_this_run():
-            if name not in comparison.in_use:
+def _drop_left_over(engine: Engine, existing: Collection[str], comparison: Comparison) -> None:
+    """Drop what runs before this one have created and the store does not name.
+
+    A table that can't be dropped now, since someone reads it, is dropped by a later run.
+    """
+    for name in sorted(set(existing) - comparison.in_use):
+        if _run_of(name, comparison.prefix) < (comparison.run or 0):
+            with suppress(*engine.errors):
                 engine.drop(name)
 
 
-def _require_whole(engine: Engine, state: StateQuery, names: _Names, mend: str) -> None:
+def _run_of(name: str, prefix: str) -> int:
+    """The run that created a table; -1 if its name has no run."""
+    number = name.removeprefix(prefix).partition("_")[0]
+    return int(number) if number.isdecimal() else -1
+
+
+def _require_whole(engine: Engine, state: StateQuery, existing: Collection[str], mend: str) -> None:
     """Raise SourceError if a table is missing, or has other rows than the run that created it counted."""
-    there = _count(engine, [each.name for each in state.tables if each.name in names.existing])
+    there = _count(engine, [each.name for each in state.tables if each.name in existing])
     for each in state.tables:
         rows = there.get(each.name)
         if rows == each.rows:
@@ -113,7 +106,9 @@ def _require_whole(engine: Engine, state: StateQuery, names: _Names, mend: str) 
         )
 
 
-def _create(engine: Engine, name: str, rows: Query, *, is_base: bool) -> StateTable:
+def _create(engine: Engine, comparison: Comparison, rows: Query, *, is_base: bool) -> StateTable:
+    """Create a table under a name that no table has had, not even of a run that a restored store has forgotten."""
+    name = f"{comparison.prefix}{comparison.run}_{'base' if is_base else 'delta'}_{token_hex(4)}"
     engine.create(name, rows)
     return StateTable(name, is_base, _count(engine, [name])[name])
 

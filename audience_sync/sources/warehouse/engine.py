@@ -40,7 +40,7 @@ class Engine(ABC):
 
     @abstractmethod
     def run(self, statement: Query) -> None:
-        """Run a statement without an answer. What it did is durable then."""
+        """Run a statement without an answer. What it did is durable then; after an error others can follow."""
 
     @abstractmethod
     def problem(self, what: str, error: Exception, remedy: str, query: str | None = None) -> SourceError:
@@ -59,7 +59,8 @@ class Engine(ABC):
         self.run(self.dialect.create(self.place(table), rows))
 
     def drop(self, table: str) -> None:
-        self.run(Query(f"drop table if exists {self.place(table)}"))
+        """Drop a table. Where readers would keep it waiting, it raises an error soon."""
+        self.run(self.dialect.drop(self.place(table)))
 
     def rows(self, query: Query, limit: int | None = None) -> list[Row]:
         """The first rows of a query, or all of them."""

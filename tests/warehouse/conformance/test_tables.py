@@ -15,15 +15,37 @@ from .test_runs import members_of
 def test_tables_of_earlier_runs_that_the_store_does_not_name_are_dropped(place: Place, workspace: Workspace) -> None:
     runs = members_of(place, workspace, "ada")
     runs.sync()
+    [base] = place.tables()
     for name in (f"{PREFIX}1_delta_7", f"{PREFIX}1_base_9", f"{PREFIX}9_delta_0", "sync_ffffffff_1_base_0", "other"):
         place.run(place.dialect.create(place.dialect.place(SCHEMA, name), Query("select 1 as nothing")))
 
     runs.sync(other=[f"{PREFIX}1_base_9"])
 
     assert place.tables() == sorted(
-        ["other", "sync_ffffffff_1_base_0"]
-        + [f"{PREFIX}{each}" for each in ("1_base_0", "1_base_9", "2_delta_0", "9_delta_0")]
+        ["other", "sync_ffffffff_1_base_0", base, f"{PREFIX}1_base_9", f"{PREFIX}9_delta_0"]
     )
+
+
+def test_a_run_without_changes_leaves_no_table(place: Place, workspace: Workspace) -> None:
+    runs = members_of(place, workspace, "ada")
+    runs.sync()
+    tables = place.tables()
+    runs.sync()
+    assert place.tables() == tables
+
+
+def test_a_run_creates_a_table_beside_one_of_the_same_run_that_a_restored_store_has_forgotten(
+    place: Place, workspace: Workspace
+) -> None:
+    runs = members_of(place, workspace, "ada")
+    runs.sync()
+    members_of(place, workspace, "ada", "bob")
+    forgotten = runs.state
+    runs.sync()
+    runs.state, runs.run = forgotten, runs.run - 1
+
+    assert runs.sync().entered == {"bob"}
+    assert len(place.tables()) == 3
 
 
 def _damage(place: Place, runs: Runs, how: str) -> None:

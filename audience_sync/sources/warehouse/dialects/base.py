@@ -85,6 +85,9 @@ class Dialect(ABC):
         """A statement that creates a table of these rows, and fails if there is one of this name."""
         return Query(f"create table {place} as {rows}")
 
+    def drop(self, place: Relation) -> Query:
+        return Query(f"drop table if exists {place}")
+
     def select(self, rows: Query) -> Query:
         """A query as a statement of its own, with the settings that it needs."""
         return rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audience_sync.sources.values.user_ids import WHITESPACE
 from audience_sync.sources.warehouse.dialects.base import Dialect, column_kinds
-from audience_sync.sql import Condition
+from audience_sync.sql import Condition, Query, Relation
 
 
 class PostgreSQL(Dialect):
@@ -22,6 +22,10 @@ class PostgreSQL(Dialect):
     def grants(self, schema: str, grantee: str) -> str:
         name, role = self.quote(schema), self.quote(grantee)
         return f"create schema if not exists {name}; grant usage, create on schema {name} to {role};"
+
+    def drop(self, place: Relation) -> Query:
+        """Wait a second for others who read the table: a backup, or a run on a machine that sleeps."""
+        return Query(f"set local lock_timeout = '1s'; {super().drop(place)}")
 
     def text(self, column: str, type_name: str) -> str:
         if type_name.lower().startswith(("bpchar", "char")):

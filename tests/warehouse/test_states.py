@@ -257,7 +257,17 @@ def test_a_warehouse_of_files_or_of_another_database_is_refused(shop: Twins) -> 
     shop.there.write("other.db", "")
     source = {"database": "sqlite:///other.db", "compare": "in_warehouse"}
     shop.there.configure(sources={"warehouse": source}, audiences=[VIP])
-    assert "is not possible in sqlite, only in postgresql" in shop.there.run("check").stdout
+    refusal = " ".join(shop.there.run("check").stdout.split())
+    assert "is not possible in sqlite: only in clickhousedb, postgresql and snowflake" in refusal
+
+
+def test_a_warehouse_in_which_two_users_could_become_one_is_refused(shop: Twins) -> None:
+    source = {"database": "redshift+psycopg2://user@host/shop", "compare": "in_warehouse"}
+    shop.there.configure(sources={"warehouse": source}, audiences=[VIP])
+
+    assert "is not possible in redshift: there, texts that differ only in spaces at the end are equal" in " ".join(
+        shop.there.run("check").stdout.split()
+    )
 
 
 def test_check_finds_a_column_that_the_warehouse_can_not_compare(shop: Twins) -> None:

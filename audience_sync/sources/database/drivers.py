@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import URL, Connection
@@ -75,6 +77,15 @@ def _decode_text(data: bytes) -> str | Unsendable:
 def _authorize(action: int, name: str | None, *_: object) -> int:
     is_reading = action not in _FORBIDDEN_ACTIONS or (action == sqlite3.SQLITE_PRAGMA and name in _ALLOWED_PRAGMAS)
     return sqlite3.SQLITE_OK if is_reading else sqlite3.SQLITE_DENY
+
+
+def row_blocks(connection: Connection, statement: str) -> AbstractContextManager[Iterable[Sequence[Any]]] | None:
+    """The answer in blocks of rows, of a driver whose cursors fetch it whole and which has another way; else None."""
+    if connection.dialect.name != "clickhousedb":
+        return None
+    driver: Any = connection.connection.driver_connection
+    blocks: AbstractContextManager[Iterable[Sequence[Any]]] = driver.client.query_row_block_stream(statement)
+    return blocks
 
 
 def is_damaged(error: BaseException) -> bool:

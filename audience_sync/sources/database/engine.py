@@ -10,13 +10,15 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from audience_sync.errors import SourceError
+from audience_sync.sources.database.drivers import row_blocks
 from audience_sync.sources.database.source import FETCH_ROWS, DatabaseSource
 from audience_sync.sources.warehouse.comparison_sql import subquery
-from audience_sync.sources.warehouse.dialects import DIALECTS
+from audience_sync.sources.warehouse.dialects import DIALECTS, REFUSED
 from audience_sync.sources.warehouse.dialects.base import Dialect
 from audience_sync.sources.warehouse.engine import Engine, Row
 from audience_sync.sources.warehouse.source import Connect, WarehouseSource
 from audience_sync.sql import Query
+from audience_sync.text import join_names
 
 #: Options of statements. A cursor, which a streamed one is, can run one SELECT and nothing else.
 _STREAMED: Mapping[str, Any] = {"stream_results": True, "yield_per": FETCH_ROWS, "no_parameters": True}
@@ -26,15 +28,14 @@ _AT_ONCE: Mapping[str, Any] = {"stream_results": False, "no_parameters": True}
 def warehouse_source(url: str, schema: str) -> WarehouseSource:
     """A database that compares snapshots itself. ``schema`` has the tables of last snapshots, and nothing else."""
     database = DatabaseSource(url)
-    return WarehouseSource(database, connect_to(database, schema))
+    return WarehouseSource(database, connect_to(database, _dialect(database.backend), schema))
 
 
-def connect_to(database: DatabaseSource, schema: str) -> Connect:
-    """What connects to a database that compares. It raises SourceError if no dialect of ours is the database's."""
+def connect_to(database: DatabaseSource, dialect: Dialect, schema: str) -> Connect:
+    """What connects to a database that compares."""
 
     @contextmanager
     def connect(writes: bool) -> Iterator[Engine]:
-        dialect = _dialect(database.backend)
         with database.connect(read_only=not writes) as connection:
             yield DatabaseEngine(database, connection, dialect, schema)
 
@@ -43,9 +44,9 @@ def connect_to(database: DatabaseSource, schema: str) -> Connect:
 
 def _dialect(backend: str) -> Dialect:
     if backend not in DIALECTS:
-        able = ", ".join(sorted(DIALECTS))
+        reason = REFUSED.get(backend, f"only in {join_names(sorted(DIALECTS))}")
         raise SourceError(
-            f"`compare: in_warehouse` is not possible in {backend}, only in {able}. "
+            f"`compare: in_warehouse` is not possible in {backend}: {reason}. "
             "Remove it: then the rows are fetched and compared here."
         )
     return DIALECTS[backend]
@@ -54,21 +55,23 @@ def _dialect(backend: str) -> Dialect:
 class DatabaseEngine(Engine):
     """A connection of SQLAlchemy."""
 
-    errors = (SQLAlchemyError,)
-
     def __init__(self, database: DatabaseSource, connection: Connection, dialect: Dialect, schema: str) -> None:
         super().__init__(dialect, schema)
         self._database, self._connection = database, connection
+        self.errors = (SQLAlchemyError, connection.dialect.loaded_dbapi.Error)
 
     def columns(self, query: str) -> Sequence[tuple[str, str]]:
         none = f"select * from {subquery(query)} where 1 = 0"
         with self._connection.exec_driver_sql(none, execution_options=_STREAMED) as answer:
             described = answer.cursor.description if answer.cursor else ()
-            types = (str(getattr(each, "type_display", each[1] or "")) for each in described)
-            return list(zip(answer.keys(), types, strict=True))
+            return list(zip(answer.keys(), map(self.dialect.type_name, described), strict=True))
 
     def stream(self, query: Query) -> Generator[Sequence[Row], None, None]:
         statement = self.dialect.select(query)
+        if blocks := row_blocks(self._connection, statement):
+            with blocks as batches:
+                yield from batches
+            return
         with self._connection.exec_driver_sql(statement, execution_options=_STREAMED) as answer:
             yield from answer.partitions(FETCH_ROWS)
 

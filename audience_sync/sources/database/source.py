@@ -59,6 +59,12 @@ MAX_PROBE_ROWS = 1_000
 _READS_WHOLE_ANSWER = ("mysql", "mariadb")
 #: Both names use psycopg 3, independent of SQLAlchemy's default.
 _POSTGRESQL = ("postgres", "postgresql")
+#: The extra that has a database's driver.
+EXTRAS: Mapping[str, str] = {
+    **dict.fromkeys(_POSTGRESQL, "postgresql"),
+    "clickhousedb": "clickhouse",
+    "snowflake": "snowflake",
+}
 #: The name of a query as the subquery of another one.
 _SUBQUERY = "few_rows"
 #: The message of SQLite's driver about a text that is not UTF-8.
@@ -175,9 +181,8 @@ class DatabaseSource(Source):
                 self._url, poolclass=NullPool, hide_parameters=True, connect_args=connect_arguments(self._url)
             )
         except (ImportError, NoSuchModuleError) as error:
-            remedy = "Install it with pip."
-            if self.backend in _POSTGRESQL:
-                remedy = "Install it: pip install 'audience-sync[postgresql]'"
+            extra = EXTRAS.get(self.backend)
+            remedy = f"Install it: pip install 'audience-sync[{extra}]'" if extra else "Install it with pip."
             raise self.problem("needs a driver that is not installed", error, remedy) from None
         except SQLAlchemyError as error:
             raise self.problem("can't be opened", error, "Correct the URL.") from None

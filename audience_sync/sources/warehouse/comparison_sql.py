@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from audience_sync.model import StateTable
 from audience_sync.sources.warehouse.dialects.base import CheckedText, Dialect
-from audience_sync.sql import Query, Relation
+from audience_sync.sql import Expression, Query, Relation
 
 ENTERED, LEFT = "entered", "left"
 _IS_USER = f"change in ('{ENTERED}', '{LEFT}')"
@@ -100,6 +100,11 @@ class StateQuery(Struct, frozen=True):
             f"full join ({self.members()}) o on n.valid_id = o.user_id{name} "
             "where n.valid_id is null or o.user_id is null"
         )
+
+
+def column_of(dialect: Dialect, name: str) -> Expression:
+    """A column of ``subquery``: in ClickHouse an alias of this name would come before it if it were not qualified."""
+    return Expression(f"q.{dialect.quote(name)}")
 
 
 def subquery(query: str) -> Relation:

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain, islice
-from typing import Any, ClassVar
+from typing import Any
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.warehouse.dialects.base import Dialect
@@ -25,7 +25,7 @@ class Engine(ABC):
     Operations raise the driver's errors. ``errors`` are their types, and ``explaining`` translates them.
     """
 
-    errors: ClassVar[tuple[type[Exception], ...]]
+    errors: tuple[type[Exception], ...]
 
     def __init__(self, dialect: Dialect, schema: str) -> None:
         self.dialect, self.schema = dialect, schema

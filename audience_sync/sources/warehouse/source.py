@@ -15,7 +15,7 @@ from audience_sync.sources.readiness import too_old_reason
 from audience_sync.sources.rows.column_schema import generic_type
 from audience_sync.sources.rows.scan import duplicate_column, missing_column
 from audience_sync.sources.warehouse.compare import CORRECT_QUERY, Compared, compare, preview
-from audience_sync.sources.warehouse.comparison_sql import ENTERED, LEFT, ComparedColumns, subquery
+from audience_sync.sources.warehouse.comparison_sql import ENTERED, LEFT, ComparedColumns, column_of, subquery
 from audience_sync.sources.warehouse.engine import Engine, Row
 from audience_sync.sql import Query
 from audience_sync.workspace import Workspace
@@ -91,13 +91,14 @@ def _columns(engine: Engine, request: SnapshotRequest) -> tuple[ComparedColumns,
             raise missing_column(QUERY_NAME, name, names, request)
         if names.count(name) > 1:
             raise duplicate_column(QUERY_NAME, name)
-    user_id = engine.dialect.user_id(request.user_id, types[request.user_id])
+    dialect = engine.dialect
+    user_id = dialect.user_id(column_of(dialect, request.user_id), types[request.user_id])
     if user_id is None:
         what = f"column {request.user_id!r} has the type {types[request.user_id]}"
         remedy = "Choose another column, or cast this one to text."
         raise SourceError(f"{QUERY_NAME}: {what}, which can't hold user ids. {remedy}")
-    audience = None if request.name is None else engine.dialect.name(request.name, types[request.name])
-    return ComparedColumns(user_id, audience), {name: generic_type(kind) for name, kind in columns}
+    audience = request.name and dialect.name(column_of(dialect, request.name), types[request.name])
+    return ComparedColumns(user_id, audience or None), {name: generic_type(kind) for name, kind in columns}
 
 
 def _snapshot_rows(found: Compared, request: SnapshotRequest, *, is_whole: bool) -> SnapshotRows:

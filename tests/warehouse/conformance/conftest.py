@@ -1,9 +1,15 @@
-"""Run each test on every engine."""
+"""Run each test on DuckDB and PostgreSQL, or on the engines that AUDIENCE_SYNC_ENGINES names.
+
+ClickHouse and Snowflake need packages that can't be in one environment with those of the program. `.ci/run` makes one
+of their own, with `requirements.txt`, and names both.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import duckdb
 import pytest
@@ -11,20 +17,17 @@ from conftest import PostgreSQL
 
 from audience_sync.sources.database.engine import connect_to
 from audience_sync.sources.database.source import DatabaseSource
-from audience_sync.sources.warehouse.dialects.base import Kind
-from audience_sync.sources.warehouse.dialects.postgresql import PostgreSQL as PostgreSQLDialect
+from audience_sync.sources.warehouse.dialects import DIALECTS
+from audience_sync.sources.warehouse.dialects.base import Dialect, Kind
+from audience_sync.sources.warehouse.dialects.snowflake import Snowflake
 from audience_sync.sources.warehouse.engine import Engine
 
 from .duckdb_engine import DuckDB, DuckDBEngine
-from .places import SCHEMA, SHOP, Place
+from .places import SCHEMA, Place
 
-STANDARD_TYPES = {
-    Kind.TEXT: "varchar",
-    Kind.INTEGER: "bigint",
-    Kind.DECIMAL: "decimal(38, 2)",
-    Kind.DOUBLE: "double precision",
-    Kind.DATE: "date",
-}
+
+def connected(database: DatabaseSource, dialect: Dialect, *details: Any) -> Place:
+    return Place(dialect, connect_to(database, dialect, SCHEMA), *details)
 
 
 def duckdb_place(_: pytest.FixtureRequest) -> Iterator[Place]:
@@ -35,23 +38,64 @@ def duckdb_place(_: pytest.FixtureRequest) -> Iterator[Place]:
             with connection.cursor() as cursor:
                 yield DuckDBEngine(DuckDB(), SCHEMA, cursor)
 
-        yield Place(DuckDB(), connect, STANDARD_TYPES)
+        yield Place(DuckDB(), connect)
 
 
 def postgresql_place(request: pytest.FixtureRequest) -> Iterator[Place]:
     server: PostgreSQL = request.getfixturevalue("postgresql")
     url = server.create()
-    yield Place(PostgreSQLDialect(), connect_to(DatabaseSource(url), SCHEMA), STANDARD_TYPES)
+    yield connected(DatabaseSource(url), DIALECTS["postgresql"])
     server.drop(url)
 
 
-PLACES = {"duckdb": duckdb_place, "postgresql": postgresql_place}
+def clickhouse_place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """ClickHouse within this process, through the driver of its servers."""
+    factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+    folder = factory.getbasetemp() / "clickhouse"  # one for each process: the engine can't open another
+    database = DatabaseSource(f"clickhousedb:///?interface=chdb&path={folder}")
+    types = {
+        Kind.TEXT: "Nullable(String)",
+        Kind.INTEGER: "Nullable(Int64)",
+        Kind.DECIMAL: "Nullable(Decimal(38, 2))",
+        Kind.DOUBLE: "Nullable(Float64)",
+        Kind.DATE: "Nullable(Date32)",
+    }
+    drop = "drop database if exists {}"
+    with database.connect():  # it opens its files at the first connection, and closes them with the last
+        yield connected(database, DIALECTS["clickhousedb"], types, "create database {}", drop)
 
 
-@pytest.fixture(params=PLACES)
+class FakeSnowflake(Snowflake):
+    """Without the functions that the imitation does not have."""
+
+    def text(self, column: str, type_name: str) -> str:
+        return f"cast({column} as varchar)"
+
+    def byte_length(self, text: str) -> str:
+        return f"length(hex_encode({text})) / 2"
+
+
+def snowflake_place(_: pytest.FixtureRequest) -> Iterator[Place]:
+    """What imitates Snowflake in DuckDB, through Snowflake's own driver."""
+    import fakesnow
+
+    with fakesnow.patch():
+        database = DatabaseSource("snowflake://user:password@account/warehouse/public")
+        yield connected(database, FakeSnowflake())
+
+
+PLACES: dict[str, Callable[[pytest.FixtureRequest], Iterator[Place]]] = {
+    "duckdb": duckdb_place,
+    "postgresql": postgresql_place,
+    "clickhouse": clickhouse_place,
+    "snowflake": snowflake_place,
+}
+
+
+@pytest.fixture(params=os.environ.get("AUDIENCE_SYNC_ENGINES", "duckdb postgresql").split())
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """Once each engine."""
     for place in PLACES[request.param](request):
-        schemas = (place.dialect.quote(each) for each in (SCHEMA, SHOP))
-        place.run(*(f"create schema {each}" for each in schemas))
+        place.create_schemas()
         yield place
+        place.drop_schemas()

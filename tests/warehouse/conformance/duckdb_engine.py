@@ -33,10 +33,7 @@ class DuckDB(Dialect):
     def contains_nul(self, text: str) -> Condition:
         return Condition(f"contains({text}, chr(0))")
 
-    def decimal_digits(self, column: str) -> str:
-        return f"split_part(cast({column} as varchar), '.', 1)"
-
-    def is_no_date(self, column: str) -> Condition:
+    def is_missing_date(self, column: str) -> Condition:
         return Condition(f"{column} is null or not isfinite({column})")
 
 

@@ -16,6 +16,13 @@ from audience_sync.sql import Query
 from audience_sync.workspace import Workspace
 
 SCHEMA, SHOP = "audience_sync", "shop"
+STANDARD_TYPES: Mapping[Kind, str] = {
+    Kind.TEXT: "varchar",
+    Kind.INTEGER: "bigint",
+    Kind.DECIMAL: "decimal(38, 2)",
+    Kind.DOUBLE: "double precision",
+    Kind.DATE: "date",
+}
 PREFIX = "sync_0a1b2c3d_"
 
 
@@ -34,11 +41,21 @@ class _NotFetched(Source):
 
 @dataclass(frozen=True)
 class Place:
-    """An engine with two empty schemas. ``types``: the types of columns, by their kind."""
+    """An engine. ``types``: the types of columns, by their kind. ``create_schema``, ``drop_schema``: its statements."""
 
     dialect: Dialect
     connect: Connect
-    types: Mapping[Kind, str]
+    types: Mapping[Kind, str] = field(default_factory=lambda: STANDARD_TYPES)
+    create_schema: str = "create schema {}"
+    drop_schema: str = "drop schema if exists {} cascade"
+
+    def create_schemas(self) -> None:
+        for each in (SCHEMA, SHOP):
+            self.run(self.create_schema.format(self.dialect.quote(each)))
+
+    def drop_schemas(self) -> None:
+        for each in (SCHEMA, SHOP):
+            self.run(self.drop_schema.format(self.dialect.quote(each)))
 
     @property
     def source(self) -> WarehouseSource:

@@ -88,7 +88,7 @@ def test_random_changes_are_those_of_two_sets(seed: int, place: Place, workspace
     before: set[str] = set()
     runs = members_of(place, workspace)
     runs.sync()
-    for _ in range(20):
+    for _ in range(12):
         now = {f"user {number}" for number in range(12) if chance.random() < chance.choice([0.1, 0.5, 0.9])}
         members_of(place, workspace, *now, *now)
         accepts = chance.random() < 0.8

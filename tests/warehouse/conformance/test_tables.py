@@ -79,7 +79,7 @@ def test_check_finds_that_the_schema_can_keep_tables_and_leaves_none(place: Plac
 
 
 def test_check_names_what_an_administrator_has_to_run(place: Place) -> None:
-    place.run(f"drop schema {place.dialect.quote(SCHEMA)}")
+    place.run(place.drop_schema.format(place.dialect.quote(SCHEMA)))
 
     with pytest.raises(SourceError, match=r"the schema 'audience_sync' can't keep the last snapshots: .*create \w+"):
         place.source.check()

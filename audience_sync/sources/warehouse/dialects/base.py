@@ -9,7 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from audience_sync.sources.rows.scan import NAME_HAS_NUL
 from audience_sync.sources.rows.snapshot_query import NO_NAME
@@ -47,7 +47,7 @@ class CheckedText(NamedTuple):
 class Dialect(ABC):
     """The SQL of one kind of warehouse.
 
-    Every text that it writes is compared by its bytes, whatever collation the column has.
+    Texts are equal if their bytes are, also in a column with another collation.
     """
 
     #: By the beginning of a type's name in lower case: the kind of its values. The first that matches counts; columns
@@ -92,13 +92,16 @@ class Dialect(ABC):
         """A query as a statement of its own, with the settings that it needs."""
         return rows
 
+    def type_name(self, described: Sequence[Any]) -> str:
+        """The name of a column's type, of its description by the driver (PEP 249)."""
+        return str(getattr(described, "type_display", described[1] or ""))
+
     def kind_of(self, type_name: str) -> Kind | None:
         lower = type_name.lower()
         return next((kind for pattern, kind in self.kinds if pattern.match(lower)), None)
 
-    def user_id(self, name: str, type_name: str) -> CheckedText | None:
+    def user_id(self, column: str, type_name: str) -> CheckedText | None:
         """The rule for ids in a column; None if its type can't have ids."""
-        column = self.quote(name)
         match self.kind_of(type_name):
             case Kind.TEXT:
                 text = self.text(column, type_name)
@@ -119,20 +122,20 @@ class Dialect(ABC):
                 text = self._whole(is_whole, self.double_digits(number), column, type_name)
                 return _checked(text, {MISSING: f"{column} is null", NOT_WHOLE: f"not ({is_whole})"})
             case Kind.DATE:
-                cases = {MISSING: self.is_no_date(column), OUT_OF_YEARS: self.is_out_of_years(column)}
+                cases = {MISSING: self.is_missing_date(column), OUT_OF_YEARS: self.is_out_of_years(column)}
                 return _checked(self.date_text(column), cases)
             case None:
                 return None
 
-    def name(self, name: str, type_name: str) -> CheckedText:
-        """The rule for an audience's name."""
-        text = self.text(self.quote(name), type_name)
+    def name(self, column: str, type_name: str) -> CheckedText:
+        """The rule for an audience's name in a column."""
+        text = self.text(column, type_name)
         trimmed = f"nullif(trim({text}), '')"
         nul = {NAME_HAS_NUL: self.contains_nul(text)} if self.has_nul else {}
         return _checked(trimmed, nul | {NO_NAME: f"{trimmed} is null"})
 
     def text_problems(self, text: str) -> dict[str, str]:
-        """The reasons why a text is no id, each with its condition, in this order."""
+        """The reasons that make a text invalid as an id, each with its condition, in this order."""
         nul = {HAS_NUL: self.contains_nul(text)} if self.has_nul else {}
         return {EMPTY: self.is_blank(text)} | nul | {TOO_LONG: f"{self.byte_length(text)} > {MAX_BYTES}"}
 
@@ -164,7 +167,7 @@ class Dialect(ABC):
 
     def decimal_digits(self, column: str) -> str:
         """The digits of a whole decimal, without a point."""
-        return f"cast({self.truncated(column)} as varchar)"
+        return f"split_part({self.text(column, '')}, '.', 1)"
 
     def double(self, column: str) -> str:
         """A floating point number of any size as a double."""
@@ -178,7 +181,7 @@ class Dialect(ABC):
         """A date as YYYY-MM-DD."""
         return f"cast({column} as varchar)"
 
-    def is_no_date(self, column: str) -> Condition:
+    def is_missing_date(self, column: str) -> Condition:
         """Whether a date is NULL, or infinite where that is possible."""
         return Condition(f"{column} is null")
 

@@ -39,9 +39,6 @@ class PostgreSQL(Dialect):
         is_finite = f"cast({column} as text) not in ('NaN', 'Infinity', '-Infinity')"
         return Condition(f"{is_finite} and {column} = trunc({column})")
 
-    def decimal_digits(self, column: str) -> str:
-        return _by_bytes(f"cast(trunc({column}) as text)")
-
     def double(self, column: str) -> str:
         return f"cast(cast({column} as text) as double precision)"  # the digits that a client reads, also of float4
 
@@ -51,7 +48,7 @@ class PostgreSQL(Dialect):
     def date_text(self, column: str) -> str:
         return _by_bytes(f"to_char({column}, 'YYYY-MM-DD')")
 
-    def is_no_date(self, column: str) -> Condition:
+    def is_missing_date(self, column: str) -> Condition:
         return Condition(f"{column} is null or not isfinite({column})")
 
 

@@ -42,6 +42,8 @@ from audience_sync.web.templating import make_environment
 
 Result = TypeVar("Result")
 TEMPLATES = Path(__file__).parent / "templates"
+#: Seconds between two looks at a run in progress, where looking takes long.
+MOST_PAUSE = 3.0
 #: Seconds for a whole page, and how many pages read the store at the same time.
 PAGE_SECONDS, AT_ONCE = 30.0, 4
 #: The pages by path. Every page may be asked for as CSV or JSON: see ``Page.datasets``.
@@ -169,8 +171,8 @@ class _Pages:
                 html = progress.render(progress=found.progress) if found.progress else ""
                 yield message(html) if html not in ("", before) else HEARTBEAT
                 before = html or before
-                # Looking costs a tenth of the time at most.
-                await anyio.sleep(max(found.pause, (anyio.current_time() - began) * 10))
+                # Looking costs a tenth of the time at most, except on a busy machine, where people would wait too long.
+                await anyio.sleep(max(found.pause, min((anyio.current_time() - began) * 10, MOST_PAUSE)))
 
     def _part(self, part: LivePart, request: Request) -> Live:
         with self._store.reading() as connection:

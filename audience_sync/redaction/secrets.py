@@ -26,6 +26,11 @@ _KEYS = (
 )
 #: Characters; a part of a path or query of this length may be a key by itself.
 _MIN_KEY_LENGTH = 8
+#: Words of addresses that are nobody's key. Masked as one, they would be missing from requests and messages.
+_WORDS = frozenset(
+    {"audience", "audiences", "callback", "customers", "identify", "incoming", "messages", "services", "triggers"}
+    | {"webhooks", "workflows"}
+)
 _PARAMETER = re.compile(
     r"[?&][^=&#\s]*(?:pass|pwd|token|secret|key|auth|credential|sig)[^=&#\s]*=([^&#\s]+)", re.IGNORECASE
 )
@@ -57,9 +62,11 @@ def passwords_in_url(url: str) -> list[str]:
 def api_keys_in_url(url: str) -> list[str]:
     """Possible keys in the URL of a service: user, path, query, and each part that is long enough."""
     found = [found for pattern in _KEYS for found in pattern.findall(url)]
-    return _with_decoded(
-        [*found, *(part for each in found for part in re.split("[/&=]", each) if len(part) >= _MIN_KEY_LENGTH)]
-    )
+    return _with_decoded([*found, *(part for each in found for part in re.split("[/&=]", each) if _may_be_key(part))])
+
+
+def _may_be_key(part: str) -> bool:
+    return len(part) >= _MIN_KEY_LENGTH and part.lower() not in _WORDS
 
 
 def _with_decoded(written: list[str]) -> list[str]:

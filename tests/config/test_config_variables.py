@@ -146,6 +146,14 @@ def test_a_password_among_a_urls_parameters_is_a_secret() -> None:
     assert "par-pw-1" in collect_secrets(["postgresql://db/sync?sslmode=require&password=par-pw-1"])
 
 
+@pytest.mark.parametrize("part", ["tk9f2kd81s", "hunterhunter", "B00000000"])
+def test_a_part_of_an_address_may_be_a_key_but_a_usual_word_is_none(part: str) -> None:
+    secrets = collect_secrets([f"https://crm.example.com/identify/{part}"])
+    assert mask_secrets(f'POST /identify/{part} {{"type":"identify","key":"{part}"}}', secrets) == (
+        'POST /*** {"type":"identify","key":"***"}'
+    )
+
+
 def test_the_longest_secret_is_masked_first() -> None:
     secrets = collect_secrets(["abcd", "abcdefgh", "abc"])
     assert mask_secrets("abcdefgh abcd abc", secrets) == "*** *** abc"

@@ -22,8 +22,10 @@ from audience_sync.dashboard.app import dashboard_app
 from audience_sync.dashboard.links import href
 from audience_sync.dashboard.live import home_part, run_part
 from audience_sync.dashboard.page import Dataset, Visit
+from audience_sync.dashboard.pages.home import well
 from audience_sync.dashboard.site import Site
 from audience_sync.dashboard.store import EmptyStoreError, PageStore
+from audience_sync.history.concerns import Attention, LastRun
 from audience_sync.web.errors import TookTooLongError
 
 from .conftest import Get
@@ -272,6 +274,32 @@ def test_the_config_may_be_missing_in_part(sqlite_site: Site) -> None:
     page = ask(dashboard_app(site), "/")
     assert page.status == 200
     assert "its schedules are not known: destinations.segment.write_key" in page.text
+
+
+@pytest.mark.parametrize(
+    ("status", "delivered", "pending", "words"),
+    [
+        ("succeeded", 5, 0, "Nothing needs a person: run 7 succeeded, and every call was accepted."),
+        ("succeeded", 0, 0, "Nothing needs a person: run 7 succeeded, and nothing had changed."),
+        ("partial", 5, 1, "Nothing needs a person: run 7 partial, and 1 call is pending."),
+        ("partial", 0, 1_200, "Nothing needs a person: run 7 partial, and 1,200 calls are pending."),
+        ("interrupted", 5, 1, "Nothing needs a person."),
+    ],
+)
+def test_home_claims_no_more_than_the_last_run_did(status: str, delivered: int, pending: int, words: str) -> None:
+    at = datetime(2026, 3, 8, tzinfo=UTC)
+    last = LastRun(
+        run=7,
+        command="sync",
+        status=status,
+        started_at=at,
+        finished_at=at,
+        seconds=1.0,
+        delivered=delivered,
+        refused=0,
+        pending=pending,
+    )
+    assert well(Attention(last_run=last)) == words
 
 
 def test_a_run_whose_results_were_deleted_says_so_and_claims_nothing(tmp_path: Path, week: Week) -> None:

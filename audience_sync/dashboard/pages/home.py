@@ -31,10 +31,13 @@ from audience_sync.history.attention_text import headline
 from audience_sync.history.concerns import Attention, Concern, SubjectKind
 from audience_sync.schedule.entries import ScheduleEntry
 from audience_sync.schedule.times import schedule_name, times_after
+from audience_sync.text import form, pluralize
 from audience_sync.web import formats
 
 #: Runs of the strip; audiences, and next times, of their tables.
-STRIP, MOST_AUDIENCES, MOST_TIMES = 46, 40, 4
+STRIP, MOST_AUDIENCES, MOST_TIMES = 46, 25, 4
+#: States of audiences that the table shows first, if it can't show all.
+_FIRST = ("failed", "held", "waiting")
 AUDIENCES = """select key, name, members, last_run, last_status, changed_at, flags
 from {views}audiences
 where retired_at is null
@@ -81,7 +84,8 @@ def home_page(visit: Visit) -> Page:
     runs = read_runs(visit.connection, RunFilter(), most=STRIP)
     latest = runs[0]
     every = [each for each in read_audiences(visit.connection) if each.retired_at is None]
-    shown = every[:MOST_AUDIENCES]
+    first = sorted(every, key=lambda each: state_of_audience(each) not in _FIRST)
+    shown = every if len(every) <= MOST_AUDIENCES else first[:MOST_AUDIENCES]
     times = read_run_times(visit.connection, visit.now - LENGTH)
     day = [each for each in times if each.at >= visit.now - timedelta(hours=24)]
     sparklines = read_sparklines(visit.connection, shown, times, visit.now)
@@ -139,6 +143,8 @@ def well(found: Attention) -> str:
     if last is None or last.status not in ("succeeded", "partial"):
         return "Nothing needs a person."
     calls = "every call was accepted" if last.delivered else "nothing had changed"
+    if last.pending:
+        calls = f"{pluralize(last.pending, 'call')} {form(last.pending, 'is')} pending"
     return f"Nothing needs a person: run {last.run} {last.status}, and {calls}."
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from audience_sync.command_line import to_paste
@@ -28,11 +28,13 @@ from audience_sync.dashboard.queries.run import (
     read_stages,
 )
 from audience_sync.dashboard.queries.runs import Run, neighbours, read_run
-from audience_sync.text import pluralize
+from audience_sync.text import listed, pluralize
 from audience_sync.web.errors import NotFoundError
 
-#: Audiences that failed, of which each has a note.
-MOST_FAILURES = 5
+#: Audiences that failed, and holds, of which each has a note.
+MOST_FAILURES, MOST_HOLDS = 5, 5
+#: Names of the other holds.
+MOST_NAMES = 20
 #: Audiences of a page of their table.
 PAGE = 50
 #: Audiences whose invalid rows an earlier run has listed.
@@ -86,7 +88,7 @@ def run_page(visit: Visit, *, rows: int = PAGE) -> Page:
             "notes": [
                 *_interruption(visit, run, later),
                 *_failures(visit, run, audiences),
-                *(_hold_note(visit, run, each, names.get(each.key, each.key)) for each in holds),
+                *_hold_notes(visit, run, holds, names),
                 *_stopped(visit, run, deliveries),
             ],
             "progress": read_progress(visit.connection, number, visit.now) if not run.is_over else None,
@@ -183,6 +185,26 @@ def _sentence(text: str) -> str:
     """The text as a sentence: with a capital and a full stop."""
     text = text.strip()
     return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def _hold_notes(visit: Visit, run: Run, holds: Sequence[Hold], names: Mapping[str, str]) -> Iterator[Note]:
+    """Notes on the first holds, the open ones before the others, and one on the rest."""
+    found = sorted(holds, key=lambda each: each.status != "held")
+    for each in found[:MOST_HOLDS]:
+        yield _hold_note(visit, run, each, names.get(each.key, each.key))
+    if not (more := found[MOST_HOLDS:]):
+        return
+    still = [each for each in more if each.status == "held"]
+    last = max(each.last_run for each in still or more)
+    which = listed([names.get(each.key, each.key) for each in more], most=MOST_NAMES)
+    yield Note(
+        hue="act" if still else "self",
+        strong=f"{pluralize(len(more), 'more hold')}: {which}.",
+        text="Each with its reason, and all that are held decided at once:" if still else "Each with its reason:",
+        commands=[
+            visit.site.command(to_paste(verb, last)) for verb in ("show", *(("approve", "reject") if still else ()))
+        ],
+    )
 
 
 def _hold_note(visit: Visit, run: Run, hold: Hold, name: str) -> Note:

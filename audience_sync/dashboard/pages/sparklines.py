@@ -46,5 +46,6 @@ def _drawn(
     if audience.created_at is None:
         return Markup("")
     past = [members.get(each.run) if each is not None else None for each in slots[:-1]]
-    marks = [index for index, each in enumerate(slots) if each is not None and any(each.run in runs for runs in held)]
+    begun = {each.run: index for index, each in reversed(list(enumerate(slots))) if each is not None}
+    marks = [index for run, index in begun.items() if any(run in runs for runs in held)]
     return sparkline([*past, audience.members], marks)

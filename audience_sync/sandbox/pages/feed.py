@@ -19,7 +19,7 @@ from audience_sync.text import pluralize
 from audience_sync.web.errors import NotFoundError
 
 #: Calls on a page, of a message to an open page, and changes of a call in the feed.
-PAGE, LIVE_CALLS, MOST_CHANGES = 40, 20, 12
+PAGE, LIVE_CALLS, MOST_CHANGES = 40, 20, 8
 TYPES = ("identify", "track", "page", "screen", "group", "alias", "request")
 ANSWERS = ("200", "400", "401", "413", "429", "500", "503", *map(str, Outcome))
 

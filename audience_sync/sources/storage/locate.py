@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 from msgspec import Struct, field
 
 from audience_sync.errors import SourceError
+from audience_sync.remote import missing_package, open_file_system, scheme_of
 from audience_sync.sources.fingerprint import file_version, remote_version
 from audience_sync.sources.rows.scan import did_you_mean, join_names
 from audience_sync.sources.storage.resolve_names import (
@@ -193,10 +194,7 @@ class RemoteFiles:
             copies = {path: self._copy(workspace, system, path, most_bytes) for path in paths}
             return [FoundFile(_base_name(path), copy, None, self._partitions(path)) for path, copy in copies.items()]
         except ImportError as error:
-            raise SourceError(
-                f"{self._scheme}:// needs a package that is not installed: {error}. "
-                "pip install 'audience-sync[remote]' and the package it names."
-            ) from None
+            raise SourceError(f"{missing_package(self.url, error)}.") from None
         except SourceError:
             raise
         except Exception as error:  # every file system has errors of its own
@@ -218,7 +216,7 @@ class RemoteFiles:
 
     @property
     def _scheme(self) -> str:
-        return self.url.split("://", 1)[0]
+        return scheme_of(self.url)
 
     def _partitions(self, path: str) -> Mapping[str, str | None]:
         below = path.removeprefix(_remote_root(self._folder.root))
@@ -269,12 +267,10 @@ def _copy_footer(remote: BinaryIO, local: BinaryIO) -> bool:
 
 
 def _file_system(url: str) -> tuple[Any, str]:
-    import fsspec  # ImportError where it is not installed
-
     try:
-        return fsspec.core.url_to_fs(url)  # type: ignore[no-any-return]  # fsspec has no types
+        return open_file_system(url)
     except ValueError as error:
-        raise SourceError(f"{url.split('://', 1)[0]}:// is not a supported file system: {error}.") from None
+        raise SourceError(f"{scheme_of(url)}:// is not a supported file system: {error}.") from None
 
 
 def _remote_root(folder: str) -> str:

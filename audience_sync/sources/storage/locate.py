@@ -14,7 +14,6 @@ from typing import Any, BinaryIO, NamedTuple, cast
 from msgspec import Struct, field
 
 from audience_sync.errors import SourceError
-from audience_sync.remote import missing_package, open_file_system, scheme_of
 from audience_sync.sources.fingerprint import file_version, remote_version
 from audience_sync.sources.rows.scan import did_you_mean, join_names
 from audience_sync.sources.storage.resolve_names import (
@@ -194,6 +193,8 @@ class RemoteFiles:
             copies = {path: self._copy(workspace, system, path, most_bytes) for path in paths}
             return [FoundFile(_base_name(path), copy, None, self._partitions(path)) for path, copy in copies.items()]
         except ImportError as error:
+            from audience_sync.remote import missing_package
+
             raise SourceError(f"{missing_package(self.url, error)}.") from None
         except SourceError:
             raise
@@ -216,7 +217,7 @@ class RemoteFiles:
 
     @property
     def _scheme(self) -> str:
-        return scheme_of(self.url)
+        return self.url.split("://", 1)[0]
 
     def _partitions(self, path: str) -> Mapping[str, str | None]:
         below = path.removeprefix(_remote_root(self._folder.root))
@@ -267,10 +268,12 @@ def _copy_footer(remote: BinaryIO, local: BinaryIO) -> bool:
 
 
 def _file_system(url: str) -> tuple[Any, str]:
+    from audience_sync.remote import open_file_system
+
     try:
         return open_file_system(url)
     except ValueError as error:
-        raise SourceError(f"{scheme_of(url)}:// is not a supported file system: {error}.") from None
+        raise SourceError(f"{url.split('://', 1)[0]}:// is not a supported file system: {error}.") from None
 
 
 def _remote_root(folder: str) -> str:

@@ -1,4 +1,4 @@
-"""Keep the snapshot files of a run where `state` says: in a bucket, or in the store.
+"""Keep the snapshot files of a run in the bucket of `state`, or in the store.
 
 New files are put before the run's one transaction, under names that are never used again; only that transaction points
 at them. What no row of the store points at was replaced, or left by a run that was killed or has lost its lock: a later
@@ -55,7 +55,7 @@ class PlacedState(Struct, frozen=True, kw_only=True):
     """What is in place before the commit of a run, for the commit to point at.
 
     ``moved``: files of earlier runs. ``unused``: by folder, objects that nothing pointed at before this run; None if
-    they could not be listed. ``left``: folders that nothing points into any more.
+    they could not be listed. ``left``: folders that nothing points into.
     """
 
     moved: Sequence[MovedFile] = ()

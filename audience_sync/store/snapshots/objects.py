@@ -57,7 +57,7 @@ _RIGHTS = {"s3": _S3, "s3a": _S3, "gs": _GCS, "gcs": _GCS, "az": _AZURE, "abfs":
 
 
 class StoredObject(NamedTuple):
-    """An object as it was put: its URL, bytes, and the checksum of its content."""
+    """An object that was put: its URL, its size in bytes, and the checksum of its content."""
 
     url: str
     size: int

@@ -101,7 +101,7 @@ def commit_run(
 
 
 def _place_files(lease: Lease, workspace: Workspace, settings: Settings, plan: RunPlan) -> tuple[RunPlan, PlacedState]:
-    """Put the new files where `state` says. Returns the plan with their objects."""
+    """Bring all files to the place that `state` names. Returns the plan with the objects of the new ones."""
     from audience_sync.store.maintenance.state import place_files
 
     chains = plan.changes.chains

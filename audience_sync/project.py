@@ -114,6 +114,8 @@ def _source(config: SourceConfig) -> Source:
         from audience_sync.sources.files.source import FilesSource
 
         return FilesSource(config.files, partitions=config.partitions)
+    if config.spark is not None:
+        return _spark_source(config.spark, config.state)
     if config.compare == IN_WAREHOUSE:
         from audience_sync.sources.database.engine import warehouse_source
 
@@ -121,6 +123,17 @@ def _source(config: SourceConfig) -> Source:
     from audience_sync.sources.database.source import DatabaseSource
 
     return DatabaseSource(config.database or "")
+
+
+def _spark_source(url: str, state: str | None) -> Source:
+    if state is not None:
+        from audience_sync.sources.spark.engine import spark_source
+
+        return spark_source(url, state)
+    from audience_sync.sources.spark.server import SparkServer
+    from audience_sync.sources.spark.source import SparkSource
+
+    return SparkSource(SparkServer(url))
 
 
 @contextmanager

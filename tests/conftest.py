@@ -33,9 +33,6 @@ LONGEST = ("browser", "model", "schedule", "crash", "differential", "faults")
 MARKED = {
     "process": (
         "browser/*",
-        "bucket/test_kills.py",
-        "bucket/test_objects.py",
-        "bucket/test_same_calls.py",
         "cli/*",
         "counts/*",
         "crash/*",
@@ -83,10 +80,6 @@ MARKED = {
     ),
     "slow": (
         "browser/*",
-        "bucket/test_faults.py",
-        "bucket/test_kills.py",
-        "bucket/test_objects.py",
-        "bucket/test_same_calls.py",
         "cli/*",
         "counts/*",
         "crash/*",

@@ -151,15 +151,18 @@ def _settings(file: ConfigFile, environment: str | None, resolver: Resolver) -> 
 
 
 def _with_absolute_paths(source: SourceConfig, folder: Path) -> SourceConfig:
+    if source.database is not None:
+        return source.model_copy(update={"database": database_url(source.database, folder)})
     if source.files is None:
-        return source.model_copy(update={"database": database_url(source.database or "", folder)})
+        return source
     files = source.files if "://" in source.files else absolute_path(source.files, folder)
     return source.model_copy(update={"files": files})
 
 
 def _secrets_in_file(file: ConfigFile) -> Iterator[str]:
     """Secrets in the file itself: passwords in URLs, and the destinations' secret options."""
-    for url in (file.store, *(source.database or source.files or "" for source in file.sources.values())):
+    sources = (source.database or source.files or source.spark or "" for source in file.sources.values())
+    for url in (file.store, *sources):
         yield from passwords_in_url(url)
     for address in filter(None, [*file.notify.to, file.notify.ping]):
         yield from (address, address.partition("://")[2], *api_keys_in_url(address))

@@ -34,6 +34,8 @@ _WORDS = frozenset(
 _PARAMETER = re.compile(
     r"[?&][^=&#\s]*(?:pass|pwd|token|secret|key|auth|credential|sig)[^=&#\s]*=([^&#\s]+)", re.IGNORECASE
 )
+#: Spark Connect's options stand between semicolons: ``sc://host/;token=...;use_ssl=true``.
+_SPARK_PARAMETER = re.compile(r";[^=;\s]*(?:pass|token|secret|key|auth)[^=;\s]*=([^;\s]+)", re.IGNORECASE)
 _HEADER = re.compile(r"(?:bearer|basic|token|apikey|digest) +(\S.*)|whsec_(.+)", re.IGNORECASE)
 
 
@@ -56,7 +58,9 @@ def _secrets_in(text: str) -> Iterator[str]:
 
 def passwords_in_url(url: str) -> list[str]:
     """The passwords in a URL, as written and decoded."""
-    return _with_decoded([found for pattern in (*_PASSWORDS, _PARAMETER) for found in pattern.findall(url)])
+    return _with_decoded(
+        [found for pattern in (*_PASSWORDS, _PARAMETER, _SPARK_PARAMETER) for found in pattern.findall(url)]
+    )
 
 
 def api_keys_in_url(url: str) -> list[str]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from audience_sync.errors import SourceError
 from audience_sync.version import __version__
 
 if TYPE_CHECKING:
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
 #: Seconds after a write during which a file has no version: within one tick of the file system's clock, a second write
 #: would leave the same version.
 MTIME_GRACE_SECONDS = 2.0
+
+
+#: Maximum number of rows in the answer of a probe.
+MAX_PROBE_ROWS = 1_000
+
+
+def probe_fingerprint(request: SnapshotRequest, rows: Sequence[Sequence[Any]]) -> str | None:
+    """The fingerprint of a request and the rows of its probe. Raises SourceError if they are too many."""
+    if len(rows) > MAX_PROBE_ROWS:
+        raise SourceError(f"the probe returns more than {MAX_PROBE_ROWS} rows. Write a cheap query that returns a few.")
+    return request_fingerprint(request, [repr(tuple(row)) for row in rows])
 
 
 def request_fingerprint(request: SnapshotRequest, *versions: Sequence[str] | None) -> str | None:

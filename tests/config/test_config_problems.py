@@ -49,7 +49,7 @@ gard: {}
 def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) -> None:
     assert problems(MANY) == [
         "store: it must be a URL: `sqlite:///audience_sync.db`, or `postgresql://user@host/database`",
-        "sources.shop: it needs `files` or `database`",
+        "sources.shop: it needs `files`, `database` or `spark`",
         "sources.shop.flies: unknown option. Did you mean `files`?",
         "audiences[0].name: the key `email` is reserved. It would replace each user's e-mail address with "
         "true. Set another key, for example: key: email_audience",
@@ -99,7 +99,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
         pytest.param(
             "{name: A, source: shop, file: a.csv, probe: select 1}",
             "audiences[0].probe: remove it. Changed files of `shop` are detected automatically; "
-            "`probe` is for databases.",
+            "`probe` is for databases and Spark.",
             id="a probe of files",
         ),
         pytest.param(
@@ -110,7 +110,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
         pytest.param(
             "{name: A, source: shop, file: a.csv, expect: {max_age: 1h, modified: select 1}}",
             "audiences[0].expect.modified: remove it. When the files of `shop` were written is detected automatically; "
-            "`modified` is for databases.",
+            "`modified` is for databases and Spark.",
             id="a query for the time of files",
         ),
         pytest.param(
@@ -120,8 +120,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
         ),
         pytest.param(
             "{name: A, source: warehouse, query: select 1, expect: {max_age: 1h}}",
-            "audiences[0].expect: for a database, `max_age` needs `modified`: "
-            "a query for the time of the newest change",
+            "audiences[0].expect: `max_age` needs `modified` here: a query for the time of the newest change",
             id="the age of a database",
         ),
         pytest.param(
@@ -289,6 +288,71 @@ def test_what_is_wrong_with_an_audience(problems: Problems, audience: str, probl
 )
 def test_what_is_wrong_with_a_part(problems: Problems, more: str, problem: str) -> None:
     assert problems(f"{ONE}{more}\n") == [problem]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ("spark: localhost", ".spark: it must be the URL of a Spark Connect server: `sc://spark.internal:15002`"),
+        (
+            "spark: 'sc://spark/path'",
+            ".spark: it must be the URL of a Spark Connect server: `sc://spark.internal:15002`",
+        ),
+        (
+            "spark: 'sc://spark', database: 'postgresql://host/db'",
+            ": it has both `database` and `spark`: keep one, and remove the other or set it to null",
+        ),
+        (
+            "spark: 'sc://spark', compare: in_warehouse",
+            ".compare: `compare` is for `database` sources, and `lake` is on Spark: remove it. "
+            "It compares in Spark if it has `state`",
+        ),
+        (
+            "spark: 'sc://spark', schema: audience_sync",
+            ".schema: `schema` is for `database` sources, and `lake` is on Spark: remove it. "
+            "Its `state` can be a schema",
+        ),
+        (
+            "spark: 'sc://spark', partitions: hive",
+            ".partitions: `partitions` is for `files` sources, and `lake` is on Spark: remove it",
+        ),
+        (
+            "database: 'postgresql://host/db', state: 's3://bucket/state'",
+            ".state: `state` is for `spark` sources, and `lake` is a database: remove it. "
+            "It compares itself with `compare: in_warehouse`",
+        ),
+        (
+            "files: ., state: 's3://bucket/state'",
+            ".state: `state` is for `spark` sources, and `lake` has files: remove it",
+        ),
+        (
+            "files: ., compare: in_warehouse",
+            ".compare: `compare` is for `database` sources, and `lake` has files: remove it",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_source(problems: Problems, options: str, problem: str) -> None:
+    entries = "audiences: [{name: A, source: lake, query: select 1}]\n"
+    assert problems(f"sources: {{lake: {{{options}}}}}\n{entries}") == [f"sources.lake{problem}"]
+
+
+@pytest.mark.parametrize("option", ["file: a.csv", "expect: {marker: _SUCCESS}", "expect: {max_age: 1h}"])
+def test_what_spark_does_not_have_is_refused(problems: Problems, option: str) -> None:
+    rows = option if option.startswith("file") else f"query: select 1, {option}"
+    [problem] = problems(
+        f"sources: {{lake: {{spark: 'sc://spark'}}}}\naudiences: [{{name: A, source: lake, {rows}}}]\n"
+    )
+    assert "`lake` is on Spark" in problem or "needs `modified` here" in problem
+
+
+@pytest.mark.parametrize("option", ["ids: [user_id, email]", "expect: {rows: 10}"])
+def test_what_a_source_that_compares_can_not_do_is_refused_with_its_option(problems: Problems, option: str) -> None:
+    lake = "{spark: 'sc://spark', state: main.audience_sync}"
+    audience = f"{{name: A, source: lake, query: select 1, {option}}}"
+    [problem] = problems(f"sources: {{lake: {lake}}}\naudiences: [{audience}]\n")
+    assert problem.endswith(
+        "Remove it, or remove `state` from source 'lake': then every row is fetched and compared here"
+    )
 
 
 def test_two_audiences_may_not_have_one_key(problems: Problems) -> None:

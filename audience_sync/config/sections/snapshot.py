@@ -23,13 +23,14 @@ def _check_encoding(name: str) -> str:
 Encoding = Annotated[str, AfterValidator(_check_encoding)]
 
 Partitions = Literal["hive"]
-#: The value of `compare` for a source that compares snapshots itself.
+#: The values of `compare`; the second is for a source that compares snapshots itself.
+HERE: Literal["here"] = "here"
 IN_WAREHOUSE: Literal["in_warehouse"] = "in_warehouse"
 _PARTITIONS = "`hive`: folders named `name=value` below the source's folder add a text column to their files; default: "
 
 
 class SourceConfig(StrictModel):
-    """A source of snapshots: one of `files` or `database`."""
+    """A source of snapshots: one of `files`, `database` or `spark`."""
 
     files: Text | None = Field(
         default=None,
@@ -42,14 +43,28 @@ class SourceConfig(StrictModel):
         description="The SQLAlchemy URL of a database.",
         examples=["${WAREHOUSE_URL}"],
     )
+    spark: Text | None = Field(
+        default=None,
+        repr=False,  # may hold a token
+        description="The URL of a Spark Connect server. Needs the extra `spark`.",
+        examples=["sc://spark.internal:15002"],
+    )
+    state: Text | None = Field(
+        default=None,
+        description="For a `spark` source: where Spark keeps the last snapshots of audiences, to compare them itself: "
+        "a path as the cluster sees it (`s3://...`, `file:///...`), or a schema (`CATALOG.SCHEMA`), for nothing else. "
+        "Default: every row is fetched, and compared here.",
+        examples=["s3://bucket/audience_sync"],
+    )
     partitions: Partitions | None = Field(
         default=None,
         description=_PARTITIONS + "no columns from paths. It applies to everything that reads this source.",
     )
     compare: Literal["here", "in_warehouse"] = Field(
-        default="here",
-        description="Where the snapshots of audiences are compared with the last ones: `here`, which fetches every "
-        "row, or `in_warehouse`, which fetches the changes. The warehouse then keeps the last snapshots in `schema`.",
+        default=HERE,
+        description="For a `database` source: where the snapshots of audiences are compared with the last ones. "
+        "`here` fetches every row; `in_warehouse` fetches the changes, and the warehouse keeps the last snapshots in "
+        "`schema`.",
     )
     state_schema: Text = Field(
         default="audience_sync",
@@ -62,6 +77,11 @@ class SourceConfig(StrictModel):
         "row, and for a probe. A read that takes longer is stopped, and only that entry fails.",
         examples=["15m"],
     )
+
+    @property
+    def compares(self) -> bool:
+        """Whether the source compares the snapshots of audiences itself."""
+        return self.compare == IN_WAREHOUSE or self.state is not None
 
 
 class RowsConfig(StrictModel):
@@ -76,7 +96,7 @@ class RowsConfig(StrictModel):
     )
     query: Text | None = Field(
         default=None,
-        description="SQL: over the files of a `files` source (DuckDB's dialect), or in the database.",
+        description="SQL: over the files of a `files` source (DuckDB's dialect), or in the database, or on Spark.",
         examples=["select user_id from predictions where churn > 0.8"],
     )
     user_id: Text = Field(default="user_id", description="The column of the user ids.")
@@ -97,12 +117,12 @@ class Expect(StrictModel):
     rows: int | None = Field(default=None, ge=1, description="Minimum number of rows.", examples=[1000])
     max_age: Duration | None = Field(
         default=None,
-        description="Maximum age of the newest file; for a database, of the time that `modified` returns.",
+        description="Maximum age of the newest file; for a database or Spark, of the time that `modified` returns.",
         examples=["26h"],
     )
     modified: Text | None = Field(
         default=None,
-        description="For a `database` source: a cheap query that returns the time of the newest change.",
+        description="For a `database` or `spark` source: a cheap query that returns the time of the newest change.",
         examples=["select max(updated_at) from predictions"],
     )
     marker: Text | None = Field(
@@ -132,8 +152,8 @@ class SnapshotConfig(RowsConfig):
 
     probe: Text | None = Field(
         default=None,
-        description="For a `database` source: a cheap query whose answer changes with the snapshot. While the answer "
-        "stays the same, the snapshot is not read.",
+        description="For a `database` or `spark` source: a cheap query whose answer changes with the snapshot. While "
+        "the answer stays the same, the snapshot is not read.",
         examples=["select max(updated_at), count(*) from predictions"],
     )
     expect: Expect | None = Field(default=None, description="What the snapshot must meet to be used.")

@@ -6,12 +6,13 @@ problems.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from audience_sync.config.read.paths import state_problem, store_problem, url_problem
+from audience_sync.config.read.paths import store_problem, url_problem
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, dotted
-from audience_sync.config.sections.snapshot import IN_WAREHOUSE
+from audience_sync.config.sections.snapshot import HERE, IN_WAREHOUSE
 from audience_sync.config.validate.pydantic_errors import as_list, as_mapping
 from audience_sync.text import unknown_name_message
 
@@ -20,18 +21,35 @@ MAX_TRAITS = 250
 _NOTHING = "there is nothing to sync: give at least one entry in `audiences` or `computed_traits`"
 _BOTH_IDS = "it has both `ids` and `user_id`: make the column of `user_id` the first of `ids`, and remove `user_id`"
 _ONE_ID = "it needs at least two columns. For one column, write `user_id: COLUMN` instead"
-_MODIFIED_MISSING = "for a database, `max_age` needs `modified`: a query for the time of the newest change"
-_FILES_ONLY = "`{option}` is for `files` sources, and `{source}` is a database"
-#: Options that a kind of source does not have, with the problem.
+_MODIFIED_MISSING = "`max_age` needs `modified` here: a query for the time of the newest change"
+#: The kinds of sources, and what messages call each.
+_KINDS = {"files": "has files", "database": "is a database", "spark": "is on Spark"}
+#: Options of a source, the kind that has them, and what else to do in place of them on some kinds.
+_OF_ONE_KIND = {
+    "partitions": ("files", {}),
+    "compare": ("database", {"spark": ". It compares in Spark if it has `state`"}),
+    "schema": ("database", {"spark": ". Its `state` can be a schema"}),
+    "state": ("spark", {"database": ". It compares itself with `compare: in_warehouse`"}),
+}
+_SPARK_ADDRESS = re.compile(r"sc://[^/;\s]+(/(;\S*)?)?")
+_SPARK_URL = "it must be the URL of a Spark Connect server: `sc://spark.internal:15002`"
+_FILES_ONLY = "`{option}` is for `files` sources, and `{source}` {kind}"
+_FILE_OPTIONS = {"file": f"{_FILES_ONLY}: give a `query`", "partitions": f"{_FILES_ONLY}: remove it"}
+#: Options of an entry that a kind of source does not have, with the problem.
 _NOT_FOR = {
-    "database": {"file": f"{_FILES_ONLY}: give a `query`", "partitions": f"{_FILES_ONLY}: remove it"},
-    "files": {"probe": "remove it. Changed files of `{source}` are detected automatically; `probe` is for databases."},
+    "database": _FILE_OPTIONS,
+    "spark": _FILE_OPTIONS,
+    "files": {
+        "probe": "remove it. Changed files of `{source}` are detected automatically; `probe` is for databases and "
+        "Spark."
+    },
 }
 _EXPECT_NOT_FOR = {
     "database": {"marker": _FILES_ONLY, "manifest": _FILES_ONLY},
+    "spark": {"marker": _FILES_ONLY, "manifest": _FILES_ONLY},
     "files": {
         "modified": "remove it. When the files of `{source}` were written is detected automatically; `modified` is "
-        "for databases."
+        "for databases and Spark."
     },
 }
 
@@ -40,14 +58,10 @@ def find_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
     if not tree.get("audiences") and not tree.get("computed_traits"):
         yield ConfigProblem(("audiences",), _NOTHING)
     yield from store_problems(tree)
-    if isinstance(state := tree.get("state"), str) and (problem := state_problem(state)):
-        yield ConfigProblem(("state",), problem)
     sources = as_mapping(tree.get("sources"))
     for name, source in sources.items():
-        yield from _one_of(source, ("files", "database"), ("sources", name))
-        if as_mapping(source).get("partitions") is not None and "database" in as_mapping(source):
-            message = _NOT_FOR["database"]["partitions"].format(option="partitions", source=name)
-            yield ConfigProblem(("sources", name, "partitions"), message)
+        yield from _one_of(source, tuple(_KINDS), ("sources", name))
+        yield from _option_problems(name, as_mapping(source))
         if isinstance(url := as_mapping(source).get("database"), str) and (problem := url_problem(url)):
             yield ConfigProblem(("sources", name, "database"), problem)
     for part in ("audiences", "computed_traits", "suppressed", "aliases"):
@@ -64,7 +78,7 @@ def find_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
         )
     yield from _schedule_problems(tree, ())
     yield from _names_from_problems(tree)
-    if any(as_mapping(source).get("compare") == IN_WAREHOUSE for source in sources.values()):
+    if any(map(compares, sources.values())):
         from audience_sync.config.validate import in_warehouse
 
         yield from in_warehouse.find_problems(tree)
@@ -82,6 +96,21 @@ def entries(tree: RawConfig, part: str) -> Iterator[tuple[ConfigPath, Mapping[st
             yield (part, index), value
 
 
+def _kind_of(source: Mapping[str, Any]) -> str | None:
+    return next((kind for kind in _KINDS if source.get(kind) is not None), None)
+
+
+def _option_problems(name: str, source: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    """Options that another kind of source has, and a URL that Spark's client can't read."""
+    kind = _kind_of(source)
+    for option, (only, instead) in _OF_ONE_KIND.items():
+        if kind not in (None, only) and source.get(option) not in (None, HERE):
+            message = f"`{option}` is for `{only}` sources, and `{name}` {_KINDS[kind]}: remove it"
+            yield ConfigProblem(("sources", name, option), f"{message}{instead.get(kind, '')}")
+    if isinstance(url := source.get("spark"), str) and not _SPARK_ADDRESS.fullmatch(url):
+        yield ConfigProblem(("sources", name, "spark"), _SPARK_URL)
+
+
 def _source_problems(entry: Mapping[str, Any], sources: Mapping[str, Any], path: ConfigPath) -> Iterator[ConfigProblem]:
     """Problems with the entry's source, and options that do not apply to its kind."""
     yield from _one_of(entry, ("file", "query"), path)
@@ -92,11 +121,14 @@ def _source_problems(entry: Mapping[str, Any], sources: Mapping[str, Any], path:
         yield ConfigProblem((*path, "source"), unknown_name_message("source", name, sources))
         return
     source = as_mapping(sources[name])
+    kind = _kind_of(source)
+    if kind is None:
+        return
     for given, not_for, at in ((entry, _NOT_FOR, path), (expect, _EXPECT_NOT_FOR, (*path, "expect"))):
-        for option, message in (pair for kind in not_for if kind in source for pair in not_for[kind].items()):
+        for option, message in not_for[kind].items():
             if given.get(option) is not None:
-                yield ConfigProblem((*at, option), message.format(option=option, source=name))
-    if "database" in source and expect.get("max_age") is not None and expect.get("modified") is None:
+                yield ConfigProblem((*at, option), message.format(option=option, source=name, kind=_KINDS[kind]))
+    if kind != "files" and expect.get("max_age") is not None and expect.get("modified") is None:
         yield ConfigProblem((*path, "expect"), _MODIFIED_MISSING)
 
 
@@ -130,15 +162,22 @@ def _schedule_problems(entry: Mapping[str, Any], path: ConfigPath) -> Iterator[C
     yield from _one_of(entry.get("schedule"), ("cron", "every"), (*path, "schedule"))
 
 
-def _one_of(entry: object, names: tuple[str, str], path: ConfigPath) -> Iterator[ConfigProblem]:
+def compares(source: object) -> bool:
+    """Whether a source compares snapshots itself."""
+    options = as_mapping(source)
+    return options.get("compare") == IN_WAREHOUSE or options.get("state") is not None
+
+
+def _one_of(entry: object, names: Sequence[str], path: ConfigPath) -> Iterator[ConfigProblem]:
     if not isinstance(entry, Mapping):
         return
     given = [name for name in names if entry.get(name) is not None]
     if not given:
-        yield ConfigProblem(path, f"it needs `{names[0]}` or `{names[1]}`")
+        *others, last = (f"`{name}`" for name in names)
+        yield ConfigProblem(path, f"it needs {', '.join(others)} or {last}")
     if len(given) > 1:
         yield ConfigProblem(
-            path, f"it has both `{names[0]}` and `{names[1]}`: keep one, and remove the other or set it to null"
+            path, f"it has both `{given[0]}` and `{given[1]}`: keep one, and remove the other or set it to null"
         )
 
 

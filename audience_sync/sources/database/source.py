@@ -38,7 +38,7 @@ from audience_sync.sources.database.drivers import (
     prepare,
 )
 from audience_sync.sources.database.redact_errors import ErrorRedactor
-from audience_sync.sources.fingerprint import request_fingerprint
+from audience_sync.sources.fingerprint import MAX_PROBE_ROWS, probe_fingerprint
 from audience_sync.sources.readiness import too_old_reason
 from audience_sync.sources.rows.column_schema import generic_type
 from audience_sync.sources.rows.scan import SnapshotPart
@@ -53,8 +53,6 @@ CORRECT_QUERY = "It must be one SELECT and nothing else. Correct it in the confi
 REPLACE_FILE = "Correct the path, or replace the file with a whole copy."
 CORRECT_DATA = "Correct the query in the config, or the data that it reads."
 FETCH_ROWS = 10_000
-#: Maximum number of rows in the answer of a probe.
-MAX_PROBE_ROWS = 1_000
 #: Databases whose drivers read the whole answer before the next statement, even if few rows were fetched.
 _READS_WHOLE_ANSWER = ("mysql", "mariadb")
 #: Both names use psycopg 3, independent of SQLAlchemy's default.
@@ -115,12 +113,8 @@ class DatabaseSource(Source):
         with self.connect() as connection:
             if self._too_old_reason(connection, request):
                 return None
-            rows = [repr(tuple(row)) for row in self._ask(connection, "the probe", request.probe)]
-        if len(rows) > MAX_PROBE_ROWS:
-            raise SourceError(
-                f"the probe returns more than {MAX_PROBE_ROWS} rows. Write a cheap query that returns a few."
-            )
-        return request_fingerprint(request, rows)
+            rows = self._ask(connection, "the probe", request.probe)
+        return probe_fingerprint(request, rows)
 
     def _ask(self, connection: Connection, what: str, query: str) -> Sequence[Any]:
         """The answer of a cheap query, by a cursor: on PostgreSQL a cursor can only run one SELECT."""

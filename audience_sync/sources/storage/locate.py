@@ -193,9 +193,10 @@ class RemoteFiles:
             copies = {path: self._copy(workspace, system, path, most_bytes) for path in paths}
             return [FoundFile(_base_name(path), copy, None, self._partitions(path)) for path, copy in copies.items()]
         except ImportError as error:
-            from audience_sync.remote import missing_package
-
-            raise SourceError(f"{missing_package(self.url, error)}.") from None
+            raise SourceError(
+                f"{self._scheme}:// needs a package that is not installed: {error}. "
+                "pip install 'audience-sync[remote]' and the package it names."
+            ) from None
         except SourceError:
             raise
         except Exception as error:  # every file system has errors of its own
@@ -268,10 +269,10 @@ def _copy_footer(remote: BinaryIO, local: BinaryIO) -> bool:
 
 
 def _file_system(url: str) -> tuple[Any, str]:
-    from audience_sync.remote import open_file_system
+    import fsspec  # ImportError where it is not installed
 
     try:
-        return open_file_system(url)
+        return fsspec.core.url_to_fs(url)  # type: ignore[no-any-return]  # fsspec has no types
     except ValueError as error:
         raise SourceError(f"{url.split('://', 1)[0]}:// is not a supported file system: {error}.") from None
 

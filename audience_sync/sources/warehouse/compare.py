@@ -96,12 +96,12 @@ def _require_whole(engine: Engine, state: StateQuery, existing: Collection[str],
     """Raise SourceError if a table is missing, or has other rows than the run that created it counted."""
     there = _count(engine, [each.name for each in state.tables if each.name in existing])
     for each in state.tables:
-        rows = there.get(each.name)
+        rows = there.get(each.name, None if engine.lists_empty else 0)
         if rows == each.rows:
             continue
         what = "is missing" if rows is None else f"has {rows:,} rows, and had {each.rows:,} when it was created"
         raise SourceError(
-            f"the last snapshot in the warehouse is damaged: the table {engine.schema}.{each.name} {what}. Nothing "
+            f"the last snapshot in the warehouse is damaged: the table {engine.label_of(each.name)} {what}. Nothing "
             f"was compared or sent. To fetch everything, compare it here, and send it again: {mend}"
         )
 
@@ -137,7 +137,7 @@ def _fetch(engine: Engine, workspace: Workspace, rows: Query, request: SnapshotR
     """Stream the rows of a query into a table of the workspace."""
     keys = ("user_id",) if request.name is None else ("user_id", "name")
     with engine.explaining("fetching the changes failed", CORRECT_QUERY, request.query):
-        return workspace.load(dict.fromkeys(keys, "varchar") | _COLUMNS, engine.stream(rows))
+        return engine.load(workspace, rows, dict.fromkeys(keys, "varchar") | _COLUMNS)
 
 
 def _has_users(workspace: Workspace, changes: TableName) -> bool:

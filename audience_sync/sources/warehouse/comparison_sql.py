@@ -63,7 +63,8 @@ class StateQuery(Struct, frozen=True):
 
     def folded(self) -> Query:
         """A query for the rows of a new base that replaces all tables."""
-        return Query(f"select {self.columns('m.')}, '{ENTERED}' as change, 1 as row_count from ({self.members()}) m")
+        row = f"'{ENTERED}' as change, cast(1 as bigint) as row_count"
+        return Query(f"select {self.columns('m.')}, {row} from ({self.members()}) m")
 
     def stored(self, table: str) -> Query:
         """A query for all rows of a table."""

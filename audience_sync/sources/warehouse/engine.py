@@ -7,14 +7,15 @@ To add an engine: a subclass of ``Engine``, a function that connects it for ``Wa
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain, islice
 from typing import Any
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.warehouse.dialects.base import Dialect
-from audience_sync.sql import Query, Relation
+from audience_sync.sql import Query, Relation, TableName
+from audience_sync.workspace import Workspace
 
 Row = Sequence[Any]
 
@@ -26,6 +27,8 @@ class Engine(ABC):
     """
 
     errors: tuple[type[Exception], ...]
+    #: Whether ``tables`` has the tables without rows.
+    lists_empty: bool = True
 
     def __init__(self, dialect: Dialect, schema: str) -> None:
         self.dialect, self.schema = dialect, schema
@@ -46,6 +49,15 @@ class Engine(ABC):
     def problem(self, what: str, error: Exception, remedy: str, query: str | None = None) -> SourceError:
         """The error for one of the driver's, without secrets. ``query``: the part of it that a person wrote."""
 
+    @property
+    def label(self) -> str:
+        """The schema, in messages."""
+        return f"schema {self.schema}"
+
+    def label_of(self, table: str) -> str:
+        """A table of ours, in messages."""
+        return f"{self.schema}.{table}"
+
     def place(self, table: str) -> Relation:
         """What stands after FROM for a table of ours."""
         return self.dialect.place(self.schema, table)
@@ -61,6 +73,15 @@ class Engine(ABC):
     def drop(self, table: str) -> None:
         """Drop a table. Where readers would keep it waiting, it raises an error soon."""
         self.run(self.dialect.drop(self.place(table)))
+
+    def load(self, workspace: Workspace, rows: Query, columns: Mapping[str, str]) -> TableName:
+        """Load the rows of a query into a table of the workspace. ``columns``: names and DuckDB's types."""
+        return workspace.load(columns, self.stream(rows))
+
+    def missing_right(self) -> str:
+        """What an administrator has to do so that this user may create, read and drop tables."""
+        ((grantee,),) = self.rows(self.dialect.grantee)
+        return f"An administrator has to run: {self.dialect.grants(self.schema, grantee)}"
 
     def rows(self, query: Query, limit: int | None = None) -> list[Row]:
         """The first rows of a query, or all of them."""

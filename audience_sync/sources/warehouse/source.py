@@ -14,6 +14,7 @@ from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source
 from audience_sync.sources.readiness import too_old_reason
 from audience_sync.sources.rows.column_schema import generic_type
 from audience_sync.sources.rows.scan import duplicate_column, missing_column
+from audience_sync.sources.rows.snapshot_query import MAX_RAW_CHARACTERS
 from audience_sync.sources.warehouse.compare import CORRECT_QUERY, Compared, compare, preview
 from audience_sync.sources.warehouse.comparison_sql import ENTERED, LEFT, ComparedColumns, column_of, subquery
 from audience_sync.sources.warehouse.engine import Engine, Row
@@ -43,16 +44,15 @@ class WarehouseSource(Source):
         """Create an empty table and drop it. Raises SourceError, with the GRANT to run, if this user may not."""
         found = self._fetched.check()
         with self._connect(True) as engine:
-            what = f"the schema '{engine.schema}' can't keep the last snapshots"
+            what = f"{engine.label} can't keep the last snapshots"
             with engine.explaining("the query for the user failed", "Try again."):
-                ((grantee,),) = engine.rows(engine.dialect.grantee)
-            grants = engine.dialect.grants(engine.schema, grantee)
-            with engine.explaining(what, f"An administrator has to run: {grants}"):
+                remedy = engine.missing_right()
+            with engine.explaining(what, remedy):
                 table = f"{_CHECK}{token_hex(4)}"
                 engine.create(table, Query("select 1 as nothing where 1 = 0"))
                 for each in {table, *engine.tables(_CHECK)}:  # also of a check that was killed
                     engine.drop(each)
-            return f"{found}; compares in schema {engine.schema}"
+            return f"{found}; compares in {engine.label}"
 
     def read(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
         comparison = request.comparison
@@ -105,10 +105,12 @@ def _snapshot_rows(found: Compared, request: SnapshotRequest, *, is_whole: bool)
     """The users who entered, and a NULL for each row without a valid id; and the users who left, unless all entered."""
     table, name = found.table, "name, " if request.name else ""
     invalid = f"from {table}, range(row_count) where change not in ('{ENTERED}', '{LEFT}')"
+    # PostgreSQL can't store NUL characters, not even in a report about them.
+    raw = f"replace(left(user_id, {MAX_RAW_CHARACTERS}), chr(0), '\ufffd') as user_id"
     return SnapshotRows(
         select=f"select {name}user_id from {table} where change = '{ENTERED}' "
         f"union all select {name}null::varchar as user_id {invalid}",
-        invalid_rows=f"select '{QUERY_NAME}' as file, 0 as \"row\", user_id, change as reason {invalid}",
+        invalid_rows=f"select '{QUERY_NAME}' as file, 0 as \"row\", {raw}, change as reason {invalid}",
         explain=lambda error: SourceError(f"{QUERY_NAME}: the changes can't be read: {error}"),
         rereadable=True,
         left=None if is_whole else Query(f"select {name}user_id from {table} where change = '{LEFT}'"),

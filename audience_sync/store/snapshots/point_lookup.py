@@ -1,18 +1,16 @@
 """Look one user up in stored snapshots, reading only a few rows of each file.
 
 A base is sorted by user id, in row groups whose first and last ids are in the file's footer. Only the footer and one
-row group are downloaded, into a file that has zeros elsewhere: chunks from the database, ranges from a bucket. So no
-checksum is verified here.
+row group are downloaded, into a file that has zeros elsewhere. So no checksum is verified here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from audience_sync.errors import StoreDamagedError
 from audience_sync.sql import quote_literal
@@ -24,8 +22,6 @@ from audience_sync.workspace import Workspace
 
 #: The end of a Parquet file: four bytes for the length of its footer, and four for the format.
 TAIL_BYTES = 8
-#: Bytes of an object that are read at least: a request costs more time than they do.
-RANGE_BYTES = 256 * 2**10
 #: The row groups that may contain a user, with their first and last byte. A group without bounds may contain any user.
 _ROW_GROUPS = """
     select file_name, min(first_byte), max(first_byte + total_compressed_size)
@@ -49,7 +45,7 @@ def base_rows(
     """
     import duckdb
 
-    files = [_open(connection, workspace, row) for row in _read_bases(connection, chain_ids)]
+    files = [_SparseFile(connection, workspace, *row) for row in _read_bases(connection, chain_ids)]
     if not files:
         return {}
     try:
@@ -64,42 +60,22 @@ def base_rows(
 
 
 def _read_bases(connection: Connection, chain_ids: Iterable[int]) -> Sequence[Any]:
-    file = snapshot_files.c
-    columns = (file.id, file.chain_id, file.bytes, file.object_url, file.checksum)
+    columns = (snapshot_files.c.id, snapshot_files.c.chain_id, snapshot_files.c.bytes)
     mine = snapshot_files.c.chain_id.in_(list(chain_ids)) & (snapshot_files.c.kind == BASE)
     return connection.execute(select(*columns).where(mine).order_by(snapshot_files.c.id)).all()
 
 
-#: The bytes from the first up to, but without, the end.
-_Read = Callable[[int, int], bytes]
-
-
-def _open(connection: Connection, workspace: Workspace, row: Row[Any]) -> _SparseFile:
-    if row.object_url is None:
-        return _SparseFile(workspace, row, CHUNK_BYTES, partial(_read_chunks, connection, row.id))
-    from audience_sync.store.snapshots.objects import StoredObject, read_range
-
-    read = partial(read_range, StoredObject(row.object_url, row.bytes, row.checksum))
-    return _SparseFile(workspace, row, RANGE_BYTES, read)
-
-
-def _read_chunks(connection: Connection, file_id: int, first: int, end: int) -> bytes:
-    chunk = snapshot_file_chunks.c
-    mine = (chunk.file_id == file_id) & chunk.number.between(first // CHUNK_BYTES, (end - 1) // CHUNK_BYTES)
-    content = select(chunk.content).where(mine).order_by(chunk.number).execution_options(**{BINARY: True})
-    return b"".join(connection.execute(content).scalars())
-
-
 class _SparseFile:
-    """A snapshot file of which only the requested bytes are downloaded, in units of a size; the rest is zeros."""
+    """A snapshot file of which only the requested bytes are downloaded; the rest is zeros."""
 
-    def __init__(self, workspace: Workspace, row: Row[Any], unit: int, read: _Read) -> None:
-        self.file_id, self.chain = row.id, row.chain_id
+    def __init__(self, connection: Connection, workspace: Workspace, file_id: int, chain: int, size: int) -> None:
+        self.file_id, self.chain = file_id, chain
         self.path: Path = workspace.path(".parquet")
-        self._size, self._unit, self._read = row.bytes, unit, read
+        self._connection = connection
+        self._size = size
         self._fetched: set[int] = set()
         with self.path.open("wb") as file:
-            file.truncate(self._size)
+            file.truncate(size)
         self._fetch_footer()
 
     def _fetch_footer(self) -> None:
@@ -111,25 +87,18 @@ class _SparseFile:
 
     def fetch(self, first: int, end: int) -> None:
         """Download the bytes from ``first`` up to, but without, ``end``."""
-        numbers = range(max(first, 0) // self._unit, (end - 1) // self._unit + 1)
-        for run in _runs(each for each in numbers if each not in self._fetched):
-            body = self._read(run.start * self._unit, min(run.stop * self._unit, self._size))
-            with self.path.open("r+b") as file:
-                file.seek(run.start * self._unit)
-                file.write(body)
-        self._fetched.update(numbers)
+        for number in range(max(first, 0) // CHUNK_BYTES, (end - 1) // CHUNK_BYTES + 1):
+            if number not in self._fetched:
+                self._fetch(number)
 
-
-def _runs(numbers: Iterable[int]) -> Iterator[range]:
-    """Neighbouring numbers, together."""
-    run = range(0)
-    for each in numbers:
-        if run and each != run.stop:
-            yield run
-            run = range(0)
-        run = range(run.start if run else each, each + 1)
-    if run:
-        yield run
+    def _fetch(self, number: int) -> None:
+        self._fetched.add(number)
+        mine = (snapshot_file_chunks.c.file_id == self.file_id) & (snapshot_file_chunks.c.number == number)
+        content = select(snapshot_file_chunks.c.content).where(mine).execution_options(**{BINARY: True})
+        body = self._connection.execute(content).scalar() or b""
+        with self.path.open("r+b") as file:
+            file.seek(number * CHUNK_BYTES)
+            file.write(body)
 
 
 def _rows(workspace: Workspace, files: Sequence[_SparseFile], user: str) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from audience_sync.config.models import AudienceConfig
-from audience_sync.config.sections.snapshot import IN_WAREHOUSE
 from audience_sync.sources.base import Comparison
 from audience_sync.store.audiences.properties import Property
 from audience_sync.store.audiences.source_states import read_state, read_table_names
@@ -58,4 +57,4 @@ def states_to_keep(context: RunContext, audiences: Iterable[ResolvedAudience], c
 
 def _is_compared(context: RunContext, config: AudienceConfig) -> bool:
     source = context.settings.sources.get(config.source)
-    return source is not None and source.compare == IN_WAREHOUSE
+    return source is not None and source.compares

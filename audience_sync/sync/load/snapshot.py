@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig
-from audience_sync.config.sections.snapshot import IN_WAREHOUSE, RowsConfig, SnapshotConfig
+from audience_sync.config.sections.snapshot import RowsConfig, SnapshotConfig
 from audience_sync.errors import ACCEPT_ANYWAY, IncompleteError, SourceError
 from audience_sync.sources.base import Expectations, SnapshotRequest, SnapshotRows, TraitColumn
 from audience_sync.sources.rows.column_schema import schema_changes
@@ -98,7 +98,7 @@ def _load(
     if may_skip and _is_unchanged(context, known, fingerprint, wanted):
         return None
     place = context.settings.sources.get(config.source)
-    if place is not None and place.compare == IN_WAREHOUSE and isinstance(config, AudienceConfig):
+    if place is not None and place.compares and isinstance(config, AudienceConfig):
         from audience_sync.sync.load.compared_elsewhere import comparison_of
 
         wanted = replace(wanted, comparison=comparison_of(context, config, keys, known))

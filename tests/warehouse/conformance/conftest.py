@@ -1,7 +1,7 @@
 """Run each test on DuckDB and PostgreSQL, or on the engines that AUDIENCE_SYNC_ENGINES names.
 
-ClickHouse and Snowflake need packages that can't be in one environment with those of the program. `.ci/run` makes one
-of their own, with `requirements.txt`, and names both.
+ClickHouse, Snowflake and Sail need packages that can't be in one environment with those of the program. `.ci/run` makes
+one of their own, with `requirements.txt`, and names them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from audience_sync.sources.warehouse.dialects import DIALECTS
 from audience_sync.sources.warehouse.dialects.base import Dialect, Kind
 from audience_sync.sources.warehouse.dialects.snowflake import Snowflake
 from audience_sync.sources.warehouse.engine import Engine
+from warehouse.sail import sail_server
 
 from .duckdb_engine import DuckDB, DuckDBEngine
 from .places import SCHEMA, Place
+from .spark_places import spark_place
 
 
 def connected(database: DatabaseSource, dialect: Dialect, *details: Any) -> Place:
@@ -84,11 +86,31 @@ def snowflake_place(_: pytest.FixtureRequest) -> Iterator[Place]:
         yield connected(database, FakeSnowflake())
 
 
+def sail_files_place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """Sail, with the last snapshots in files."""
+    with spark_place(request.getfixturevalue("sail"), request.getfixturevalue("tmp_path") / "a state") as place:
+        yield place
+
+
+def sail_tables_place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """Sail, with the last snapshots in its catalog."""
+    with spark_place(request.getfixturevalue("sail"), None) as place:
+        yield place
+
+
+@pytest.fixture(scope="session")
+def sail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with sail_server(tmp_path_factory.mktemp("sail")) as url:
+        yield url
+
+
 PLACES: dict[str, Callable[[pytest.FixtureRequest], Iterator[Place]]] = {
     "duckdb": duckdb_place,
     "postgresql": postgresql_place,
     "clickhouse": clickhouse_place,
     "snowflake": snowflake_place,
+    "sail_files": sail_files_place,
+    "sail_tables": sail_tables_place,
 }
 
 

@@ -66,6 +66,16 @@ class Place:
             for statement in statements:
                 engine.run(Query(statement))
 
+    def make_unusable(self) -> None:
+        """Leave no place for tables."""
+        self.run(self.drop_schema.format(self.dialect.quote(SCHEMA)))
+
+    def replace(self, table: str, rows: Query) -> None:
+        """Replace a table of ours with other rows."""
+        with self.connect(True) as engine:
+            engine.drop(table)
+            engine.create(table, rows)
+
     def tables(self) -> list[str]:
         """The tables of last snapshots, sorted."""
         with self.connect(False) as engine:
@@ -79,12 +89,13 @@ class Place:
             f"cast(null as {self.types[each]}) as {self.dialect.quote(name)}" for name, each in columns.items()
         )
         nothing = Query(f"select * from (select {described}) t where 1 = 0")
-        values = ", ".join(f"({', '.join(map(self._literal, row))})" for row in rows)
+        values = ", ".join(f"({', '.join(map(self.literal, row))})" for row in rows)
         insert = [f"insert into {place} values {values}"] if values else []
         self.run(f"drop table if exists {place}", self.dialect.create(place, nothing), *insert)
         return place
 
-    def _literal(self, value: Any) -> str:
+    def literal(self, value: Any) -> str:
+        """A value in SQL."""
         match value:
             case None:
                 return "null"

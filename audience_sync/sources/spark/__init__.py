@@ -1,0 +1,1 @@
+"""Read snapshots by Spark Connect, and compare them there."""

@@ -1,0 +1,68 @@
+"""Compare in Spark, or in what speaks Spark Connect."""
+
+from __future__ import annotations
+
+from audience_sync.sources.values.user_ids import WHITESPACE
+from audience_sync.sources.warehouse.dialects.base import Dialect, column_kinds
+from audience_sync.sql import Condition, Expression, Query, Relation, quote_literal
+
+
+class Spark(Dialect):
+    """The SQL of Spark. A schema may have the name of its catalog before it: ``main.audience_sync``."""
+
+    kinds = column_kinds(
+        text=r"string|char\(|varchar\(|void$",
+        integer=r"(tiny|small|big)?int$",
+        decimal=r"decimal",
+        double=r"float$|double$",
+        date=r"date$",
+    )
+    grantee = Query("select current_user()")
+
+    def grants(self, schema: str, grantee: str) -> str:
+        name, user = self.schema(schema), self.quote(grantee)
+        return f"create schema if not exists {name}; grant use schema, create table on schema {name} to {user};"
+
+    def quote(self, name: str) -> Expression:
+        return Expression("`" + name.replace("`", "``") + "`")
+
+    def literal(self, text: str) -> Expression:
+        """Spark and its likes differ in what a quote and a backslash in a text mean."""
+        if "'" in text or "\\" in text:
+            return Expression(f"cast(X'{text.encode().hex()}' as string)")
+        return quote_literal(text)
+
+    def place(self, schema: str, table: str) -> Relation:
+        return Relation(f"{self.schema(schema)}.{self.quote(table)}")
+
+    def schema(self, schema: str) -> str:
+        return ".".join(map(self.quote, schema.split(".")))
+
+    def text(self, column: str, type_name: str) -> str:
+        text = f"cast({column} as string)"
+        return f"collate({text}, 'UTF8_BINARY')" if " collate " in type_name.lower() else text
+
+    def is_blank(self, text: str) -> Condition:
+        return Condition(f"trim(both {quote_literal(WHITESPACE)} from {text}) = ''")
+
+    def contains_nul(self, text: str) -> Condition:
+        return Condition(f"contains({text}, char(0))")
+
+    def truncated(self, number: str) -> str:
+        return f"floor({number})"
+
+    def is_whole_decimal(self, column: str) -> Condition:
+        """Spark rounds decimals of 38 digits before it compares them with others."""
+        return Condition(f"{column} % 1 = 0")
+
+    def decimal_digits(self, column: str) -> str:
+        return f"cast(cast({column} as decimal(38, 0)) as string)"
+
+    def double(self, column: str) -> str:
+        return f"cast({column} as double)"
+
+    def double_digits(self, number: str) -> str:
+        return f"cast(cast({number} as bigint) as string)"
+
+    def date_text(self, column: str) -> str:
+        return f"cast({column} as string)"

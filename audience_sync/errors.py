@@ -79,6 +79,21 @@ class StoreDamagedError(StoreError):
     """The store is damaged: the run stops before anything is sent."""
 
 
+class ObjectDamagedError(StoreDamagedError):
+    """An object in a bucket is missing, or is not what was put there. ``url``: the object. ``what``: its damage."""
+
+    def __init__(self, url: str, what: str) -> None:
+        super().__init__(f"The store is damaged: the object {url} {what}.")
+        self.url, self.what = url, what
+
+
+class ObjectMissingError(ObjectDamagedError):
+    """It is not there: it was lost, or a run has replaced it since its name was read."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, "is missing")
+
+
 class UnknownNameError(AudienceSyncError):
     """The command names a key or number that the store does not have."""
 

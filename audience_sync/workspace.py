@@ -96,6 +96,8 @@ class Workspace(AbstractContextManager["Workspace"]):
 
         self._folder = TemporaryFolder()
         self._numbers = count(1)
+        #: Copies in the folder, by the URL of their object. An object never changes.
+        self.copies = dict[str, Path]()
         self._named = deque[TableName](maxlen=0)  # a scratch has those that it gave out
         self.connection = duckdb.connect(
             ":memory:",

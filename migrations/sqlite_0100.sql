@@ -40,6 +40,7 @@ CREATE TABLE installation (
 	created_at DATETIME NOT NULL, 
 	members_table BOOLEAN NOT NULL, 
 	trait_values_table BOOLEAN, 
+	state_folders TEXT, 
 	CONSTRAINT pk_installation PRIMARY KEY (id)
 );
 
@@ -333,6 +334,7 @@ CREATE TABLE snapshot_files (
 	row_count INTEGER NOT NULL, 
 	bytes BIGINT NOT NULL, 
 	checksum TEXT NOT NULL, 
+	object_url TEXT, 
 	CONSTRAINT pk_snapshot_files PRIMARY KEY (id), 
 	CONSTRAINT fk_snapshot_files_chain_id FOREIGN KEY(chain_id) REFERENCES snapshot_chains (id), 
 	CONSTRAINT fk_snapshot_files_run_id FOREIGN KEY(run_id) REFERENCES runs (id)

@@ -65,12 +65,13 @@ _VALUES = {"former_names": "null"}
 _PENDING = dict.fromkeys(("pending_calls", "pending_run", "pending_since_run", "waiting_calls"), "null")
 #: By new table: the SQL of a column that had another name or other values, or did not exist.
 COLUMNS = {
-    "installation": {"trait_values_table": "null"},
+    "installation": {"trait_values_table": "null", "state_folders": "null"},
     "runs": dict.fromkeys(
         ("inputs", "covers_all", "started_by", "host", "entries", "entries_loaded", "active_at"), "null"
     ),
     "run_audiences": dict.fromkeys(("name", "source", "config_changes"), "null"),
     "snapshot_chains": {"user_count": "users"},
+    "snapshot_files": {"object_url": "null"},
     "snapshot_file_chunks": {"file_id": "segment_id", "content": "body"},
     "properties": {"fingerprint": "mark", "source": "null", "guard": "null"},
     "changes": {"previous_value": "before"},

@@ -33,6 +33,9 @@ LONGEST = ("browser", "model", "schedule", "crash", "differential", "faults")
 MARKED = {
     "process": (
         "browser/*",
+        "bucket/test_kills.py",
+        "bucket/test_objects.py",
+        "bucket/test_same_calls.py",
         "cli/*",
         "counts/*",
         "crash/*",
@@ -80,6 +83,10 @@ MARKED = {
     ),
     "slow": (
         "browser/*",
+        "bucket/test_faults.py",
+        "bucket/test_kills.py",
+        "bucket/test_objects.py",
+        "bucket/test_same_calls.py",
         "cli/*",
         "counts/*",
         "crash/*",

@@ -155,6 +155,12 @@ class StoreSettings(StoreConfig):
 class ConfigFile(StoreConfig):
     """The whole config file: what is synced, from where, to where, and when."""
 
+    state: Text | None = Field(
+        default=None,
+        description="A folder in a bucket that keeps the snapshots in place of the store: a URL that fsspec supports. "
+        "Credentials come from the environment. Default: the store keeps them.",
+        examples=["s3://bucket/audience_sync"],
+    )
     sources: dict[str, SourceConfig] = Field(default={}, description="Where snapshots come from, by name.")
     audiences: list[AudienceConfig] = Field(default=[], description="The audiences.")
     priority_groups: dict[str, list[Text]] = Field(

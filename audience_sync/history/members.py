@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
@@ -56,16 +57,11 @@ def members_of(
     UTC). Raises UnknownNameError for an unknown audience, and HistoryPrunedError for a time whose changes were deleted.
     """
     with Workspace(memory_limit) as workspace:
-        with store.reading() as connection:  # no longer: a slow reader of the parts would block commits
-            audience = read_audience(connection, key)
-            chain = read_chains(connection, [audience])[audience.chain_id]
-            run = None if at is None else run_at(connection, at)
-            if run is not None and run < audience.created_run:
-                return
-            chain = download_chain(connection, workspace, chain)
-            changed = _changed_users(connection, workspace, audience, chain, run)
-            since = _start_times(connection, workspace)
-            base = base_rows_query(chain)
+        # No longer: a slow reader of the parts would block commits.
+        found = store.read_with_retry(partial(_read_members, workspace=workspace, key=key, at=at))
+        if found is None:
+            return
+        base, changed, since = base_rows_query(found.chain), found.changed, found.since
 
         def read(part: _Range) -> Iterable[Part]:
             between = part.condition
@@ -82,8 +78,28 @@ def members_of(
                 return (_part_of(some) for some in workspace.stream(lines))
             return [Part(each.data, len(each.offsets) - 1) for (each,) in workspace.text_columns(lines)]
 
-        for parts in in_order(read, _ranges(row_groups(workspace, chain)), THREADS):
+        for parts in in_order(read, _ranges(row_groups(workspace, found.chain)), THREADS):
             yield from parts
+
+
+class _Members(NamedTuple):
+    """The chain of an audience, and the tables of its changed users and of the starts of runs."""
+
+    chain: Chain
+    changed: TableName
+    since: TableName
+
+
+def _read_members(connection: Connection, *, workspace: Workspace, key: str, at: datetime | None) -> _Members | None:
+    """None before the audience was created."""
+    audience = read_audience(connection, key)
+    chain = read_chains(connection, [audience])[audience.chain_id]
+    run = None if at is None else run_at(connection, at)
+    if run is not None and run < audience.created_run:
+        return None
+    chain = download_chain(connection, workspace, chain)
+    changed = _changed_users(connection, workspace, audience, chain, run)
+    return _Members(chain, changed, _start_times(connection, workspace))
 
 
 def _part_of(rows: Sequence[tuple[str]]) -> Part:

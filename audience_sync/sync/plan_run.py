@@ -174,6 +174,7 @@ def plan_run(
         baselines={name: [key for key, each in terms.items() if each.is_baseline] for name, terms in first.items()},
         trait_values=step,
         kept_states=_kept_states(context, resolved.audiences, detected.changes) if stored.has_source_states else None,
+        has_objects=stored.has_objects,
     )
 
 

@@ -820,6 +820,12 @@ def create_tables() -> None:
             nullable=True,
             comment="Whether the table `user_traits` is filled; NULL = not yet, an older store",
         ),
+        sa.Column(
+            "state_folders",
+            sa.Text(),
+            nullable=True,
+            comment="JSON list: folders in buckets that may have objects of this store",
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
         comment="This installation (one row)",
     )
@@ -1308,6 +1314,12 @@ def create_tables() -> None:
         sa.Column("row_count", sa.Integer(), nullable=False, comment="Number of rows"),
         sa.Column("bytes", sa.BigInteger(), nullable=False, comment="Size"),
         sa.Column("checksum", sa.Text(), nullable=False, comment="blake2b of the bytes, checked at every read"),
+        sa.Column(
+            "object_url",
+            sa.Text(),
+            nullable=True,
+            comment="The URL of the object in a bucket that has its bytes; NULL = in chunks, here",
+        ),
         sa.ForeignKeyConstraint(["chain_id"], ["snapshot_chains.id"], name=op.f("fk_snapshot_files_chain_id")),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_snapshot_files_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_snapshot_files")),

@@ -183,7 +183,7 @@ def test_a_source_may_be_remote_altogether(remote: None, read: Read) -> None:
 REMOTE = {
     "no file": ("memory://shop/3.csv", "no file 'memory://shop/3.csv'"),
     "no such protocol": ("klingon://shop/1.csv", "klingon:// is not a supported file system"),
-    "a missing package": ("s3://shop/1.csv", "s3:// needs a package that is not installed: Install s3fs"),
+    "a missing package": ("gs://shop/1.csv", "pip install 'audience-sync[gcs]'"),
 }
 
 

@@ -93,8 +93,9 @@ def backup(session: Session, file: Path) -> None:
     from audience_sync.store.connection.engine import Store
     from audience_sync.store.maintenance.backup import back_up
 
-    store = Store(session.settings_to_write([FileUse(option="FILE", path=str(file), is_written=True)]).store)
-    size = back_up(store, file)
+    settings = session.settings_to_write([FileUse(option="FILE", path=str(file), is_written=True)])
+    store = Store(settings.store)
+    size = back_up(store, file, settings.memory_limit)
     done = f"Backed up {path_text(store.label)} to {file} ({size:,} bytes)."
     restore = "To restore it, copy it over the store while no run is in progress. Then:"
     session.answer(

@@ -91,16 +91,18 @@ def erase(session: Session, users: tuple[str, ...], reason: str | None) -> None:
     """
     from audience_sync.cli.views.erasure import destinations_with_data, erased_lines
     from audience_sync.store.maintenance.erase import erase as erase_users
+    from audience_sync.store.maintenance.state import stored_folders
     from audience_sync.store.runs.decisions import stored_reason
 
     ids = _ids(users)
     with session.writing() as (store, settings):
         stored = erase_users(store, ids, settings.memory_limit, reason=stored_reason(reason, settings.secrets))
         with store.reading() as connection:
-            left = destinations_with_data(connection)
+            left, folders = destinations_with_data(connection), stored_folders(connection)
+    answer = {"erased": len(ids), "known": stored, "destinations": [each._asdict() for each in left]}
     session.answer(
-        {"erased": len(ids), "known": stored, "destinations": [each._asdict() for each in left]},
-        lambda screen: erased_lines(len(ids), stored, left, screen),
+        {**answer, "state": folders},
+        lambda screen: erased_lines(len(ids), stored, left, folders, screen),
     )
 
 

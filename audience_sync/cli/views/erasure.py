@@ -32,14 +32,26 @@ def destinations_with_data(connection: Connection) -> list[RemainingData]:
     ]
 
 
-def erased_lines(users: int, known: int, left: Sequence[RemainingData], screen: Screen) -> list[str]:
-    """Lay out the answer of ``erase``. ``known``: how many of the users the store had."""
+def erased_lines(
+    users: int, known: int, left: Sequence[RemainingData], folders: Sequence[str], screen: Screen
+) -> list[str]:
+    """Lay out the answer of ``erase``.
+
+    ``known``: how many of the users the store had. ``folders``: where objects of snapshots are.
+    """
     unknown = "" if known == users else f" ({known:,} of them in the store)"
     ids, they = ("its id", "The user is") if users == 1 else ("each id", "These users are")
     lines = [
         *prose(f"{pluralize(users, 'user')} erased{unknown}. The store keeps only a hash of {ids}.", screen),
         *prose(f"{they} neither loaded nor sent again.", screen),
     ]
+    if folders:
+        where = " and ".join(folders)
+        lines += prose(
+            f"Objects with them in {where} were replaced and deleted. A bucket that keeps versions or deleted objects "
+            "still has them until its own rules remove them.",
+            screen,
+        )
     if not left:
         return lines
     keep = f"{pluralize(len(left), 'destination')} still {form(len(left), 'has')} what was sent."

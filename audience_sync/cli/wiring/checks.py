@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator, Sequence, Set
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from msgspec.structs import replace
 
@@ -22,7 +24,7 @@ from audience_sync.destinations.boundary import ContainedDestination
 from audience_sync.destinations.http.egress import Egress, shown_proxy
 from audience_sync.destinations.http.statuses import name_destination
 from audience_sync.destinations.registry import destination_types
-from audience_sync.errors import AudienceSyncError, ConfigError, FieldError
+from audience_sync.errors import AudienceSyncError, ConfigError, FieldError, StoreError
 from audience_sync.project import open_source
 from audience_sync.schedule.entries import schedule_entries
 from audience_sync.schedule.times import find_due, first_after
@@ -61,6 +63,7 @@ def check_project(session: Session, *, notify: bool) -> list[ProjectCheck]:
     return [
         ProjectCheck("config", session.config, True, counts),
         store,
+        *_state(settings),
         *_empty_views(settings, stored),
         *_keys(settings, stored),
         *sources,
@@ -69,6 +72,21 @@ def check_project(session: Session, *, notify: bool) -> list[ProjectCheck]:
         *(_schedules(settings) if store.good else ()),
         *(_notify(settings) if notify else ()),
     ]
+
+
+def _state(settings: Settings) -> Iterator[ProjectCheck]:
+    """Check that objects can be put into the bucket of `state`, read, listed and deleted, by one that is then gone."""
+    if settings.state is None:
+        return
+    from audience_sync.store.snapshots.objects import try_folder
+
+    name = settings.state.rstrip("/")
+    try:
+        with TemporaryDirectory() as scratch:
+            try_folder(name, f"check-{secrets.token_hex(8)}", Path(scratch, "object"))
+        yield ProjectCheck("state", name, True, "objects can be put, read, listed and deleted")
+    except StoreError as error:
+        yield _failed("state", name, error)
 
 
 def _schedules(settings: Settings) -> Iterator[ProjectCheck]:

@@ -66,6 +66,26 @@ def store_problem(url: str) -> str | None:
     return url_problem(url)
 
 
+def state_problem(url: str) -> str | None:
+    """The reason why this URL can't be the folder of the state, or None."""
+    scheme, separator, place = url.partition("://")
+    if not separator:
+        return (
+            "it must be the URL of a folder: `s3://bucket/audience_sync`, `gs://...`, `az://...`, or `file:///folder`"
+        )
+    if scheme in ("memory", "http", "https", "data", "ftp"):
+        return f"{scheme}:// can't keep the state: name a folder in a bucket, such as `s3://bucket/audience_sync`"
+    if "@" in place.split("/")[0] and ":" in place.split("@")[0]:
+        return "a password in it would be stored: leave it out, credentials come from the environment"
+    if re.search(r"[*?\[\]#]", place) or "::" in url:
+        return "its name can't have any of `* ? [ ] #`, or `::`"
+    if not place.strip("/"):
+        return "it names no bucket: `s3://bucket/audience_sync`"
+    if scheme == "file" and not place.startswith("/"):
+        return f"its path has to begin with a slash: `file:///{place}`"
+    return None
+
+
 def url_problem(url: str) -> str | None:
     """The reason why a database's URL is ambiguous, or None."""
     sqlite = SqliteUrl.parse(url)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from audience_sync.config.read.paths import store_problem, url_problem
+from audience_sync.config.read.paths import state_problem, store_problem, url_problem
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, dotted
 from audience_sync.config.sections.snapshot import HERE, IN_WAREHOUSE
 from audience_sync.config.validate.pydantic_errors import as_list, as_mapping
@@ -58,6 +58,8 @@ def find_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
     if not tree.get("audiences") and not tree.get("computed_traits"):
         yield ConfigProblem(("audiences",), _NOTHING)
     yield from store_problems(tree)
+    if isinstance(state := tree.get("state"), str) and (problem := state_problem(state)):
+        yield ConfigProblem(("state",), problem)
     sources = as_mapping(tree.get("sources"))
     for name, source in sources.items():
         yield from _one_of(source, tuple(_KINDS), ("sources", name))

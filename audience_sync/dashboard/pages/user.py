@@ -97,7 +97,7 @@ def _explain(visit: Visit, user: UserId, at: datetime | None) -> Explanation:
     limit = min(settings.memory_limit, MEMORY) if settings is not None else MEMORY
     try:
         with Workspace(limit) as workspace:
-            return explain_from(visit.connection, workspace, user, at=at, companions=companions())
+            return explain_from(visit.connection, workspace=workspace, user=user, at=at, companions=companions())
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != _NO_RIGHT:
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from msgspec import Struct, field
@@ -150,15 +151,17 @@ def explain(
     ``companions``: the traits that a destination of each type receives together. Raises HistoryPrunedError for a time
     whose changes were deleted.
     """
-    with Workspace(memory_limit) as workspace, store.reading() as connection:
-        return explain_from(connection, workspace, user, at=at, companions=companions)
+    with Workspace(memory_limit) as workspace:
+        return store.read_with_retry(
+            partial(explain_from, workspace=workspace, user=user, at=at, companions=companions)
+        )
 
 
 def explain_from(
     connection: Connection,
+    *,
     workspace: Workspace,
     user: UserId,
-    *,
     at: datetime | None,
     companions: Mapping[str, Companions],
 ) -> Explanation:

@@ -193,10 +193,9 @@ class RemoteFiles:
             copies = {path: self._copy(workspace, system, path, most_bytes) for path in paths}
             return [FoundFile(_base_name(path), copy, None, self._partitions(path)) for path, copy in copies.items()]
         except ImportError as error:
-            raise SourceError(
-                f"{self._scheme}:// needs a package that is not installed: {error}. "
-                "pip install 'audience-sync[remote]' and the package it names."
-            ) from None
+            from audience_sync.remote import missing_package
+
+            raise SourceError(f"{missing_package(self.url, error)}.") from None
         except SourceError:
             raise
         except Exception as error:  # every file system has errors of its own
@@ -269,10 +268,10 @@ def _copy_footer(remote: BinaryIO, local: BinaryIO) -> bool:
 
 
 def _file_system(url: str) -> tuple[Any, str]:
-    import fsspec  # ImportError where it is not installed
+    from audience_sync.remote import open_file_system
 
     try:
-        return fsspec.core.url_to_fs(url)  # type: ignore[no-any-return]  # fsspec has no types
+        return open_file_system(url)
     except ValueError as error:
         raise SourceError(f"{url.split('://', 1)[0]}:// is not a supported file system: {error}.") from None
 

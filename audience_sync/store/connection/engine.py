@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from audience_sync.config.read.paths import SqliteUrl
-from audience_sync.errors import StoreUnavailableError
+from audience_sync.errors import ObjectMissingError, StoreUnavailableError
 from audience_sync.store.connection import sqlite
 from audience_sync.store.connection.errors import address_error, translated_errors
 from audience_sync.store.tables.snapshots import BINARY
@@ -81,11 +81,15 @@ class Store:
             yield connection
 
     def read_with_retry(self, read: Callable[[Connection], Result]) -> Result:
-        """The result of a function that reads. It is called a second time if the connection breaks."""
+        """The result of a function that reads.
+
+        It is called a second time if the connection breaks, or if a run has replaced an object in a bucket since the
+        function has read its name.
+        """
         try:
             with self.reading() as connection:
                 return read(connection)
-        except StoreUnavailableError:
+        except (StoreUnavailableError, ObjectMissingError):
             with self.reading() as connection:  # waits for the database
                 return read(connection)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from audience_sync.errors import StoreError
+from audience_sync.errors import ObjectMissingError, StoreError
 from audience_sync.store.audiences.properties import read_chains, read_properties
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.integrity.result import RESTORE, CheckResult, check_result
@@ -54,22 +55,28 @@ def _check_database(store: Store) -> CheckResult:
 
 def _check_contents(store: Store, workspace: Workspace) -> Iterator[CheckResult]:
     try:
-        with store.reading() as connection:
-            known = read_properties(connection)
-            chains, damaged = download_chains(connection, workspace, read_chains(connection, known.values()))
-            yield check_snapshots(connection, workspace, chains, damaged)
-            kept: Mapping[Any, Any] = connection.execute(select(installation)).mappings().first() or {}
-            yield check_members(
-                connection,
-                workspace,
-                known,
-                chains,
-                load_non_members(connection, workspace),
-                kept=bool(kept.get("members_table")),
-            )
-            yield check_trait_values(connection, workspace, chains, kept=bool(kept.get("trait_values_table")))
+        with suppress(ObjectMissingError), store.reading() as connection:
+            yield from _results(connection, workspace, raises_missing=True)
+            return
+        with store.reading() as connection:  # a run may have replaced the object since its name was read
+            yield from _results(connection, workspace)
     except StoreError as error:
         yield CheckResult("snapshots", False, str(error))
+
+
+def _results(connection: Connection, workspace: Workspace, *, raises_missing: bool = False) -> Iterator[CheckResult]:
+    """Check snapshots, members and trait values.
+
+    ``raises_missing``: raise ObjectMissingError for an object that is missing, before the first result.
+    """
+    known = read_properties(connection)
+    stored = read_chains(connection, known.values())
+    chains, damaged = download_chains(connection, workspace, stored, raises_missing=raises_missing)
+    yield check_snapshots(connection, workspace, chains, damaged)
+    kept: Mapping[Any, Any] = connection.execute(select(installation)).mappings().first() or {}
+    absent = load_non_members(connection, workspace)
+    yield check_members(connection, workspace, known, chains, absent, kept=bool(kept.get("members_table")))
+    yield check_trait_values(connection, workspace, chains, kept=bool(kept.get("trait_values_table")))
 
 
 def _run_check(store: Store, area: str, check: Check) -> CheckResult:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
-from audience_sync.errors import StoreDamagedError
+from audience_sync.errors import ObjectDamagedError, ObjectMissingError, StoreDamagedError
 from audience_sync.model import PropertyKind
 from audience_sync.sql import quote_literal
 from audience_sync.store.audiences.properties import Property
@@ -22,13 +22,20 @@ REBUILD = "One run with `members_table: false` and another with `true` rebuild i
 
 
 def download_chains(
-    connection: Connection, workspace: Workspace, chains: Mapping[int, Chain]
+    connection: Connection, workspace: Workspace, chains: Mapping[int, Chain], *, raises_missing: bool = False
 ) -> tuple[dict[int, Chain], list[str]]:
-    """The undamaged chains with their files, and a message for each damaged one."""
+    """The undamaged chains with their files, and a message for each damaged one.
+
+    ``raises_missing``: raise ObjectMissingError for an object that is missing.
+    """
     found, damaged = {}, []
     for chain_id, chain in chains.items():
         try:
             found[chain_id] = download_chain(connection, workspace, chain)
+        except ObjectDamagedError as error:
+            if raises_missing and isinstance(error, ObjectMissingError):
+                raise
+            damaged.append(f"the snapshot of {', '.join(chain.keys)} is damaged: the object {error.url} {error.what}")
         except StoreDamagedError:
             damaged.append(f"the snapshot of {', '.join(chain.keys)} is damaged (its checksum does not match)")
     return found, damaged
@@ -37,11 +44,13 @@ def download_chains(
 def check_snapshots(
     connection: Connection, workspace: Workspace, chains: Mapping[int, Chain], damaged: Sequence[str]
 ) -> CheckResult:
-    count = sum(len(chain.files) for chain in chains.values())
+    files = [file for chain in chains.values() for file in chain.files]
+    objects = sum(file.object_url is not None for file in files)
     problems = [*damaged, *_size_problems(connection)]
     for chain in chains.values():
         problems += _chain_problems(workspace, chain)
-    good = f"{pluralize(len(chains), 'snapshot')}, {pluralize(count, 'file')}: all checksums match"
+    in_bucket = f" ({objects:,} in a bucket)" if objects else ""
+    good = f"{pluralize(len(chains), 'snapshot')}, {pluralize(len(files), 'file')}{in_bucket}: all checksums match"
     return check_result("snapshots", problems, good, RESYNC)
 
 
@@ -61,10 +70,11 @@ def _chain_problems(workspace: Workspace, chain: Chain) -> Iterator[str]:
 def _size_problems(connection: Connection) -> Iterator[str]:
     size = func.coalesce(func.sum(func.length(snapshot_file_chunks.c.content)), 0)
     file = snapshot_files.c
-    query = select(file.id, file.bytes, size).join(snapshot_file_chunks, isouter=True).group_by(file.id)
-    for file_id, expected, found in connection.execute(query):
-        if expected != found:
-            yield f"snapshot file {file_id} has {found:,} bytes instead of {expected:,}"
+    expected = case((file.object_url.is_(None), file.bytes), else_=0)
+    query = select(file.id, expected, size).join(snapshot_file_chunks, isouter=True).group_by(file.id)
+    for file_id, right, found in connection.execute(query):
+        if right != found:
+            yield f"snapshot file {file_id} has {found:,} bytes instead of {right:,}"
 
 
 def load_non_members(connection: Connection, workspace: Workspace) -> tuple[str, str]:

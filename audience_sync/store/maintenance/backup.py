@@ -8,17 +8,23 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from sqlalchemy import func, select
+
 from audience_sync.config.read.paths import sqlite_url
-from audience_sync.errors import StoreError
+from audience_sync.errors import ObjectMissingError, StoreError
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance.new_file import create_private_file
+from audience_sync.store.tables import snapshot_files
+
+#: Attempts at a copy whose objects a run replaces meanwhile.
+MAX_ATTEMPTS = 3
 
 
-def back_up(store: Store, target: Path) -> int:
+def back_up(store: Store, target: Path, memory_limit: int) -> int:
     """Copy the store into a new file that only its owner can read; returns the bytes.
 
-    A run that commits meanwhile waits. Raises StoreError for a store on PostgreSQL, for a target that exists, and if
-    the copy is damaged.
+    Snapshots in a bucket are brought into the copy, which needs nothing else. A run that commits meanwhile waits.
+    Raises StoreError for a store on PostgreSQL, for a target that exists, and if the copy is damaged.
     """
     if store.file is None:
         raise StoreError(
@@ -33,13 +39,33 @@ def back_up(store: Store, target: Path) -> int:
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     create_private_file(unfinished)
     try:
-        backup_sqlite(store.file, unfinished)
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            try:
+                backup_sqlite(store.file, unfinished)
+                _bring_objects(unfinished, memory_limit)
+                break
+            except ObjectMissingError:  # a run has replaced it since
+                if attempt == MAX_ATTEMPTS:
+                    raise
         os.replace(unfinished, target)
     except sqlite3.Error as error:
         raise StoreError(f"The store {store.label} could not be copied: {error}. Nothing was kept.") from None
     finally:
         unfinished.unlink(missing_ok=True)
     return target.stat().st_size
+
+
+def _bring_objects(file: Path, memory_limit: int) -> None:
+    """Bring the snapshots that are in a bucket into this store. Raises StoreError."""
+    from audience_sync.store.maintenance.state import bring_all_back
+    from audience_sync.workspace import Workspace
+
+    with closing(Store(sqlite_url(file))) as copy:
+        with copy.reading() as connection:
+            if not connection.execute(select(func.count(snapshot_files.c.object_url))).scalar():
+                return
+        with Workspace(memory_limit) as workspace, copy.writing() as connection:
+            bring_all_back(connection, workspace)
 
 
 def backup_sqlite(source: Path, target: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, delete, select, update
 
 from audience_sync.errors import StoreError
@@ -13,10 +14,16 @@ from audience_sync.sql import quote_literal
 from audience_sync.store.audiences.properties import read_chains, read_properties
 from audience_sync.store.audiences.suppressions import add_tombstones
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.connection.lease import acquire
+from audience_sync.store.connection.lease import Lease, acquire
 from audience_sync.store.maintenance.grants import is_owner
 from audience_sync.store.runs.decisions import Decision, forget_users, record_decision
-from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column, write_snapshot_file
+from audience_sync.store.snapshots.chain import (
+    Chain,
+    SnapshotFile,
+    current_rows_query,
+    trait_column,
+    write_snapshot_file,
+)
 from audience_sync.store.snapshots.files import download_chain, replace_file
 from audience_sync.store.tables import (
     absences,
@@ -25,6 +32,7 @@ from audience_sync.store.tables import (
     delivery_requests,
     held_out_users,
     hold_samples,
+    installation,
     members,
     open_refusals,
     past_suppressions,
@@ -59,32 +67,55 @@ def erase(store: Store, users: Sequence[str], memory_limit: int, *, reason: str 
                 f"Only the owner of the store {store.label} can erase: other roles can't remove deleted rows from "
                 "PostgreSQL's files. Nothing was erased. Run it as the owner."
             )
-    with acquire(store) as lease, Workspace(memory_limit) as workspace, lease.transaction() as connection:
+    with acquire(store) as lease, Workspace(memory_limit) as workspace:
         given = len(users)
-        chains = read_chains(connection, read_properties(connection).values()).values()
-        stored = [download_chain(connection, workspace, chain) for chain in chains]
-        users = _with_aliases(workspace, stored, users)
-        known = {user for user in users if _is_stored(connection, workspace, stored, user)}
-        for chain in stored:
-            _rewrite_chain(connection, workspace, chain, users)
-        for user in users:
-            _rename_range_bounds(connection, workspace, stored, user)
-        for table in USER_TABLES:
+        with lease.reading() as connection:
+            chains = read_chains(connection, read_properties(connection).values()).values()
+            stored = [download_chain(connection, workspace, chain) for chain in chains]
+            users = _with_aliases(workspace, stored, users)
+            known = {user for user in users if _is_stored(connection, workspace, stored, user)}
+        rewritten = [_rewritten_files(lease, workspace, chain, users) for chain in stored]
+        with lease.transaction() as connection:
+            for chain, files in zip(stored, rewritten, strict=True):
+                _replace_files(connection, workspace, chain, files, users)
             for user in users:
-                connection.execute(delete(table).where(table.c.user_id == user))
-        new = add_tombstones(connection, users)
-        forget_users(connection, users)
-        if new or known:
-            record_decision(connection, Decision("erase", pluralize(given, "user"), reason), (), users)
+                _rename_range_bounds(connection, workspace, stored, user)
+            for table in USER_TABLES:
+                for user in users:
+                    connection.execute(delete(table).where(table.c.user_id == user))
+            new = add_tombstones(connection, users)
+            forget_users(connection, users)
+            if new or known:
+                record_decision(connection, Decision("erase", pluralize(given, "user"), reason), (), users)
+        problem = _delete_objects(lease)
+    removed = f"{pluralize(len(users), 'user')} {form(len(users), 'was')} removed from every table of {store.label}"
     try:
         store.compact()
     except StoreError as error:
-        removed = f"{pluralize(len(users), 'user')} {form(len(users), 'was')} removed from every table of {store.label}"
         raise StoreError(
             f"{removed}, but the deleted rows can still be read in its file: {error} "
             "To remove them there too, run the same erase again."
         ) from None
+    if problem is not None:
+        raise StoreError(
+            f"{removed}, but objects with earlier snapshots are still in the bucket: {problem} "
+            "To delete them there too, run the same erase again."
+        )
     return len(known)
+
+
+def _delete_objects(lease: Lease) -> StoreError | None:
+    """Delete the objects that were replaced, now or by an earlier run. Returns the error, if there is one."""
+    with lease.reading() as connection:
+        if connection.execute(select(installation.c.state_folders)).scalar() is None:
+            return None
+    from audience_sync.store.maintenance.state import delete_all_unused
+
+    try:
+        delete_all_unused(lease)
+    except StoreError as error:
+        return error
+    return None
 
 
 def _with_aliases(workspace: Workspace, stored: Sequence[Chain], users: Sequence[str]) -> list[str]:
@@ -114,18 +145,31 @@ def _count_rows(workspace: Workspace, path: Path, users: Sequence[str]) -> int:
     return int(workspace.one(query)[0])
 
 
-def _rewrite_chain(connection: Connection, workspace: Workspace, chain: Chain, users: Sequence[str]) -> None:
-    """Replace the files of a chain that contain these users by files without them."""
-    if not any(_count_rows(workspace, file.path, users) for file in chain.files):
-        return
-    gone = workspace.one(f"select count(*) from ({current_rows_query(chain)}) where user_id in ({_sql_list(users)})")[0]
-    mine = update(snapshot_chains).filter_by(id=chain.id)
-    connection.execute(mine.values(user_count=snapshot_chains.c.user_count - gone))
+def _rewritten_files(lease: Lease, workspace: Workspace, chain: Chain, users: Sequence[str]) -> dict[int, SnapshotFile]:
+    """By index, files without these users for those of a chain that have them: in the bucket, if they were there."""
+    found = {}
     for index, file in enumerate(chain.files):
         if _count_rows(workspace, file.path, users):
             path = quote_literal(str(file.path))
             rest = f"select * from read_parquet({path}) where user_id not in ({_sql_list(users)})"
-            replace_file(connection, chain, index, write_snapshot_file(workspace, file.kind, rest))
+            found[index] = replace(write_snapshot_file(workspace, file.kind, rest), object_url=file.object_url)
+    if objects := [index for index, file in found.items() if file.object_url is not None]:
+        from audience_sync.store.maintenance.state import put_again
+
+        found |= zip(objects, put_again(lease, [found[index] for index in objects]), strict=True)
+    return found
+
+
+def _replace_files(
+    connection: Connection, workspace: Workspace, chain: Chain, files: Mapping[int, SnapshotFile], users: Sequence[str]
+) -> None:
+    if not files:
+        return
+    gone = workspace.one(f"select count(*) from ({current_rows_query(chain)}) where user_id in ({_sql_list(users)})")[0]
+    mine = update(snapshot_chains).filter_by(id=chain.id)
+    connection.execute(mine.values(user_count=snapshot_chains.c.user_count - gone))
+    for index, file in files.items():
+        replace_file(connection, chain, index, file)
 
 
 def _rename_range_bounds(connection: Connection, workspace: Workspace, stored: Sequence[Chain], user: str) -> None:

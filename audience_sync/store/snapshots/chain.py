@@ -5,6 +5,7 @@ Each file is Parquet, sorted by user id. ``files`` stores them.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,11 +21,15 @@ BASE, DELTA = "base", "delta"
 
 
 class SnapshotFile(Struct, frozen=True):
-    """A Parquet file in the workspace: ``user_id``, ``run_id`` and ``present`` or one column per trait."""
+    """A Parquet file in the workspace: ``user_id``, ``run_id`` and ``present`` or one column per trait.
+
+    ``object_url``: the object in a bucket that has the same bytes, if it was put there.
+    """
 
     kind: str
     path: Path
     rows: int
+    object_url: str | None = None
 
 
 class DeltaCount(NamedTuple):
@@ -77,6 +82,11 @@ class Chain(Struct, frozen=True, kw_only=True):
 
     def with_base(self, base: SnapshotFile, users: int) -> Chain:
         return replace(self, files=(base,), user_count=users, rebuilt=False)
+
+
+def new_digest() -> hashlib.blake2b:
+    """The digest whose text is the checksum of a file."""
+    return hashlib.blake2b(digest_size=16)
 
 
 def trait_name(key: str) -> str:

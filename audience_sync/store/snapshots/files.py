@@ -1,4 +1,7 @@
-"""Store the files of chains in the database, with checksums, and download them into the workspace."""
+"""Store the files of chains, with checksums, and download them into the workspace.
+
+The bytes of a file are in chunks in the database, or in an object in a bucket, which the database names.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,17 @@ from pathlib import Path
 from msgspec.structs import replace
 from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 
-from audience_sync.errors import StoreDamagedError
+from audience_sync.errors import ObjectDamagedError, StoreDamagedError
 from audience_sync.model import PropertyKind, RunId
-from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, DeltaCount, SnapshotFile, write_snapshot_file
+from audience_sync.store.snapshots.chain import (
+    BASE,
+    DELTA,
+    Chain,
+    DeltaCount,
+    SnapshotFile,
+    new_digest,
+    write_snapshot_file,
+)
 from audience_sync.store.tables import members, properties, snapshot_chains, snapshot_file_chunks, snapshot_files
 from audience_sync.store.tables.snapshots import BINARY
 from audience_sync.workspace import Workspace
@@ -36,29 +47,42 @@ def count_deltas(connection: Connection, chain_id: int) -> DeltaCount:
 def download_chain(connection: Connection, workspace: Workspace, chain: Chain) -> Chain:
     """The chain with its files, downloaded into the workspace.
 
-    Raises StoreDamagedError if a checksum does not match.
+    Raises StoreDamagedError if a file is missing, or its checksum does not match.
     """
     return download_chains(connection, workspace, [chain])[0]
 
 
 def download_chains(connection: Connection, workspace: Workspace, chains: Sequence[Chain]) -> list[Chain]:
-    """The chains with their files, downloaded into the workspace with two statements.
+    """The chains with their files, downloaded into the workspace: those of the database with two statements.
 
-    Raises StoreDamagedError for the first checksum that does not match.
+    Raises StoreDamagedError for the first file that is missing, or whose checksum does not match.
     """
     ids = {chain.id: chain for chain in chains if chain.id is not None}
     mine = snapshot_files.c.chain_id.in_(ids)
-    contents = _download_files(connection, workspace, select(snapshot_files.c.id).where(mine))
+    here = select(snapshot_files.c.id).where(mine, snapshot_files.c.object_url.is_(None))
+    contents = download_files(connection, workspace, here)
+    rows = connection.execute(select(snapshot_files).where(mine).order_by(snapshot_files.c.id)).all()
+    if in_bucket := {row.object_url: row for row in rows if row.object_url}:
+        from audience_sync.store.snapshots.objects import StoredObject, fetch_objects
+
+        try:
+            fetch_objects(workspace, (StoredObject(url, row.bytes, row.checksum) for url, row in in_bucket.items()))
+        except ObjectDamagedError as error:
+            error.args = (_damage_message(ids[in_bucket[error.url].chain_id], f"the object {error.url}", error.what),)
+            raise
     files: dict[int, list[SnapshotFile]] = {chain: [] for chain in ids}
-    for row in connection.execute(select(snapshot_files).where(mine).order_by(snapshot_files.c.id)).all():
+    for row in rows:
         path, checksum = contents.get(row.id, (None, None))
+        if row.object_url:
+            path, checksum = workspace.copies[row.object_url], row.checksum
         if path is None or checksum != row.checksum:
-            raise StoreDamagedError(_damage_message(ids[row.chain_id], row.id))
-        files[row.chain_id].append(SnapshotFile(row.kind, path, row.row_count))
+            what = "does not match"
+            raise StoreDamagedError(_damage_message(ids[row.chain_id], f"the checksum of snapshot file {row.id}", what))
+        files[row.chain_id].append(SnapshotFile(row.kind, path, row.row_count, row.object_url))
     return [replace(chain, files=tuple(files.get(chain.id or 0, ()))) for chain in chains]
 
 
-def _download_files(
+def download_files(
     connection: Connection, workspace: Workspace, ids: Select[tuple[int]]
 ) -> dict[int, tuple[Path, str]]:
     """By id, where each file was downloaded to, and its checksum. Two chunks at a time are in memory.
@@ -71,7 +95,7 @@ def _download_files(
     rows = connection.execute(parts.order_by(chunks.file_id, chunks.number).execution_options(**options))
     with ThreadPoolExecutor(1, thread_name_prefix="checksum") as thread:
         for file, contents in groupby(rows, key=lambda row: int(row.file_id)):
-            found[file] = path, digest = workspace.path(".parquet"), _new_digest()
+            found[file] = path, digest = workspace.path(".parquet"), new_digest()
             before: Future[None] | None = None
             with path.open("wb") as stream:
                 for _, content in contents:
@@ -82,11 +106,11 @@ def _download_files(
     return {file: (path, digest.hexdigest()) for file, (path, digest) in found.items()}
 
 
-def _damage_message(chain: Chain, file: int) -> str:
-    what = "audience" if chain.kind is PropertyKind.AUDIENCE else "computed traits"
+def _damage_message(chain: Chain, subject: str, what: str) -> str:
+    kind = "audience" if chain.kind is PropertyKind.AUDIENCE else "computed traits"
     keys = ", ".join(chain.keys)
     return (
-        f"The store is damaged: the checksum of snapshot file {file} of {what} {keys} does not match. "
+        f"The store is damaged: {subject} of {kind} {keys} {what}. "
         "The run has stopped; nothing was changed or sent. Restore the store from a backup, or send everything again "
         f"from the source: audience-sync resync {' '.join(chain.keys)}"
     )
@@ -138,7 +162,8 @@ def _save_file(connection: Connection, chain_id: int, file: SnapshotFile, run: R
     row = {"chain_id": chain_id, "kind": file.kind, "run_id": run, **_contents_row(file)}
     key = connection.execute(_INSERT_FILE, row).inserted_primary_key
     assert key is not None
-    _save_chunks(connection, int(key[0]), file)
+    if file.object_url is None:
+        save_chunks(connection, int(key[0]), file.path)
 
 
 def replace_file(connection: Connection, chain: Chain, index: int, new: SnapshotFile) -> None:
@@ -147,20 +172,19 @@ def replace_file(connection: Connection, chain: Chain, index: int, new: Snapshot
     file_id = connection.execute(mine).scalars().all()[index]
     connection.execute(update(snapshot_files).where(snapshot_files.c.id == file_id).values(_contents_row(new)))
     connection.execute(delete(snapshot_file_chunks).where(snapshot_file_chunks.c.file_id == file_id))
-    _save_chunks(connection, file_id, new)
+    if new.object_url is None:
+        save_chunks(connection, file_id, new.path)
 
 
 def _contents_row(file: SnapshotFile) -> dict[str, object]:
     with file.path.open("rb") as stream:
-        checksum = hashlib.file_digest(stream, _new_digest).hexdigest()
-    return {"row_count": file.rows, "bytes": file.path.stat().st_size, "checksum": checksum}
+        checksum = hashlib.file_digest(stream, new_digest).hexdigest()
+    size = file.path.stat().st_size
+    return {"row_count": file.rows, "bytes": size, "checksum": checksum, "object_url": file.object_url}
 
 
-def _new_digest() -> hashlib.blake2b:
-    return hashlib.blake2b(digest_size=16)
-
-
-def _save_chunks(connection: Connection, file_id: int, file: SnapshotFile) -> None:
-    with file.path.open("rb") as stream:
+def save_chunks(connection: Connection, file_id: int, path: Path) -> None:
+    """Store the bytes of a file in the database."""
+    with path.open("rb") as stream:
         for number, content in enumerate(iter(lambda: stream.read(CHUNK_BYTES), b"")):
             connection.execute(_INSERT_CHUNK, {"file_id": file_id, "number": number, "content": content})

@@ -1,16 +1,18 @@
 """Look one user up in stored snapshots, reading only a few rows of each file.
 
 A base is sorted by user id, in row groups whose first and last ids are in the file's footer. Only the footer and one
-row group are downloaded, into a file that has zeros elsewhere. So no checksum is verified here.
+row group are downloaded, into a file that has zeros elsewhere: chunks from the database, ranges from a bucket. So no
+checksum is verified here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from audience_sync.errors import StoreDamagedError
 from audience_sync.sql import quote_literal
@@ -22,6 +24,8 @@ from audience_sync.workspace import Workspace
 
 #: The end of a Parquet file: four bytes for the length of its footer, and four for the format.
 TAIL_BYTES = 8
+#: Bytes of an object that are read at least: a request costs more time than they do.
+RANGE_BYTES = 256 * 2**10
 #: The row groups that may contain a user, with their first and last byte. A group without bounds may contain any user.
 _ROW_GROUPS = """
     select file_name, min(first_byte), max(first_byte + total_compressed_size)
@@ -45,7 +49,7 @@ def base_rows(
     """
     import duckdb
 
-    files = [_SparseFile(connection, workspace, *row) for row in _read_bases(connection, chain_ids)]
+    files = [_open(connection, workspace, row) for row in _read_bases(connection, chain_ids)]
     if not files:
         return {}
     try:
@@ -60,22 +64,42 @@ def base_rows(
 
 
 def _read_bases(connection: Connection, chain_ids: Iterable[int]) -> Sequence[Any]:
-    columns = (snapshot_files.c.id, snapshot_files.c.chain_id, snapshot_files.c.bytes)
+    file = snapshot_files.c
+    columns = (file.id, file.chain_id, file.bytes, file.object_url, file.checksum)
     mine = snapshot_files.c.chain_id.in_(list(chain_ids)) & (snapshot_files.c.kind == BASE)
     return connection.execute(select(*columns).where(mine).order_by(snapshot_files.c.id)).all()
 
 
-class _SparseFile:
-    """A snapshot file of which only the requested bytes are downloaded; the rest is zeros."""
+#: The bytes from the first up to, but without, the end.
+_Read = Callable[[int, int], bytes]
 
-    def __init__(self, connection: Connection, workspace: Workspace, file_id: int, chain: int, size: int) -> None:
-        self.file_id, self.chain = file_id, chain
+
+def _open(connection: Connection, workspace: Workspace, row: Row[Any]) -> _SparseFile:
+    if row.object_url is None:
+        return _SparseFile(workspace, row, CHUNK_BYTES, partial(_read_chunks, connection, row.id))
+    from audience_sync.store.snapshots.objects import StoredObject, read_range
+
+    read = partial(read_range, StoredObject(row.object_url, row.bytes, row.checksum))
+    return _SparseFile(workspace, row, RANGE_BYTES, read)
+
+
+def _read_chunks(connection: Connection, file_id: int, first: int, end: int) -> bytes:
+    chunk = snapshot_file_chunks.c
+    mine = (chunk.file_id == file_id) & chunk.number.between(first // CHUNK_BYTES, (end - 1) // CHUNK_BYTES)
+    content = select(chunk.content).where(mine).order_by(chunk.number).execution_options(**{BINARY: True})
+    return b"".join(connection.execute(content).scalars())
+
+
+class _SparseFile:
+    """A snapshot file of which only the requested bytes are downloaded, in units of a size; the rest is zeros."""
+
+    def __init__(self, workspace: Workspace, row: Row[Any], unit: int, read: _Read) -> None:
+        self.file_id, self.chain = row.id, row.chain_id
         self.path: Path = workspace.path(".parquet")
-        self._connection = connection
-        self._size = size
+        self._size, self._unit, self._read = row.bytes, unit, read
         self._fetched: set[int] = set()
         with self.path.open("wb") as file:
-            file.truncate(size)
+            file.truncate(self._size)
         self._fetch_footer()
 
     def _fetch_footer(self) -> None:
@@ -87,18 +111,25 @@ class _SparseFile:
 
     def fetch(self, first: int, end: int) -> None:
         """Download the bytes from ``first`` up to, but without, ``end``."""
-        for number in range(max(first, 0) // CHUNK_BYTES, (end - 1) // CHUNK_BYTES + 1):
-            if number not in self._fetched:
-                self._fetch(number)
+        numbers = range(max(first, 0) // self._unit, (end - 1) // self._unit + 1)
+        for run in _runs(each for each in numbers if each not in self._fetched):
+            body = self._read(run.start * self._unit, min(run.stop * self._unit, self._size))
+            with self.path.open("r+b") as file:
+                file.seek(run.start * self._unit)
+                file.write(body)
+        self._fetched.update(numbers)
 
-    def _fetch(self, number: int) -> None:
-        self._fetched.add(number)
-        mine = (snapshot_file_chunks.c.file_id == self.file_id) & (snapshot_file_chunks.c.number == number)
-        content = select(snapshot_file_chunks.c.content).where(mine).execution_options(**{BINARY: True})
-        body = self._connection.execute(content).scalar() or b""
-        with self.path.open("r+b") as file:
-            file.seek(number * CHUNK_BYTES)
-            file.write(body)
+
+def _runs(numbers: Iterable[int]) -> Iterator[range]:
+    """Neighbouring numbers, together."""
+    run = range(0)
+    for each in numbers:
+        if run and each != run.stop:
+            yield run
+            run = range(0)
+        run = range(run.start if run else each, each + 1)
+    if run:
+        yield run
 
 
 def _rows(workspace: Workspace, files: Sequence[_SparseFile], user: str) -> dict[str, dict[str, Any]]:

@@ -18,6 +18,7 @@ installation = Table(
         Boolean,
         comment="Whether the table `user_traits` is filled; NULL = not yet, an older store",
     ),
+    Column("state_folders", Text, comment="JSON list: folders in buckets that may have objects of this store"),
     comment="This installation (one row)",
 )
 

@@ -54,6 +54,7 @@ snapshot_files = Table(
     Column("row_count", Integer, nullable=False, comment="Number of rows"),
     Column("bytes", BigInteger, nullable=False, comment="Size"),
     Column("checksum", Text, nullable=False, comment="blake2b of the bytes, checked at every read"),
+    Column("object_url", Text, comment="The URL of the object in a bucket that has its bytes; NULL = in chunks, here"),
     comment="The files of a chain, a base and later deltas: Parquet, sorted by user id",
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from sqlalchemy import Connection, Table, update
@@ -40,6 +41,7 @@ from audience_sync.store.connection.bulk import delete_rows, insert_rows
 from audience_sync.store.connection.lease import Lease
 from audience_sync.store.runs.deliveries import CursorCalls, plan_deliveries, plan_pending
 from audience_sync.store.runs.stages import save_stages
+from audience_sync.store.snapshots.chain import BASE
 from audience_sync.store.snapshots.files import save_files
 from audience_sync.store.tables import (
     absences,
@@ -58,17 +60,28 @@ from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.tracing import stage
 from audience_sync.workspace import Workspace
 
+if TYPE_CHECKING:
+    from audience_sync.store.maintenance.state import PlacedState
+
 
 def commit_run(
     lease: Lease, workspace: Workspace, settings: Settings, plan: RunPlan, planned: Sequence[CursorCalls]
 ) -> Mapping[str, DestinationState]:
     """Write the plan, and the number of calls to deliver from each cursor, in one transaction.
 
-    Returns the stored destination states.
+    Files that belong into a bucket are put there before it. Returns the stored destination states.
     """
+    placed = None
+    if settings.state is not None or plan.has_objects:
+        with stage("commit"):
+            plan, placed = _place_files(lease, workspace, settings, plan)
 
     def write(connection: Connection) -> Mapping[str, DestinationState]:
         states = commit(connection, workspace, settings, plan)
+        if placed is not None:
+            from audience_sync.store.maintenance.state import save_places
+
+            save_places(connection, placed)
         _plan_calls(connection, plan.run, states, planned)
         save_stages(connection, plan.run)
         return states
@@ -79,7 +92,36 @@ def commit_run(
         return read_destination_states(connection, settings.destinations)
 
     with stage("commit"):
-        return lease.transact(write, done)
+        states = lease.transact(write, done)
+        if placed is not None:
+            from audience_sync.store.maintenance.state import delete_unused
+
+            delete_unused(lease, placed)
+        return states
+
+
+def _place_files(lease: Lease, workspace: Workspace, settings: Settings, plan: RunPlan) -> tuple[RunPlan, PlacedState]:
+    """Bring all files to the place that `state` names. Returns the plan with the objects of the new ones."""
+    from audience_sync.store.maintenance.state import place_files
+
+    chains = plan.changes.chains
+    folded = [each for each in chains if any(file.kind == BASE for file in each.files)]
+    with lease.reading() as connection:
+        fills = settings.members_table and not members.has_table(connection)
+    placed, urls = place_files(
+        lease,
+        workspace,
+        settings.state,
+        plan.run,
+        new=[file for change in chains for file in change.files],
+        replaced={each.chain.id for each in folded if each.chain.id is not None},
+        fetches_all=fills or plan.trait_values is TableStep.FILL,
+    )
+    placed_chains = tuple(
+        replace(change, files=tuple(replace(file, object_url=urls.get(file.path)) for file in change.files))
+        for change in chains
+    )
+    return replace(plan, changes=replace(plan.changes, chains=placed_chains)), placed
 
 
 def _plan_calls(

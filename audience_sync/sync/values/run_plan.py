@@ -22,7 +22,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
 
     ``baselines``: by destination, the properties whose first members were recorded without sending. ``trait_values``:
     what the commit does with the table of trait values. ``kept_states``: the audiences and `names_from` entries whose
-    last snapshot in a warehouse still counts; None if the store has none.
+    last snapshot in a warehouse still counts; None if the store has none. ``has_objects``: whether objects in a bucket
+    belong to the store.
     """
 
     run: RunId
@@ -38,3 +39,4 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     baselines: Mapping[str, Collection[str]] = field(default_factory=dict)
     trait_values: TableStep = TableStep.NONE
     kept_states: Collection[str] | None = None
+    has_objects: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
+from functools import partial
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -32,7 +33,7 @@ class StoredState(Struct, frozen=True, kw_only=True):
     ``absent`` and ``held_out``: numbers of users by key. ``ended_freezes``: freezes whose time has ended since the last
     run. ``moves``: from retired keys to new ones, which ``properties`` has already. ``keeps_trait_values``: whether the
     table of trait values is filled; None in a store from before it. ``has_source_states``: whether a warehouse keeps a
-    last snapshot.
+    last snapshot. ``has_objects``: whether a bucket may have objects of the store.
     """
 
     properties: Mapping[str, Property]
@@ -49,10 +50,14 @@ class StoredState(Struct, frozen=True, kw_only=True):
     moves: Mapping[str, str] = field(default_factory=dict)
     keeps_trait_values: bool | None = None
     has_source_states: bool = False
+    has_objects: bool = False
 
 
 _INSTALLATION = select(
-    installation.c.uuid, installation.c.trait_values_table, exists(source_states.c.id).label("has_source_states")
+    installation.c.uuid,
+    installation.c.trait_values_table,
+    installation.c.state_folders,
+    exists(source_states.c.id).label("has_source_states"),
 )
 _LAST_TRAIT_USERS = select(runs.c.trait_users).where(runs.c.trait_users > 0).order_by(runs.c.id.desc()).limit(1)
 
@@ -75,6 +80,7 @@ def read_stored_state(connection: Connection, now: datetime) -> StoredState:
         ended_freezes=read_ended(connection, now),
         keeps_trait_values=mine.trait_values_table,
         has_source_states=mine.has_source_states,
+        has_objects=mine.state_folders is not None,
     )
 
 
@@ -115,13 +121,13 @@ class StoreReader:
             self._chains |= {chain.id: chain for chain in found if chain.id is not None}
 
     def _download(self, chain: Chain) -> Chain:
+        try:
+            return self._store.read_with_retry(partial(download_chain, workspace=self._workspace, chain=chain))
+        except StoreDamagedError:
+            if not any(self._resends(key) for key in chain.keys):
+                raise
         with self._store.reading() as connection:
-            try:
-                return download_chain(connection, self._workspace, chain)
-            except StoreDamagedError:
-                if not any(self._resends(key) for key in chain.keys):
-                    raise
-                return rebuild_chain(connection, self._workspace, chain)
+            return rebuild_chain(connection, self._workspace, chain)
 
     def held_out(self, key: str) -> Query | None:
         """A query for the users held out of an audience, or None."""

@@ -258,7 +258,10 @@ def test_a_warehouse_of_files_or_of_another_database_is_refused(shop: Twins) -> 
     source = {"database": "sqlite:///other.db", "compare": "in_warehouse"}
     shop.there.configure(sources={"warehouse": source}, audiences=[VIP])
     refusal = " ".join(shop.there.run("check").stdout.split())
-    assert "is not possible in sqlite: only in clickhousedb, postgresql and snowflake" in refusal
+    assert (
+        "is not possible in sqlite: only in bigquery, clickhousedb, databricks, postgresql, snowflake and trino"
+        in refusal
+    )
 
 
 def test_a_warehouse_in_which_two_users_could_become_one_is_refused(shop: Twins) -> None:

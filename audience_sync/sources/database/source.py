@@ -61,7 +61,7 @@ _POSTGRESQL = ("postgres", "postgresql")
 EXTRAS: Mapping[str, str] = {
     **dict.fromkeys(_POSTGRESQL, "postgresql"),
     "clickhousedb": "clickhouse",
-    "snowflake": "snowflake",
+    **{name: name for name in ("bigquery", "databricks", "snowflake", "trino")},
 }
 #: The name of a query as the subquery of another one.
 _SUBQUERY = "few_rows"

@@ -7,7 +7,7 @@ one of their own, with `requirements.txt`, and names them.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,15 +17,19 @@ from conftest import PostgreSQL
 
 from audience_sync.sources.database.engine import connect_to
 from audience_sync.sources.database.source import DatabaseSource
-from audience_sync.sources.warehouse.dialects import DIALECTS
+from audience_sync.sources.warehouse.dialects import COMPILED, DIALECTS
 from audience_sync.sources.warehouse.dialects.base import Dialect, Kind
+from audience_sync.sources.warehouse.dialects.bigquery import BigQuery
+from audience_sync.sources.warehouse.dialects.databricks import Databricks
 from audience_sync.sources.warehouse.dialects.snowflake import Snowflake
+from audience_sync.sources.warehouse.dialects.trino import Trino
 from audience_sync.sources.warehouse.engine import Engine
 from warehouse.sail import sail_server
 
 from .duckdb_engine import DuckDB, DuckDBEngine
-from .places import SCHEMA, Place
+from .places import SCHEMA, STANDARD_TYPES, Place
 from .spark_places import spark_place
+from .translated_engine import TranslatedEngine
 
 
 def connected(database: DatabaseSource, dialect: Dialect, *details: Any) -> Place:
@@ -41,6 +45,41 @@ def duckdb_place(_: pytest.FixtureRequest) -> Iterator[Place]:
                 yield DuckDBEngine(DuckDB(), SCHEMA, cursor)
 
         yield Place(DuckDB(), connect)
+
+
+def translated_place(dialect: Dialect) -> Callable[[pytest.FixtureRequest], Iterator[Place]]:
+    """A warehouse that we can't run."""
+
+    def place(_: pytest.FixtureRequest) -> Iterator[Place]:
+        with duckdb.connect() as connection:
+
+            @contextmanager
+            def connect(writes: bool) -> Iterator[Engine]:
+                with connection.cursor() as cursor:
+                    yield TranslatedEngine(dialect, SCHEMA, cursor)
+
+            yield Place(dialect, connect, TRANSLATED_TYPES[type(dialect)])
+
+    return place
+
+
+TRANSLATED_TYPES: Mapping[type[Dialect], Mapping[Kind, str]] = {
+    BigQuery: {
+        Kind.TEXT: "string",
+        Kind.INTEGER: "int64",
+        Kind.DECIMAL: "numeric(38, 2)",
+        Kind.DOUBLE: "float64",
+        Kind.DATE: "date",
+    },
+    Databricks: {
+        Kind.TEXT: "string",
+        Kind.INTEGER: "bigint",
+        Kind.DECIMAL: "decimal(38, 2)",
+        Kind.DOUBLE: "double",
+        Kind.DATE: "date",
+    },
+    Trino: {**STANDARD_TYPES, Kind.DOUBLE: "double"},
+}
 
 
 def postgresql_place(request: pytest.FixtureRequest) -> Iterator[Place]:
@@ -111,10 +150,11 @@ PLACES: dict[str, Callable[[pytest.FixtureRequest], Iterator[Place]]] = {
     "snowflake": snowflake_place,
     "sail_files": sail_files_place,
     "sail_tables": sail_tables_place,
+    **{name: translated_place(DIALECTS[name]) for name in COMPILED},
 }
 
 
-@pytest.fixture(params=os.environ.get("AUDIENCE_SYNC_ENGINES", "duckdb postgresql").split())
+@pytest.fixture(params=os.environ.get("AUDIENCE_SYNC_ENGINES", f"duckdb postgresql {' '.join(COMPILED)}").split())
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """Once each engine."""
     for place in PLACES[request.param](request):

@@ -112,12 +112,21 @@ def test_texts_are_equal_if_their_bytes_are(place: Place, workspace: Workspace) 
 
 
 def test_names_of_audiences_are_trimmed_and_a_row_needs_one(place: Place, workspace: Workspace) -> None:
-    rows = [("ada", "A"), ("ada", " A "), ("bob", "B c"), ("cyd", None), ("dan", ""), ("eve", "  "), (None, "A")]
+    rows = [
+        ("ada", "A"),
+        ("ada", " A "),
+        ("bob", "B c"),
+        ("bob", "\tB "),
+        ("cyd", None),
+        ("dan", ""),
+        ("eve", "  "),
+        (None, "A"),
+    ]
     lists = place.write("lists", rows, audience=Kind.TEXT)
 
     found = Runs(place, workspace, f"select user_id, audience from {lists}", name="audience").sync()
 
-    assert found.entered == {("A", "ada"), ("B c", "bob")}
+    assert found.entered == {("A", "ada"), ("B c", "bob"), ("\tB", "bob")}
     assert found.invalid == {"no audience name": 3, "no user id": 1}
 
 

@@ -130,7 +130,7 @@ class Dialect(ABC):
     def name(self, column: str, type_name: str) -> CheckedText:
         """The rule for an audience's name in a column."""
         text = self.text(column, type_name)
-        trimmed = f"nullif(trim({text}), '')"
+        trimmed = f"nullif({self.trimmed(text)}, '')"
         nul = {NAME_HAS_NUL: self.contains_nul(text)} if self.has_nul else {}
         return _checked(trimmed, nul | {NO_NAME: f"{trimmed} is null"})
 
@@ -154,6 +154,10 @@ class Dialect(ABC):
     def is_blank(self, text: str) -> Condition:
         """Whether a text is empty or has only whitespace."""
         return Condition(f"trim({text}, {self.literal(WHITESPACE)}) = ''")
+
+    def trimmed(self, text: str) -> str:
+        """A text without spaces at its ends. Other whitespace stays."""
+        return f"trim({text}, ' ')"
 
     def contains_nul(self, text: str) -> Condition:
         return Condition(f"position(chr(0) in {text}) > 0")

@@ -10,7 +10,7 @@ class BigQuery(Dialect):
     """The SQL of BigQuery (GoogleSQL). A schema is a dataset, which may be ``project.dataset``."""
 
     kinds = column_kinds(
-        text=r"string$", integer=r"integer$|int64$", decimal=r"(big)?numeric$", double=r"float(64)?$", date=r"date$"
+        text=r"string$", integer=r"integer$|int64$", decimal=r"(big)?numeric\b", double=r"float(64)?$", date=r"date$"
     )
     grantee = Query("select session_user()")
 

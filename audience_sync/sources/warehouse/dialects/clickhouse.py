@@ -77,6 +77,9 @@ class ClickHouse(Dialect):
     def is_blank(self, text: str) -> Condition:
         return Condition(f"not match({text}, '[^{_SPACES}]')")
 
+    def trimmed(self, text: str) -> str:
+        return f"trim(both ' ' from {text})"
+
     def contains_nul(self, text: str) -> Condition:
         return Condition(f"position({text}, char(0)) > 0")
 

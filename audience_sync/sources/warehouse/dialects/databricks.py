@@ -22,7 +22,7 @@ class Databricks(Dialect):
 
     def grants(self, schema: str, grantee: str) -> str:
         name, user = self.quote(schema), self.quote(grantee)
-        grant = f"grant use schema, create table, select on schema {name} to {user}"
+        grant = f"grant use schema, create table on schema {name} to {user}"
         return f"create schema if not exists {name}; {grant}; the same user needs use catalog on its catalog"
 
     def quote(self, name: str) -> Expression:
@@ -37,6 +37,9 @@ class Databricks(Dialect):
 
     def is_blank(self, text: str) -> Condition:
         return Condition(f"trim(both {self.literal(WHITESPACE)} from {text}) = ''")
+
+    def trimmed(self, text: str) -> str:
+        return f"trim(both ' ' from {text})"
 
     def contains_nul(self, text: str) -> Condition:
         return Condition(f"instr({text}, char(0)) > 0")

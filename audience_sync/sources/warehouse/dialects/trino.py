@@ -28,6 +28,9 @@ class Trino(Dialect):
     def is_blank(self, text: str) -> Condition:
         return Condition(f"not regexp_like({text}, {self.literal(f'[^{WHITESPACE}]')})")
 
+    def trimmed(self, text: str) -> str:
+        return f"trim(both ' ' from {text})"
+
     def contains_nul(self, text: str) -> Condition:
         return Condition(f"strpos({text}, chr(0)) > 0")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cli.conftest import ACCEPTED, Project, received, until
-from conftest import NewUrl, PostgreSQL
+from conftest import PostgreSQL
 from destinations.receiver import Reply
 
 from audience_sync.store.connection.engine import Store
@@ -58,11 +58,6 @@ class HoldsLater(HoldingReceiver):
             self.left -= 1
             return ACCEPTED
         return super().next_reply()
-
-
-@pytest.fixture
-def url(database: str, new_url: NewUrl) -> str:
-    return new_url(database, with_schema=True)
 
 
 @pytest.fixture

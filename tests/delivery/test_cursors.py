@@ -21,6 +21,20 @@ from audience_sync.delivery.state.subscriptions import resync, subscribe
 
 from .harness import IDS, NOW, DeliveryHarness
 
+BACKFILLED = DestinationState(
+    name="connect",
+    id=1,
+    cursor=DeliveryCursor(id=1, position=7),
+    subscriptions={"vip": Subscription(key="vip", since_run=1)},
+)
+#: A subscription that ended before its backfill was complete.
+ENDED = DestinationState(
+    name="connect",
+    id=1,
+    cursor=DeliveryCursor(id=1, position=9),
+    subscriptions={"vip": Subscription(key="vip", since_run=1, backfill=True, previously_delivered_run=7, ended_run=8)},
+)
+
 # Subscriptions, from the config.
 
 
@@ -38,13 +52,7 @@ def test_a_wanted_subscription_stays_unchanged() -> None:
 
 
 def test_an_unwanted_subscription_ends() -> None:
-    backfilled = DestinationState(
-        name="connect",
-        id=1,
-        cursor=DeliveryCursor(id=1, position=7),
-        subscriptions={"vip": Subscription(key="vip", since_run=1)},
-    )
-    ended = subscribe(backfilled, {}, run=8)
+    ended = subscribe(BACKFILLED, {}, run=8)
     assert ended.subscriptions == {
         "vip": Subscription(key="vip", since_run=1, backfill=False, previously_delivered_run=7, ended_run=8)
     }
@@ -52,40 +60,18 @@ def test_an_unwanted_subscription_ends() -> None:
 
 
 def test_an_ended_subscription_stays_unchanged() -> None:
-    ended = DestinationState(
-        name="connect",
-        id=1,
-        cursor=DeliveryCursor(id=1, position=9),
-        subscriptions={
-            "vip": Subscription(key="vip", since_run=1, backfill=True, previously_delivered_run=7, ended_run=8)
-        },
-    )
-    assert subscribe(ended, {}, run=10) == ended
+    assert subscribe(ENDED, {}, run=10) == ENDED
 
 
 def test_a_subscription_resumed_after_its_backfill_sends_only_the_changes_since() -> None:
-    backfilled = DestinationState(
-        name="connect",
-        id=1,
-        cursor=DeliveryCursor(id=1, position=7),
-        subscriptions={"vip": Subscription(key="vip", since_run=1)},
-    )
-    back = subscribe(subscribe(backfilled, {}, run=8), {"vip": True}, run=10)
+    back = subscribe(subscribe(BACKFILLED, {}, run=8), {"vip": True}, run=10)
     assert back.subscriptions == {
         "vip": Subscription(key="vip", since_run=10, backfill=False, previously_delivered_run=7)
     }
 
 
 def test_a_subscription_resumed_before_its_backfill_was_complete_is_backfilled() -> None:
-    ended = DestinationState(
-        name="connect",
-        id=1,
-        cursor=DeliveryCursor(id=1, position=9),
-        subscriptions={
-            "vip": Subscription(key="vip", since_run=1, backfill=True, previously_delivered_run=7, ended_run=8)
-        },
-    )
-    assert subscribe(ended, {"vip": True}, run=10).subscriptions == {
+    assert subscribe(ENDED, {"vip": True}, run=10).subscriptions == {
         "vip": Subscription(key="vip", since_run=10, backfill=True, previously_delivered_run=7)
     }
 
@@ -116,15 +102,7 @@ def test_a_resync_goes_back_to_the_first_send() -> None:
 
 
 def test_a_resync_leaves_an_ended_subscription_unchanged() -> None:
-    ended = DestinationState(
-        name="connect",
-        id=1,
-        cursor=DeliveryCursor(id=1, position=9),
-        subscriptions={
-            "vip": Subscription(key="vip", since_run=1, backfill=True, previously_delivered_run=7, ended_run=8)
-        },
-    )
-    assert resync(ended, {"vip": 1}, run=10) == ended
+    assert resync(ENDED, {"vip": 1}, run=10) == ENDED
 
 
 @pytest.mark.parametrize(

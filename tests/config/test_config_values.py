@@ -123,7 +123,10 @@ def test_another_limit_is_refused(value: object) -> None:
         Threshold.parse(value)
 
 
-@pytest.mark.parametrize(("threshold", "text"), [(Threshold(share=0.3), "30%"), (Threshold(count=5000), "5000")])
+@pytest.mark.parametrize(
+    ("threshold", "text"),
+    [(Threshold(share=0.3), "30%"), (Threshold(share=0.025), "2.5%"), (Threshold(count=5000), "5000")],
+)
 def test_a_limit_is_shown_as_it_is_written(threshold: Threshold, text: str) -> None:
     assert str(threshold) == text
 

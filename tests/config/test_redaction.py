@@ -65,3 +65,17 @@ CASES = {
 @pytest.mark.parametrize(("values", "text", "shown"), CASES.values(), ids=CASES.keys())
 def test_values_are_hidden_and_nothing_else(values: list[str], text: str, shown: str) -> None:
     assert Redactor(values).redact(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("status: red", "status: ***"),
+        ("red, then green", "***, then green"),
+        ("a reduced rate", "a reduced rate"),
+        ("infrared", "infrared"),
+        ("red2", "red2"),
+    ],
+)
+def test_a_word_is_hidden_only_where_no_letter_or_digit_is_next_to_it(text: str, shown: str) -> None:
+    assert Redactor([], ["red"]).redact(text) == shown

@@ -82,7 +82,7 @@ def test_a_user_with_none_of_the_identifiers_is_refused_with_their_names(
 NO_NUMBER = "'phone' is not an international phone number (+49 30 ...), so that it can't be hashed"
 
 
-@pytest.mark.parametrize("number", ["0301234", "call me", "+49"])
+@pytest.mark.parametrize("number", ["0301234", "call me", "+49", "+1 2345"])
 def test_an_identifier_that_can_not_be_hashed_is_refused_alone(number: str) -> None:
     options: dict[str, Any] = {"identifiers": ["email", "phone"], "hash": ["phone"], "traits": ["phone"]}
     encoded = encode(call({"vip": True, "phone": number}, {**ADA, "phone": number}), segment(**options))
@@ -91,7 +91,7 @@ def test_an_identifier_that_can_not_be_hashed_is_refused_alone(number: str) -> N
     assert (encoded.unsendable, encoded.left_out) == ("", {"phone": NO_NUMBER})
 
 
-@pytest.mark.parametrize("number", ["0301234", "call me", "+49"])
+@pytest.mark.parametrize("number", ["0301234", "call me", "+49", "+1 2345"])
 def test_an_identifier_that_can_not_be_hashed_is_left_out_of_later_calls(number: str) -> None:
     options: dict[str, Any] = {"identifiers": ["email", "phone"], "hash": ["phone"]}
     encoded = encode(call({"vip": False}, {**ADA, "phone": number}), segment(**options))

@@ -282,6 +282,14 @@ def test_a_repeated_call_has_the_same_versions(store: Store) -> None:
     assert versions == [[("ann", "name@3,vip@1", 3)]] * 3
 
 
+def test_a_resync_sends_a_change_with_its_own_run_so_that_the_message_id_is_new(store: Store) -> None:
+    """The change of run 3 is refused, or its answer was lost: a receiver may know its id already."""
+    store.members("vip", ann=1, bob=3)
+    again = Subscription(key="vip", since_run=5, previously_delivered_run=1)
+    versions = store.versions(DeliveryCursor(id=1, position=4), again, log=[("bob", "vip", "true", 3)])
+    assert versions == [("ann", "vip@5", 5), ("bob", "vip@5", 5)]
+
+
 def test_the_text_of_a_call_does_not_depend_on_the_order_of_subscriptions(store: Store) -> None:
     store.members("vip", ann=1)
     store.traits("name", "age", ann=(1, ['"Ann"', "42"]))

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from audience_sync.delivery.pending.inputs import DeliveryInputs, read_inputs, read_last_identifiers, read_lost_values
@@ -21,7 +22,7 @@ from audience_sync.sources.boundary import ExcludedEntry, WorkspaceBrokenError, 
 from audience_sync.sql import NEVER, Condition
 from audience_sync.store.audiences.user_traits import next_step
 from audience_sync.store.connection.lease import MAX_ATTEMPTS
-from audience_sync.store.runs.clock import read_run_clock
+from audience_sync.store.runs.clock import RunClock, read_run_clock
 from audience_sync.sync.deliver.subscriptions import guards_by_key, mappings_differ, needs_first_runs, states_after_run
 from audience_sync.sync.detect.suppression_lists import read_suppressed
 from audience_sync.sync.detect_changes import detect_changes
@@ -89,24 +90,8 @@ def plan_run(
 ) -> RunPlan:
     """Load, diff and guard everything in the request. ``run`` is None for a preview."""
     settings, leaving = dependencies.settings, request.retired_key
-    with dependencies.store.reading() as connection:
-        clock = read_run_clock(connection, now, before=run, accept=request.exceptions.accept_clock)
-        stored = read_stored_state(connection, clock.accepted_now)
-        before = read_destination_states(connection, settings.destinations)
-        first = first_subscriptions(connection) if needs_first_runs(settings, request, before) else {}
-    if request.moves:
-        from audience_sync.sync.operations.move_key import check_moves, with_moved_keys
-
-        seeding = frozenset(key for state in before.values() for key in state.seeds)
-        stored = with_moved_keys(stored, request.moves, seeding)
-    if leaving is not None:
-        from audience_sync.sync.operations.retire import refuse_unretirable
-
-        refuse_unretirable(leaving, stored)
-    _refuse_retired(request, stored)
-    _refuse_frozen(request, stored)
-    if request.moves:
-        check_moves(request.moves, settings.audiences)
+    before = _read_stored(dependencies, request, leaving, now=now, run=run)
+    clock, stored, first = before.clock, before.state, before.first
     resolved = resolve_config(settings, stored.properties, leaving=leaving)
     warnings = (*clock.warnings(), *(f"{path}: {warning}" for path, warning in resolved.warnings))
     context = RunContext(
@@ -133,7 +118,9 @@ def plan_run(
     changes = detected.changes
     destinations = contain_errors(dependencies.destinations(_about(stored, changes, settings.secrets)))
     joining = {name for name, each in destinations.items() if each.has_alias}
-    states, mappings = _guarded_states(context, changes, resolved.audiences, before, first=first, joining=joining)
+    states, mappings = _guarded_states(
+        context, changes, resolved.audiences, before.destinations, first=first, joining=joining
+    )
     detected = detected if mappings is None else detected + mappings
     with dependencies.store.reading() as connection:
         suppressed, found = read_suppressed(context, connection)
@@ -176,6 +163,44 @@ def plan_run(
         kept_states=_kept_states(context, resolved.audiences, detected.changes) if stored.has_source_states else None,
         has_objects=stored.has_objects,
     )
+
+
+class _StoredInputs(Struct, frozen=True, kw_only=True):
+    """What the store has before the run. ``first``: see ``states_after_run``; empty if the run does not need it."""
+
+    clock: RunClock
+    state: StoredState
+    destinations: Mapping[str, DestinationState]
+    first: Mapping[str, Mapping[str, SubscriptionVersion]]
+
+
+def _read_stored(
+    dependencies: RunDependencies, request: RunRequest, leaving: str | None, *, now: datetime, run: RunId | None
+) -> _StoredInputs:
+    """Read what the store has, with moved keys, and refuse a request that does not fit it.
+
+    ``leaving``: the key that the run retires.
+    """
+    settings = dependencies.settings
+    with dependencies.store.reading() as connection:
+        clock = read_run_clock(connection, now, before=run, accept=request.exceptions.accept_clock)
+        stored = read_stored_state(connection, clock.accepted_now)
+        before = read_destination_states(connection, settings.destinations)
+        first = first_subscriptions(connection) if needs_first_runs(settings, request, before) else {}
+    if request.moves:
+        from audience_sync.sync.operations.move_key import check_moves, with_moved_keys
+
+        seeding = frozenset(key for state in before.values() for key in state.seeds)
+        stored = with_moved_keys(stored, request.moves, seeding)
+    if leaving is not None:
+        from audience_sync.sync.operations.retire import refuse_unretirable
+
+        refuse_unretirable(leaving, stored)
+    _refuse_retired(request, stored)
+    _refuse_frozen(request, stored)
+    if request.moves:
+        check_moves(request.moves, settings.audiences)
+    return _StoredInputs(clock=clock, state=stored, destinations=before, first=first)
 
 
 def _with_changes(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from audience_sync.config.models import AudienceConfig, Settings
@@ -44,56 +45,90 @@ def states_after_run(
     ``first``: by destination and key, the first version of a subscription. ``joining``: destinations that merge users;
     a new one gets no previous ids.
     """
-    known, request, run = context.stored, context.request, context.run
-    closed = {key for key, each in known.properties.items() if each.retired}.union(changes.retired)
-    created = changes.created
-    exists = known.properties.keys() | {each.key for each in created}
-    configs = _configs_by_key(context, created, targets)
-    after = {}
-    for name, state_before in before.items():
-        state = keep_retired(forget_ended_names(state_before), closed, run)
-        everything = {
+    known, created = context.stored.properties, changes.created
+    after = _StateAfterRun(
+        context=context,
+        changes=changes,
+        configs=_configs_by_key(context, created, targets),
+        exists=known.keys() | {each.key for each in created},
+        closed={key for key, each in known.items() if each.retired}.union(changes.retired),
+        joining=joining,
+        held=held,
+    )
+    return {name: after.of(state, first.get(name, {})) for name, state in before.items()}
+
+
+class _StateAfterRun(Struct, frozen=True, kw_only=True):
+    """Derive the state of a destination. ``exists`` and ``closed``: the keys that exist, and those that are retired,
+    after the run.
+    """
+
+    context: RunContext
+    changes: ChangeSet
+    configs: Mapping[str, AudienceConfig]
+    exists: Set[str]
+    closed: Set[str]
+    joining: Collection[str]
+    held: Collection[str]
+
+    def of(self, before: DestinationState, first: Mapping[str, SubscriptionVersion]) -> DestinationState:
+        """The state after the run. ``first``: by key, the first version of each of its subscriptions."""
+        run = self.context.run
+        state = keep_retired(forget_ended_names(before), self.closed, run)
+        keys = self._wanted(before, state)
+        updated = self._requested(subscribe(state, keys, run), keys, first)
+        since = {key: each.subscription.since_run for key, each in first.items()}
+        updated = send_in_form(updated, self._forms(before, keys), since, run)
+        unmade = [key for key in self.changes.reverted_creations if key in first and first[key].is_baseline]
+        return undo_baseline(updated, unmade, run)
+
+    def _wanted(self, before: DestinationState, state: DestinationState) -> dict[str, bool]:
+        """The properties that the destination gets, and whether their current members (values) are sent first."""
+        settings, name = self.context.settings, before.name
+        frozen, moves = self.context.stored.frozen, self.context.stored.moves
+        keys = {
             key: config.initial is not InitialSync.NONE
-            for key, config in configs.items()
-            if key in exists and name in context.settings.destinations_of(config)
+            for key, config in self.configs.items()
+            if key in self.exists and name in settings.destinations_of(config)
         }
-        everything |= {key: True for key in context.settings.traits_of(name) if key in exists}
+        keys |= {key: True for key in settings.traits_of(name) if key in self.exists}
+        if name in self.joining and ALIAS_KEY in self.exists:
+            keys[ALIAS_KEY] = before.id is not None
         subscribed = {key for key, each in state.subscriptions.items() if each.ended_run is None}
-        if name in joining and ALIAS_KEY in exists:
-            everything[ALIAS_KEY] = state_before.id is not None
-        keys = {key: everyone for key, everyone in everything.items() if key in subscribed or key not in known.frozen}
-        keys = {key: everyone for key, everyone in keys.items() if key not in closed} | dict.fromkeys(
-            closed & subscribed, True
-        )
-        keys |= {new: True for old, new in known.moves.items() if new in keys and old in state.subscriptions}
-        terms, options = first.get(name, {}), context.settings.destinations[name]
-        match request:
+        keys = {key: everyone for key, everyone in keys.items() if key in subscribed or key not in frozen}
+        open_keys = {key: everyone for key, everyone in keys.items() if key not in self.closed}
+        keys = open_keys | dict.fromkeys(self.closed & subscribed, True)
+        keys |= {new: True for old, new in moves.items() if new in keys and old in state.subscriptions}
+        match self.context.request:
             case Seed(key=key, baseline=True) if key in keys:
                 keys[key] = False
-        updated = subscribe(state, keys, run)
+        return keys
+
+    def _requested(
+        self, state: DestinationState, keys: Mapping[str, bool], first: Mapping[str, SubscriptionVersion]
+    ) -> DestinationState:
+        """The state with what a seed opens or a resync sends again."""
+        request, run = self.context.request, self.context.run
         match request:
             case Seed(key=key, baseline=False):
-                updated = _open_seed(updated, created, key)
-            case Resync(destination=only) if only in (None, name):
-                again = [
-                    key
-                    for key in keys
-                    if request.resends(key) and key not in known.frozen and (key in terms or keys[key])
-                ]
-                since = {key: terms[key].subscription.since_run if key in terms else run for key in again}
-                updated = resync(updated, since, run)
-        traits = set(context.settings.traits_of(name))
+                return _open_seed(state, self.changes.created, key)
+            case Resync(destination=only) if only in (None, state.name):
+                frozen = self.context.stored.frozen
+                wanted = [key for key in keys if request.resends(key) and key not in frozen]
+                again = [key for key in wanted if key in first or keys[key]]
+                since = {key: first[key].subscription.since_run if key in first else run for key in again}
+                return resync(state, since, run)
+        return state
+
+    def _forms(self, before: DestinationState, keys: Mapping[str, bool]) -> Mapping[str, SentForm]:
+        """How each property is sent, without those that keep their form."""
+        settings, name = self.context.settings, before.name
+        traits, kept = set(settings.traits_of(name)), {*self.context.stored.frozen, *self.closed, ALIAS_KEY}
+        options = settings.destinations[name]
         forms = {
-            key: sent_form(options, key, run, is_trait=key in traits)
-            for key in keys
-            if key not in {*known.frozen, *closed, ALIAS_KEY}
+            key: sent_form(options, key, self.context.run, is_trait=key in traits) for key in keys if key not in kept
         }
-        if name in held:
-            forms = _former_forms(forms, state_before, context.settings.destinations[name])
-        updated = send_in_form(updated, forms, {key: each.subscription.since_run for key, each in terms.items()}, run)
-        unmade = [key for key in changes.reverted_creations if key in terms and terms[key].is_baseline]
-        after[name] = undo_baseline(updated, unmade, run)
-    return after
+        return _former_forms(forms, before, options) if name in self.held else forms
 
 
 def _former_forms(

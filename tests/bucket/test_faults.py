@@ -108,7 +108,7 @@ def test_what_may_pass_is_tried_again(
     workspace: Workspace,
     tmp_path: Path,
 ) -> None:
-    faults[action] = [error] * 3
+    faults[action] = [error] * 2
     assert everything(stored, workspace, tmp_path) == b"PAR1" * 1_000
     assert faults[action] == []
 
@@ -116,7 +116,7 @@ def test_what_may_pass_is_tried_again(
 def test_what_does_not_pass_ends_with_an_error_that_says_so(
     stored: StoredObject, faults: dict[str, list[Exception]], workspace: Workspace
 ) -> None:
-    faults["read"] = [TimeoutError("no answer")] * 5
+    faults["read"] = [TimeoutError("no answer")] * 3
     with pytest.raises(StoreError) as failed:
         fetch_objects(workspace, [stored])
     assert str(failed.value) == (

@@ -91,20 +91,21 @@ def place_files(
         files = connection.execute(select(snapshot_files).order_by(snapshot_files.c.id)).all()
     folder = None if state is None else f"{state.rstrip('/')}/{mine.uuid}"
     folders = _remember_folder(lease, mine, folder)
-    unused = {each: _listed_unused(lease, each, files, run) for each in folders}
-    left = set(folders) - {folder, *map(_folder_of, files)}
     if fetches_all:
-        fetch_objects(workspace, map(_object_of, filter(_is_object, files)))
+        with suppress(StoreDamagedError):  # the commit reports it
+            fetch_objects(workspace, map(_object_of, filter(_is_object, files)))
     moving = [each for each in files if _folder_of(each) != folder and each.chain_id not in replaced]
+    urls = dict[Path, str]()
     if folder is None:
-        return PlacedState(moved=_bring_back(workspace, moving), unused=unused, left=left), {}
-    names = object_names(folder, run, nonce)
-    urls = {file.path: next(names) for file in new}
-    put_objects((url, path) for path, url in urls.items())
-    workspace.copies.update({url: path for path, url in urls.items()})
-    urls_of_moving = [(each, next(names)) for each in moving]
-    moved = list(in_order(lambda each: _move_out(lease, workspace, *each), urls_of_moving, THREADS))
-    return PlacedState(moved=[each for each in moved if each], unused=unused, left=left), urls
+        moved = _bring_back(workspace, moving)
+    else:
+        names = object_names(folder, run, nonce)
+        urls = {file.path: next(names) for file in new}
+        put_objects((url, path) for path, url in urls.items())
+        workspace.copies.update({url: path for path, url in urls.items()})
+        moved = _move_out(lease, workspace, [(each, next(names)) for each in moving])
+    unused = {each: _listed_unused(lease, each, files, run) for each in folders}
+    return PlacedState(moved=moved, unused=unused, left=set(folders) - {folder, *map(_folder_of, files)}), urls
 
 
 def save_places(connection: Connection, placed: PlacedState) -> None:
@@ -230,8 +231,13 @@ def _folder_of(row: Row[Any]) -> str | None:
     return None if row.object_url is None else row.object_url.rsplit("/", 1)[0]
 
 
-def _move_out(lease: Lease, workspace: Workspace, row: Row[Any], url: str) -> MovedFile | None:
-    """Put a stored file as an object; None if it is damaged, which is an error where it is used."""
+def _move_out(lease: Lease, workspace: Workspace, moving: Sequence[tuple[Row[Any], str]]) -> list[MovedFile]:
+    """Put stored files as objects under these URLs, several at a time. One that is damaged stays where it is."""
+    moved = in_order(lambda each: _put_stored(lease, workspace, *each), moving, THREADS)
+    return [each for each in moved if each is not None]
+
+
+def _put_stored(lease: Lease, workspace: Workspace, row: Row[Any], url: str) -> MovedFile | None:
     with suppress(StoreDamagedError):
         if row.object_url is not None:
             fetch_objects(workspace, [_object_of(row)])
@@ -251,7 +257,7 @@ def _move_out(lease: Lease, workspace: Workspace, row: Row[Any], url: str) -> Mo
 
 
 def _bring_back(workspace: Workspace, moving: Sequence[Row[Any]]) -> list[MovedFile]:
-    """Fetch files that move into the database."""
+    """Fetch files that move into the database. One that is damaged stays where it is."""
     moved = []
     for row in moving:
         with suppress(StoreDamagedError):

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,8 +25,10 @@ Result = TypeVar("Result")
 #: Bytes that are read, or written, by one request; and requests at the same time.
 PART_BYTES = 8 * 2**20
 THREADS = 8
-#: Seconds between attempts, in addition to those that a file system makes itself.
-PAUSES = (0.5, 1.0, 2.0, 4.0)
+#: Seconds between attempts, in addition to those that a file system makes itself; no attempt begins after so many.
+PAUSES, LAST_ATTEMPT_SECONDS = (1.0, 4.0), 60.0
+#: What boto's client waits for. Its own defaults make a server that is silent last for half an hour.
+_S3_LIMITS = {"config_kwargs": {"connect_timeout": 10, "read_timeout": 30, "retries": {"max_attempts": 2}}}
 
 
 class Action(StrEnum):
@@ -201,16 +202,18 @@ def _settle(path: str) -> None:
 
 def _act(action: Action, url: str, act: Callable[[Any, str], Result]) -> Result:
     """The result of an action, which is repeated after an error that may pass."""
+    limits, started = _S3_LIMITS if scheme_of(url) in ("s3", "s3a") else {}, time.monotonic()
     for pause in (*PAUSES, None):
         try:
-            system, place = open_file_system(url, use_listings_cache=False)
+            system, place = open_file_system(url, use_listings_cache=False, **limits)
             return act(system, place)
         except (ImportError, ValueError, FileNotFoundError, StoreError) as error:
             raise _final(action, url, error) from None
         except Exception as error:  # every file system has errors of its own
-            if pause is None or _is_denied(error) or "Credential" in type(error).__name__:
+            is_late = pause is None or time.monotonic() - started > LAST_ATTEMPT_SECONDS
+            if is_late or _is_denied(error) or _lacks_credentials(error):
                 raise _final(action, url, error) from None
-            time.sleep(pause)
+            time.sleep(pause or 0)
     raise AssertionError("unreachable")
 
 
@@ -220,24 +223,34 @@ def _is_denied(error: Exception) -> bool:
     return isinstance(error, PermissionError) or str(status) in ("401", "403") or str(error).startswith("Forbidden")
 
 
+def _lacks_credentials(error: Exception) -> bool:
+    return "Credential" in type(error).__name__
+
+
 def _final(action: Action, url: str, error: Exception) -> StoreError:
     folder = url if action is Action.LIST else url.rsplit("/", 1)[0]
-    say = partial("{} {}. Nothing was changed or sent. {}".format, f"The state in {folder}")
+    unchanged = " Nothing was changed or sent." if action in (Action.PUT, Action.READ) else ""
+
+    def say(what: str, remedy: str) -> StoreError:
+        return StoreError(f"The state in {folder} {what}.{unchanged} {remedy}")
+
     match error:
         case StoreError():
             return error
         case ImportError():
-            return StoreError(say("can't be used", missing_package(url, error)))
+            return say("can't be used", missing_package(url, error))
         case _ if _is_denied(error):
             right = _RIGHTS.get(scheme_of(url), {}).get(action)
             named = f" ({right})" if right else ""
             what = f"is refused: these credentials may not {action} its objects{named}"
-            return StoreError(say(what, "Grant that, then try: audience-sync check"))
+            return say(what, "Grant that, then try: audience-sync check")
         case FileNotFoundError() if action is Action.READ:
             return ObjectMissingError(url)
         case FileNotFoundError():
-            return StoreError(say("has no bucket or folder to be in", "Create it, or correct `state:` in the config."))
+            return say("has no bucket or folder to be in", "Create it, or correct `state:` in the config.")
         case ValueError():
-            return StoreError(say(f"can't be used: {error}", "Correct `state:` in the config."))
+            return say(f"can't be used: {error}", "Correct `state:` in the config.")
     what = summarize_error(error, str, with_location=False)
-    return StoreError(say(f"can't be reached to {action} objects: {what}", "Try again when it answers."))
+    if _lacks_credentials(error):
+        return say(f"can't be used: {what}", "Set the variables of its package, or give this machine a role.")
+    return say(f"can't be reached to {action} objects: {what}", "Try again when it answers.")

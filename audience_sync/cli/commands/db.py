@@ -120,6 +120,7 @@ def copy_to(session: Session, url: str, reason: str | None) -> None:
     from audience_sync.redaction.secrets import collect_secrets, passwords_in_url
     from audience_sync.store.connection.engine import Store
     from audience_sync.store.maintenance.copy import copy_store
+    from audience_sync.store.maintenance.state import stored_folders
     from audience_sync.store.runs.decisions import Decision, stored_reason
     from audience_sync.text import pluralize
 
@@ -133,10 +134,18 @@ def copy_to(session: Session, url: str, reason: str | None) -> None:
     source, target = Store(settings.store), Store(address)
     decision = Decision("db copy", f"from {source.label}", stored_reason(reason, settings.secrets))
     counts = copy_store(source, target, decision)
+    with target.reading() as connection:
+        folders = stored_folders(connection)
     rows = pluralize(sum(counts.values()), "row")
     copied = f"Copied {rows} of {len(counts)} tables to {path_text(target.label)}. Counts and checksums match."
+    shared = f"Both stores have their snapshots in {' and '.join(folders)}: a run of one makes the other unusable."
     switch = "Set `store:` in the config to the new store. Then:"
     session.answer(
         {"store": target.label, "rows": counts},
-        lambda screen: [*prose(copied, screen), "", *advice(switch, "audience-sync check", screen=screen)],
+        lambda screen: [
+            *prose(copied, screen),
+            *(prose(shared, screen) if folders else ()),
+            "",
+            *advice(switch, "audience-sync check", screen=screen),
+        ],
     )

@@ -231,26 +231,26 @@ def _final(action: Action, url: str, error: Exception) -> StoreError:
     folder = url if action is Action.LIST else url.rsplit("/", 1)[0]
     unchanged = " Nothing was changed or sent." if action in (Action.PUT, Action.READ) else ""
 
-    def say(what: str, remedy: str) -> StoreError:
+    def failure(what: str, remedy: str) -> StoreError:
         return StoreError(f"The state in {folder} {what}.{unchanged} {remedy}")
 
     match error:
         case StoreError():
             return error
         case ImportError():
-            return say("can't be used", missing_package(url, error))
+            return failure("can't be used", missing_package(url, error))
         case _ if _is_denied(error):
             right = _RIGHTS.get(scheme_of(url), {}).get(action)
             named = f" ({right})" if right else ""
             what = f"is refused: these credentials may not {action} its objects{named}"
-            return say(what, "Grant that, then try: audience-sync check")
+            return failure(what, "Grant that, then try: audience-sync check")
         case FileNotFoundError() if action is Action.READ:
             return ObjectMissingError(url)
         case FileNotFoundError():
-            return say("has no bucket or folder to be in", "Create it, or correct `state:` in the config.")
+            return failure("has no bucket or folder to be in", "Create it, or correct `state:` in the config.")
         case ValueError():
-            return say(f"can't be used: {error}", "Correct `state:` in the config.")
+            return failure(f"can't be used: {error}", "Correct `state:` in the config.")
     what = summarize_error(error, str, with_location=False)
     if _lacks_credentials(error):
-        return say(f"can't be used: {what}", "Set the variables of its package, or give this machine a role.")
-    return say(f"can't be reached to {action} objects: {what}", "Try again when it answers.")
+        return failure(f"can't be used: {what}", "Set the variables of its package, or give this machine a role.")
+    return failure(f"can't be reached to {action} objects: {what}", "Try again when it answers.")

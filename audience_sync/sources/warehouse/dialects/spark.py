@@ -45,6 +45,9 @@ class Spark(Dialect):
     def is_blank(self, text: str) -> Condition:
         return Condition(f"trim(both {quote_literal(WHITESPACE)} from {text}) = ''")
 
+    def trimmed(self, text: str) -> str:
+        return f"trim(both ' ' from {text})"
+
     def contains_nul(self, text: str) -> Condition:
         return Condition(f"contains({text}, char(0))")
 

@@ -40,6 +40,14 @@ class Expectations(Struct, frozen=True, kw_only=True):
     columns: bool = False
 
 
+#: Whether a guard holds an audience, by its name (None without `names_from`), which so many users entered and left.
+IsHeld = Callable[[str | None, int, int], bool]
+
+
+def never_held(name: str | None, entered: int, left: int) -> bool:
+    return False
+
+
 class Comparison(Struct, frozen=True, kw_only=True):
     """How a warehouse compares a snapshot with the last one.
 
@@ -47,6 +55,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
     name new tables; ``run`` is None in a preview, which creates none. ``in_use``: tables that must stay; others with
     the prefix of earlier runs are dropped. ``source``: its name in the config. ``mend``: the command that
     compares everything, for a state that is damaged.
+
+    Of many changes that are held (``is_held``), a sample of users is fetched, with those of the last samples
+    (``sampled``). ``may_fold``: whether a long state may be replaced by a new base.
     """
 
     source: str
@@ -55,6 +66,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
     prefix: str
     run: RunId | None
     in_use: frozenset[str] = frozenset()
+    is_held: IsHeld = never_held
+    sampled: tuple[str, ...] = ()
+    may_fold: bool = True
 
 
 class ComparedState(Struct, frozen=True, kw_only=True):
@@ -146,6 +160,9 @@ class SnapshotRows(Struct, frozen=True, kw_only=True):
     #: A query for users who have left (``user_id``, and ``name`` if there are names). If it is set, the source has
     #: compared the snapshot with the last one, and ``select`` has only those who entered.
     left: Query | None = None
+    #: Of a compared snapshot: by name (None without names), the users who entered and left an audience that a guard
+    #: holds, if ``select`` and ``left`` have only a sample of them.
+    held: Mapping[str | None, tuple[int, int]] = field(default_factory=dict)
     #: The tables of a snapshot that a warehouse has compared; None if it created none.
     state: ComparedState | None = None
     #: Context of every scan: it translates all errors into SourceErrors and limits the time.

@@ -67,9 +67,12 @@ class Commands:
 
 def prepare(crash: tuple[str, int] | None, bug: str | None) -> None:
     """Prepare the child before the command. A delivery of more users than SLICE_USERS is made in slices."""
+    from warehouse.kills import be_small
+
     from audience_sync.sync.deliver import pending
 
     pending.SLICE_USERS = SLICE_USERS
+    be_small()
     if bug:
         from model.bugs import plant
 

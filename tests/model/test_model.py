@@ -28,8 +28,8 @@ def test_every_destination_comes_to_believe_the_truth(harness: Harness) -> None:
 def test_so_does_one_whose_audiences_are_compared_in_a_warehouse(tmp_path: Path, new_url: NewUrl) -> None:
     harness = Harness(tmp_path, lambda: new_url("sqlite", with_schema=True), warehouse=new_url("postgresql"))
     try:
-        search(harness, settings(COMMON, max_examples=2, stateful_step_count=10))
+        search(harness, settings(COMMON, max_examples=3, stateful_step_count=10))
     finally:
         harness.close()
-    assert harness.done["checks"] >= 2
+    assert harness.done["checks"] >= 3
     assert harness.done["kills"] > 0

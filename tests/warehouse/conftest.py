@@ -22,6 +22,7 @@ VIEWS = (
     "from audience_syncs order by 1, 2",
     "select audience_key, user_id from absent_members order by 1, 2",
     "select audience_key, user_id from held_out_members order by 1, 2",
+    "select run, last_run, key, status, reason, members_before, entered, left, ended_run from holds order by 1, 3",
 )
 
 

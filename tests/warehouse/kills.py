@@ -15,8 +15,9 @@ from typing import Any
 
 from forks import forks
 
-#: Few rows at once, and few tables of changes before a fold, so that a small run has all points.
-FETCHED_AT_ONCE, MOST_DELTAS = 2, 2
+#: Few rows at once, few tables of changes before a fold, and few rows that are fetched although a guard holds them, so
+#: that a small run has all points.
+FETCHED_AT_ONCE, MOST_DELTAS, FEW_ROWS, SAMPLED_USERS = 2, 2, 3, 2
 
 #: By step, the beginning of its statement in the warehouse.
 STATEMENTS = {
@@ -85,11 +86,11 @@ def kill_at(point: str, times: int) -> None:
 
 
 def be_small() -> None:
-    """Let a child fetch few rows at once, and fold few tables."""
-    from audience_sync.sources.warehouse import compare
+    """Let a child have small limits."""
+    from audience_sync.sources.warehouse import compare, fetch
 
     engine: Any = importlib.import_module("audience_sync.sources.database.engine")
-    compare.MOST_DELTAS = MOST_DELTAS
+    compare.MOST_DELTAS, fetch.FEW_ROWS, fetch.SAMPLED_USERS = MOST_DELTAS, FEW_ROWS, SAMPLED_USERS
     engine.FETCH_ROWS, engine._STREAMED = FETCHED_AT_ONCE, {**engine._STREAMED, "yield_per": FETCHED_AT_ONCE}
 
 

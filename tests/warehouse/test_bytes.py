@@ -1,42 +1,123 @@
-"""A run over a source that compares fetches its changes, and little more."""
+"""A run over a source that compares fetches its changes, and little more: 100 bytes a change, and 1 MB."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pytest
 from cli.conftest import Project
 from sqlalchemy import make_url
 
-from benchmarks.warehouse import counting_proxy
+from benchmarks.warehouse import CountingProxy, counting_proxy
 
 from .conftest import Warehouse
 
-#: What a run asks and is answered in any case: connections, the columns of the query, the list of tables, counts.
-FIXED_BYTES = 10_000
 BYTES_A_CHANGE = 100
+#: What a run asks and is answered in any case: connections, the columns of the query, the list of tables, counts.
+#: The promise is a million.
+FIXED_BYTES = 20_000
+USERS = 100_000
 USER_ID = "md5(i::text)::uuid::text"
+VIP = {"name": "VIP", "source": "warehouse", "query": "select user_id from vip"}
+LISTS = {"names_from": "list", "source": "warehouse", "query": "select user_id, list from lists"}
 
 
-def test_a_run_fetches_at_most_100_bytes_a_change(tmp_path: Path, warehouse: Warehouse) -> None:
-    warehouse.execute(f"create table vip as select {USER_ID} as user_id from generate_series(1, 20000) i")
-    url = make_url(warehouse.url)
-    project = Project(tmp_path)
-    [server] = Path(str(url.query["host"])).glob(".s.PGSQL.*[0-9]")
+@dataclass
+class Wire:
+    """A project whose warehouse is behind a proxy that counts the bytes of both directions."""
+
+    project: Project
+    warehouse: Warehouse
+    proxy: CountingProxy
+
+    def configure(self, *audiences: dict[str, Any]) -> None:
+        url = make_url(self.warehouse.url).set(host="127.0.0.1", port=self.proxy.port, query={})
+        source = {"database": url.render_as_string(hide_password=False), "compare": "in_warehouse"}
+        self.project.configure(sources={"warehouse": source}, audiences=[*audiences])
+
+    def sync(self, key: str, code: int = 0) -> tuple[dict[str, Any], int]:
+        """The result of an audience, and the bytes of the run."""
+        self.proxy.bytes = 0
+        done = self.project.sync()
+        assert done.code == code, done.stdout
+        return done.audience(key), self.proxy.bytes
+
+
+@pytest.fixture
+def wire(tmp_path: Path, warehouse: Warehouse) -> Iterator[Wire]:
+    [server] = Path(str(make_url(warehouse.url).query["host"])).glob(".s.PGSQL.*[0-9]")
     with counting_proxy(server) as proxy:
-        address = url.set(host="127.0.0.1", port=proxy.port, query={}).render_as_string(hide_password=False)
-        project.configure(
-            sources={"warehouse": {"database": address, "compare": "in_warehouse"}},
-            audiences=[{"name": "VIP", "source": "warehouse", "query": "select user_id from vip"}],
-        )
-        assert project.run("sync").code == 0
-        assert proxy.bytes > 20_000 * 36
+        yield Wire(Project(tmp_path), warehouse, proxy)
 
-        warehouse.execute(
-            f"delete from vip where user_id in (select {USER_ID} from generate_series(1, 200) i)",
-            f"insert into vip select {USER_ID} from generate_series(30001, 30200) i",
-        )
-        proxy.bytes = 0
-        done = project.sync().audience("vip")
 
-    assert (done["entered"], done["left"]) == (200, 200)
-    assert proxy.bytes <= 400 * BYTES_A_CHANGE + FIXED_BYTES
+@pytest.fixture
+def vip(wire: Wire) -> Wire:
+    """Many members, after the first run."""
+    wire.warehouse.execute(f"create table vip as select {USER_ID} as user_id from generate_series(1, {USERS}) i")
+    wire.configure({**VIP, "initial": "none"})
+    _, size = wire.sync("vip")
+    assert size > USERS * 36
+    return wire
+
+
+def test_a_run_fetches_at_most_100_bytes_a_change(vip: Wire) -> None:
+    for first, changes in ((1, 100), (101, 1_000)):  # 0.1% and 1%
+        half = changes // 2
+        leaving = f"select {USER_ID} from generate_series({first}, {first + half - 1}) i"
+        entering = f"select {USER_ID} from generate_series({USERS + first}, {USERS + first + half - 1}) i"
+        vip.warehouse.execute(f"delete from vip where user_id in ({leaving})", f"insert into vip {entering}")
+
+        done, size = vip.sync("vip")
+
+        assert (done["entered"], done["left"]) == (half, half)
+        assert size <= changes * BYTES_A_CHANGE + FIXED_BYTES
+
+
+def test_an_unchanged_run_fetches_nothing(vip: Wire) -> None:
+    assert vip.sync("vip")[1] <= FIXED_BYTES
+
+
+def test_a_snapshot_that_is_held_is_not_fetched_until_it_is_approved(vip: Wire) -> None:
+    vip.warehouse.execute("delete from vip where user_id > '4'")
+    left = vip.project.query("select count(*) from audience_members where user_id > '4'")[0][0]
+    for _ in range(2):
+        done, size = vip.sync("vip", code=4)
+        assert f"removes {left:,} of 100,000 members" in str(done["error"])
+        assert size <= 100_000
+    [(waiting,)] = vip.project.query("select count(*) from holds where status = 'held'")
+    assert waiting == 1
+
+    vip.proxy.bytes = 0
+    approved = vip.project.run("approve", "2", "--json")
+
+    assert approved.audience("vip")["left"] == left
+    assert vip.proxy.bytes > left * 36
+    assert len(vip.project.messages()) == left
+
+
+def test_an_emptied_snapshot_is_held_with_a_sample_of_its_users(vip: Wire) -> None:
+    vip.warehouse.execute("truncate vip")
+
+    done, size = vip.sync("vip", code=4)
+
+    assert "the new snapshot is empty, and the last one had 100,000 members" in str(done["error"])
+    assert size <= 100_000
+    assert vip.project.query("select entered, count(*) from hold_samples group by 1") == [(0, 100)]
+
+
+def test_invalid_rows_are_counted_and_few_are_fetched(wire: Wire) -> None:
+    rows = f"select {USER_ID} as user_id, case when i <= 10 then 'A' end as list from generate_series(1, {USERS}) i"
+    wire.warehouse.execute(f"create table lists as {rows}")
+    wire.configure(LISTS)
+    wire.sync("a")
+    wire.warehouse.execute("insert into lists values ('new', 'A')")
+
+    wire.proxy.bytes = 0
+    done = wire.project.sync()
+
+    assert done.audience("a")["entered"] == 1
+    assert wire.proxy.bytes <= 1_000_000
+    assert done.json["warnings"] == ["warehouse:list: 99,990 rows without an audience name were skipped."]

@@ -39,6 +39,32 @@ def test_a_held_snapshot_is_compared_with_the_one_before_it(twins: Twins) -> Non
     assert twins.there.query("select count(*) from audience_members") == [(9,)]
 
 
+def test_many_changes_that_are_held_are_decided_as_if_they_were_fetched(twins: Twins) -> None:
+    """A warehouse reports how many they are, and a sample, until a person approves them."""
+    users = "select 'user ' || i, '{}' from generate_series({}, {}) i"
+    twins.warehouse.execute("create table lists (user_id text, audience text)")
+    twins.warehouse.execute(*(f"insert into lists {users.format(name, 1, 16_000)}" for name in "AB"))
+    twins.configure(audiences=[{**LISTS, "initial": "none"}])
+    twins.run("sync")
+    twins.warehouse.execute("delete from lists where audience = 'A' and right(user_id, 1) < '7'")
+    twins.warehouse.execute("delete from lists where audience = 'B' and right(user_id, 3) = '007'")
+
+    assert twins.run("sync", "--json", code=4).audience("b")["left"] == 15
+    twins.warehouse.execute("insert into lists values ('new', 'A'), ('new', 'B')")
+    assert twins.run("sync", "--json", code=4).audience("b")["entered"] == 1  # a is held as by the run before
+    twins.run("reject", "2")
+    twins.run("sync", code=4)
+    assert twins.run("approve", "4", "--json").audience("a")["left"] == 11_200
+    assert twins.run("sync", "--json").audience("a")["status"] == "unchanged"
+    twins.warehouse.execute("delete from lists where audience = 'A'")
+    twins.run("sync", code=4)
+    twins.warehouse.execute(f"insert into lists {users.format('A', 1, 8_000)}")
+    twins.run("sync", code=None)
+    twins.run("sync", "--accept", "a")
+
+    assert twins.run("sync", "--json").audience("a")["members"] == 8_000
+
+
 def test_after_an_undo_everything_is_compared_again(twins: Twins) -> None:
     twins.warehouse.execute("create table vip (user_id text)", "insert into vip values ('ada'), ('bob'), ('cyd')")
     twins.configure(audiences=[VIP])

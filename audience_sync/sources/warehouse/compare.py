@@ -17,31 +17,29 @@ from msgspec.structs import replace
 from audience_sync.errors import SourceError
 from audience_sync.model import StateTable
 from audience_sync.sources.base import ComparedState, Comparison, SnapshotRequest
-from audience_sync.sources.warehouse.comparison_sql import ENTERED, LEFT, ComparedColumns, StateQuery
+from audience_sync.sources.warehouse.comparison_sql import IS_USER, ComparedColumns, StateQuery
 from audience_sync.sources.warehouse.engine import Engine
+from audience_sync.sources.warehouse.fetch import Fetched, fetch, fetch_table
 from audience_sync.sql import Query, TableName
 from audience_sync.workspace import Workspace
 
-CORRECT_QUERY = "It must be one SELECT and nothing else. Correct it in the config."
 CHECK = "Run: audience-sync check"
 #: A state is folded into a new base when it has this many tables of changes, or these hold this share of its rows.
 MOST_DELTAS = 12
 MOST_DELTA_SHARE = 0.25
-#: The columns of changes in the workspace, with DuckDB's types.
-_COLUMNS = {"change": "varchar", "row_count": "bigint"}
 
 
 class Compared(NamedTuple):
     """The changes, in the workspace; and the tables of the state with them, None if none was created."""
 
-    table: TableName
+    changes: Fetched
     state: ComparedState | None
 
 
 def preview(engine: Engine, workspace: Workspace, request: SnapshotRequest, columns: ComparedColumns) -> Compared:
     """Compare and fetch the changes, without a new table."""
     changes = _state_of(engine, request).comparison(request.query or "", columns)
-    return Compared(_fetch(engine, workspace, changes, request), None)
+    return Compared(fetch(engine, workspace, changes, request), None)
 
 
 def compare(engine: Engine, workspace: Workspace, request: SnapshotRequest, columns: ComparedColumns) -> Compared:
@@ -53,17 +51,17 @@ def compare(engine: Engine, workspace: Workspace, request: SnapshotRequest, colu
         existing = engine.tables(comparison.prefix)
     _drop_left_over(engine, existing, comparison)
     _require_whole(engine, state, existing, comparison.mend)
-    if _is_long(state.tables):
+    if comparison.may_fold and _is_long(state.tables):
         with engine.explaining("folding the last snapshot failed", CHECK):
             base = _create(engine, comparison, state.folded(), is_base=True)
         state = replace(state, tables=(base,))
     changes = state.comparison(request.query or "", columns)
     with engine.explaining("comparing failed", CHECK, request.query):
         new = _create(engine, comparison, changes, is_base=not state.tables)
-    found = _fetch(engine, workspace, state.stored(new.name), request)
-    kept = new if _has_users(workspace, found) else None
+    found = fetch_table(engine, workspace, request, state, new)
+    kept = new if _has_users(workspace, found.table) and None not in found.held else None
     if kept is None:
-        with engine.explaining("dropping a table without changes failed", CHECK):
+        with engine.explaining("dropping a table that is not kept failed", CHECK):
             engine.drop(new.name)
     audiences = () if request.name is None else _audience_names(workspace, found)
     before = tuple(state.tables)
@@ -133,17 +131,10 @@ def _is_long(tables: Sequence[StateTable]) -> bool:
     return len(deltas) >= MOST_DELTAS or sum(each.rows for each in deltas) > MOST_DELTA_SHARE * max(base.rows, 1000)
 
 
-def _fetch(engine: Engine, workspace: Workspace, rows: Query, request: SnapshotRequest) -> TableName:
-    """Stream the rows of a query into a table of the workspace."""
-    keys = ("user_id",) if request.name is None else ("user_id", "name")
-    with engine.explaining("fetching the changes failed", CORRECT_QUERY, request.query):
-        return engine.load(workspace, rows, dict.fromkeys(keys, "varchar") | _COLUMNS)
-
-
 def _has_users(workspace: Workspace, changes: TableName) -> bool:
-    return bool(workspace.one(f"select count(*) from {changes} where change in ('{ENTERED}', '{LEFT}')")[0])
+    return bool(workspace.one(f"select count(*) from {changes} where {IS_USER}")[0])
 
 
-def _audience_names(workspace: Workspace, changes: TableName) -> tuple[str, ...]:
-    names = workspace.all(f"select distinct name from {changes} where name is not null")
-    return tuple(name for (name,) in names)
+def _audience_names(workspace: Workspace, found: Fetched) -> tuple[str, ...]:
+    names = workspace.all(f"select distinct name from {found.table} where name is not null")
+    return tuple({name for (name,) in names} | {name for name in found.held if name is not None})

@@ -15,7 +15,7 @@ from audience_sync.sources.warehouse.dialects.base import CheckedText, Dialect
 from audience_sync.sql import Expression, Query, Relation
 
 ENTERED, LEFT = "entered", "left"
-_IS_USER = f"change in ('{ENTERED}', '{LEFT}')"
+IS_USER = f"change in ('{ENTERED}', '{LEFT}')"
 
 
 class ComparedColumns(Struct, frozen=True):
@@ -45,20 +45,25 @@ class StateQuery(Struct, frozen=True):
         return " and ".join(f"{one}.{key} = {other}.{key}" for key in self._keys)
 
     def members(self) -> Query:
-        """A query for the users of the snapshot; it stands alone, or as one of several in ``with``."""
+        """A query for the users of the snapshot; it stands alone, or as one of several in ``with``.
+
+        A full join is by hash or by merge in any engine. With another one PostgreSQL may compare each row of the base
+        with each change, because it expects few of these.
+        """
         base, *deltas = self.tables
+        users = f"select {self.columns()} from {self._rows(base)} where change = '{ENTERED}'"
         if not deltas:
-            return Query(f"select {self.columns()} from {self._rows(base)} where change = '{ENTERED}'")
-        newest = " union all ".join(
-            f"select {number} as number, {self.columns()}, change from {self._rows(each)} where {_IS_USER}"
+            return Query(users)
+        changes = " union all ".join(
+            f"select case when change = '{ENTERED}' then {2 * number + 1} else {2 * number} end as number, "
+            f"{self.columns()} from {self._rows(each)} where {IS_USER}"
             for number, each in enumerate(deltas)
         )
-        ranked = f"row_number() over (partition by {self.columns()} order by number desc) as nth"
-        newest = f"select {self.columns()}, change from (select r.*, {ranked} from ({newest}) r) s where nth = 1"
+        newest = f"select {self.columns()}, mod(max(number), 2) as present from ({changes}) c group by {self.columns()}"
+        either = ", ".join(f"coalesce(b.{key}, d.{key}) as {key}" for key in self._keys)
         return Query(
-            f"select {self.columns('b.')} from {self._rows(base)} b left join ({newest}) d on {self.same('b', 'd')} "
-            f"where b.change = '{ENTERED}' and d.user_id is null "
-            f"union all select {self.columns('e.')} from ({newest}) e where e.change = '{ENTERED}'"
+            f"select {either} from ({users}) b full join ({newest}) d on {self.same('b', 'd')} "
+            "where d.user_id is null or d.present = 1"
         )
 
     def folded(self) -> Query:
@@ -69,6 +74,13 @@ class StateQuery(Struct, frozen=True):
     def stored(self, table: str) -> Query:
         """A query for all rows of a table."""
         return Query(f"select {self.columns()}, change, row_count from {self.place(table)}")
+
+    def counts(self, table: str) -> Query:
+        """A query for the rows of a table, by name and change: their number, and the sum of ``row_count``."""
+        name = "name" if self.has_names else "null"
+        by = "name, change" if self.has_names else "change"
+        place = self.place(table)
+        return Query(f"select {name} as name, change, count(*) as n, sum(row_count) as m from {place} t group by {by}")
 
     def _rows(self, table: StateTable) -> str:
         place = self.place(table.name)

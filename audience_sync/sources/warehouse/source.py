@@ -15,9 +15,10 @@ from audience_sync.sources.readiness import too_old_reason
 from audience_sync.sources.rows.column_schema import generic_type
 from audience_sync.sources.rows.scan import duplicate_column, missing_column
 from audience_sync.sources.rows.snapshot_query import MAX_RAW_CHARACTERS
-from audience_sync.sources.warehouse.compare import CORRECT_QUERY, Compared, compare, preview
+from audience_sync.sources.warehouse.compare import Compared, compare, preview
 from audience_sync.sources.warehouse.comparison_sql import ENTERED, LEFT, ComparedColumns, column_of, subquery
 from audience_sync.sources.warehouse.engine import Engine, Row
+from audience_sync.sources.warehouse.fetch import CORRECT_QUERY
 from audience_sync.sql import Query
 from audience_sync.workspace import Workspace
 
@@ -103,7 +104,7 @@ def _columns(engine: Engine, request: SnapshotRequest) -> tuple[ComparedColumns,
 
 def _snapshot_rows(found: Compared, request: SnapshotRequest, *, is_whole: bool) -> SnapshotRows:
     """The users who entered, and a NULL for each row without a valid id; and the users who left, unless all entered."""
-    table, name = found.table, "name, " if request.name else ""
+    table, name = found.changes.table, "name, " if request.name else ""
     invalid = f"from {table}, range(row_count) where change not in ('{ENTERED}', '{LEFT}')"
     # PostgreSQL can't store NUL characters, not even in a report about them.
     raw = f"replace(left(user_id, {MAX_RAW_CHARACTERS}), chr(0), '\ufffd') as user_id"
@@ -114,5 +115,6 @@ def _snapshot_rows(found: Compared, request: SnapshotRequest, *, is_whole: bool)
         explain=lambda error: SourceError(f"{QUERY_NAME}: the changes can't be read: {error}"),
         rereadable=True,
         left=None if is_whole else Query(f"select {name}user_id from {table} where change = '{LEFT}'"),
+        held=found.changes.held,
         state=found.state,
     )

@@ -17,7 +17,7 @@ from audience_sync.sync.diff.members import MembersDiff, diff_members
 from audience_sync.sync.diff.min_stay import DelayedExits, absent_users, apply_min_stay, still_missing
 from audience_sync.sync.diff.priority_groups import claimed_users, claims_version
 from audience_sync.sync.guard.holds import release
-from audience_sync.sync.guard.limits import removes_everyone
+from audience_sync.sync.guard.limits import audience_reason, removes_everyone
 from audience_sync.sync.guard.messages import freeze_text
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, guard_changes
 from audience_sync.sync.load.resolve_ids import ignore_renamed_users
@@ -39,7 +39,8 @@ class AudienceDiff(Struct, frozen=True, kw_only=True):
 
     ``diff``: the users to send. ``guarded`` (a query) and ``counts``: the users who are new in the diff, for the
     guard. ``unavoidable_exits``: if all users leave, those who are held out or in an earlier audience of the group.
-    ``is_partial``: it is of a ``names_from`` entry that the next run has to read again.
+    ``is_partial``: it is of a ``names_from`` entry that the next run has to read again. ``is_sample``: the source has
+    reported the counts, and only a sample of the users, because the guard holds them.
     """
 
     target: ResolvedAudience
@@ -52,6 +53,7 @@ class AudienceDiff(Struct, frozen=True, kw_only=True):
     held_out: HeldOut | None = None
     unavoidable_exits: int = 0
     is_partial: bool = False
+    is_sample: bool = False
 
     @property
     def result(self) -> AudienceResult:
@@ -120,7 +122,13 @@ def _load_and_diff(
 ) -> list[Outcome]:
     versions = claims_version(context, changes, earlier) if earlier else ""
     loaded = load_snapshot(
-        context, target.config, [target.key], [target.stored], may_skip=not target.is_renamed, versions=versions
+        context,
+        target.config,
+        [target.key],
+        [target.stored],
+        may_skip=not target.is_renamed,
+        versions=versions,
+        is_held=lambda _, entered, left: is_certainly_held(context, target, entered, left),
     )
     if loaded is None:
         return [unchanged_audience(context, target)]
@@ -155,7 +163,11 @@ def _compare(
         )
     invalid_rows = read_invalid_rows(workspace, rows, target.key) if diff.invalid else ()
     in_earlier = Condition(f"user_id in (select user_id from {claimed})") if claimed else NEVER
-    found = diff_audience(context, target, chain, diff, loaded.source_state(diff.invalid), at_once=in_earlier)
+    source = loaded.source_state(diff.invalid)
+    if rows.held:
+        found = held_diff(context, target, chain, diff, source, numbers=rows.held[None])
+    else:
+        found = diff_audience(context, target, chain, diff, source, at_once=in_earlier)
     return [Detection(findings=RunFindings(invalid_rows=invalid_rows)), found] if invalid_rows else [found]
 
 
@@ -176,6 +188,46 @@ def _gone_users(context: RunContext, target: ResolvedAudience, left: Query) -> Q
     if target.key not in context.stored.absent:
         return Query(now)
     return Query(f"{now} union all select user_id from {absent_users(context, target)}")
+
+
+def is_certainly_held(context: RunContext, target: ResolvedAudience, entered: int, left: int) -> bool:
+    """Whether the guard holds a snapshot because of how many users have entered and left.
+
+    False if it matters who they are: those who are held out or erased do not count.
+    """
+    stored, request = target.stored, context.request
+    if stored is None or target.holdout or stored.key in context.stored.held_out or context.stored.erased_hashes:
+        return False
+    last = context.stored.last_holds.get((HoldKind.AUDIENCE, stored.key))
+    if stored.key in request.exceptions.accepted or (last and last.id in request.exceptions.approved_holds):
+        return False
+    counts = _counts(context, target, entered, left)
+    return audience_reason(stored.key, counts, context.settings.guard_of(target.config)) is not None
+
+
+def _counts(context: RunContext, target: ResolvedAudience, entered: int, left: int) -> ChangeCounts:
+    assert target.stored is not None
+    members = context.stored.chains[target.stored.chain_id].user_count
+    return ChangeCounts(members - context.stored.absent.get(target.key, 0), entered, left)
+
+
+def held_diff(
+    context: RunContext,
+    target: ResolvedAudience,
+    chain: Chain,
+    sample: MembersDiff,
+    source: SourceState,
+    *,
+    numbers: tuple[int, int],
+) -> AudienceDiff:
+    """The diff of a snapshot that is certainly held: a ``sample`` of its users, and how many entered and left."""
+    entered, left = numbers
+    missing = f"or user_id not in (select user_id from {absent_users(context, target)})"
+    guarded = Query(f"from {sample.table} where present {missing}")
+    diff, counts = MembersDiff(sample.table, entered, left, sample.invalid), _counts(context, target, entered, left)
+    return AudienceDiff(
+        target=target, chain=chain, diff=diff, guarded=guarded, counts=counts, source=source, is_sample=True
+    )
 
 
 def unchanged_audience(context: RunContext, target: ResolvedAudience, invalid: int | None = None) -> Outcome:

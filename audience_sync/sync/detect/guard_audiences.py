@@ -131,6 +131,7 @@ def _chain_to_extend(context: RunContext, chain: Chain, diff: MembersDiff) -> Ch
 
 
 def _accept(context: RunContext, each: AudienceDiff, source: SourceState) -> Detection:
+    assert not each.is_sample, f"the users of '{each.target.key}' were not fetched"
     target, chain, stored = each.target, each.chain, each.target.stored
     if chain.id is not None and each.diff.entered + each.diff.left:  # an unchanged source has not fetched it
         chain = _chain_to_extend(context, chain, each.diff)

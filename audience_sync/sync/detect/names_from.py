@@ -12,12 +12,14 @@ from audience_sync.errors import SourceError
 from audience_sync.keys import KeyRefusedError, reserved_reason, snake_key
 from audience_sync.model import AudienceStatus
 from audience_sync.redaction.secrets import mask_secrets
-from audience_sync.sources.base import SnapshotRows
+from audience_sync.sources.base import IsHeld, SnapshotRows
 from audience_sync.sql import Query, quote_literal
 from audience_sync.store.audiences.properties import Property
 from audience_sync.sync.detect.audiences import (
     Outcome,
     diff_audience,
+    held_diff,
+    is_certainly_held,
     not_loaded,
     result_of,
     skipped_audience,
@@ -48,7 +50,8 @@ def detect_names_from(context: RunContext, config: AudienceConfig, used: Collect
     context.loading(f"audiences from {origin}")
     try:
         all_mine = not any(each.key in used for each in known.values())
-        loaded = load_snapshot(context, config, keys, live, may_skip=all_mine)
+        is_held = _guard(context, config, live)
+        loaded = load_snapshot(context, config, keys, live, may_skip=all_mine, is_held=is_held)
         if loaded is None:
             return [
                 each if isinstance(each, Detection) else unchanged_audience(context, each, 0)
@@ -76,11 +79,30 @@ def detect_names_from(context: RunContext, config: AudienceConfig, used: Collect
         return [found, *_failed(context, config, live, mask_secrets(message, context.settings.secrets))]
     statuses = {result.status for each in skipped for result in each.findings.audiences}
     is_partial = context.request.selection.audiences is not None or not statuses <= {AudienceStatus.FROZEN}
+    held = loaded.rows.held
     compared = (
-        diff_audience(context, target, chain, diff, loaded.source_state(diff.invalid))
+        held_diff(context, target, chain, diff, loaded.source_state(diff.invalid), numbers=held[target.name])
+        if target.name in held
+        else diff_audience(context, target, chain, diff, loaded.source_state(diff.invalid))
         for target, chain, diff in zip(targets, chains, diffs, strict=True)
     )
     return [found, *(replace(each, is_partial=is_partial) for each in compared), *skipped]
+
+
+def _guard(context: RunContext, config: AudienceConfig, live: Iterable[Property]) -> IsHeld:
+    """Whether an audience is certainly held by its numbers, or is frozen, so that its users need not be fetched."""
+    targets = {
+        each.name: ResolvedAudience(key=each.key, name=each.name, config=config, stored=each, origin=each.origin)
+        for each in live
+    }
+
+    def is_held(name: str | None, entered: int, left: int) -> bool:
+        target = targets.get(name or "")
+        if target is None:
+            return False
+        return target.key in context.stored.frozen or is_certainly_held(context, target, entered, left)
+
+    return is_held
 
 
 def _gone_users(context: RunContext, targets: Sequence[ResolvedAudience], left: str) -> Query:

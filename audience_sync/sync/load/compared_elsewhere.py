@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from audience_sync.config.models import AudienceConfig
-from audience_sync.sources.base import Comparison
+from audience_sync.model import HoldKind, HoldStatus
+from audience_sync.sources.base import Comparison, IsHeld
+from audience_sync.store.audiences.holds import read_sample
 from audience_sync.store.audiences.properties import Property
 from audience_sync.store.audiences.source_states import read_state, read_table_names
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, origin
@@ -17,15 +19,23 @@ INSTALLATION_DIGITS = 8
 
 
 def comparison_of(
-    context: RunContext, config: AudienceConfig, keys: Collection[str], known: Sequence[Property | None]
+    context: RunContext,
+    config: AudienceConfig,
+    keys: Collection[str],
+    known: Sequence[Property | None],
+    is_held: IsHeld,
 ) -> Comparison:
     """What to compare the snapshot of an entry with. ``keys`` and ``known``: its audiences, and what is stored of them.
 
-    A resync compares with nothing, because it also mends a state that is damaged.
+    A resync compares with nothing, because it also mends a state that is damaged. What waits for a decision is not
+    folded: every run would do so again.
     """
     subject = origin(config) if config.names_from else next(iter(keys))
+    last = [hold for key in keys if (hold := context.stored.last_holds.get((HoldKind.AUDIENCE, key)))]
+    undecided = [hold for hold in last if hold.status in (HoldStatus.HELD, HoldStatus.REJECTED)]
     with context.reader.reading() as connection:
         state, in_use = read_state(connection, subject, config.source), read_table_names(connection, config.source)
+        samples = [read_sample(connection, hold.id) for hold in undecided]
     return Comparison(
         source=config.source,
         mend=f"audience-sync resync {next(iter(keys), '')}".rstrip(),
@@ -33,6 +43,9 @@ def comparison_of(
         prefix=f"sync_{context.stored.installation.replace('-', '')[:INSTALLATION_DIGITS]}_",
         run=context.recorded_run,
         in_use=in_use,
+        is_held=is_held,
+        sampled=tuple(user for sample in samples for user in (*sample.entered, *sample.left)),
+        may_fold=not undecided,
     )
 
 

@@ -13,7 +13,14 @@ from msgspec.structs import replace
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig
 from audience_sync.config.sections.snapshot import RowsConfig, SnapshotConfig
 from audience_sync.errors import ACCEPT_ANYWAY, IncompleteError, SourceError
-from audience_sync.sources.base import Expectations, SnapshotRequest, SnapshotRows, TraitColumn
+from audience_sync.sources.base import (
+    Expectations,
+    IsHeld,
+    SnapshotRequest,
+    SnapshotRows,
+    TraitColumn,
+    never_held,
+)
 from audience_sync.sources.rows.column_schema import schema_changes
 from audience_sync.store.audiences.properties import Property
 from audience_sync.sync.load.resolve_ids import resolve_ids
@@ -54,16 +61,18 @@ def load_snapshot(
     *,
     may_skip: bool = True,
     versions: str = "",
+    is_held: IsHeld = never_held,
 ) -> LoadedSnapshot | None:
     """Load the snapshot of these audiences or traits; None if it is unchanged, and so was not read.
 
     ``keys``: those by which a person may accept it. ``known``: what is stored of it. ``may_skip``: whether an unchanged
-    source may be skipped. ``versions``: a text that changes if the same rows mean other users. Raises SourceError.
+    source may be skipped. ``versions``: a text that changes if the same rows mean other users. ``is_held``: for a
+    source that compares. Raises SourceError.
     """
     if context.aliases.error is not None:  # without the pairs users would leave and enter again
         raise SourceError(context.aliases.error)
     with stage(LOAD, entry_name(config, keys)) as loading:
-        found = _load(context, config, keys, known, may_skip=may_skip, versions=versions)
+        found = _load(context, config, keys, known, may_skip=may_skip, versions=versions, is_held=is_held)
         if found is None:
             loading.mark_idle()
     return found
@@ -88,6 +97,7 @@ def _load(
     *,
     may_skip: bool,
     versions: str,
+    is_held: IsHeld,
 ) -> LoadedSnapshot | None:
     is_accepted, source = not set(keys).isdisjoint(context.request.exceptions.accepted), context.sources[config.source]
     wanted = snapshot_request(config, is_accepted=is_accepted)
@@ -101,7 +111,7 @@ def _load(
     if place is not None and place.compares and isinstance(config, AudienceConfig):
         from audience_sync.sync.load.compared_elsewhere import comparison_of
 
-        wanted = replace(wanted, comparison=comparison_of(context, config, keys, known))
+        wanted = replace(wanted, comparison=comparison_of(context, config, keys, known, is_held))
     rows = source.read(context.workspace, wanted)
     if not is_accepted:
         _check_expectations(context.workspace, rows, config, known)

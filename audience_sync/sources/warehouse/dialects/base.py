@@ -147,6 +147,10 @@ class Dialect(ABC):
         """A value as text."""
         return f"cast({column} as varchar)"
 
+    def md5(self, text: str) -> str:
+        """The MD5 hash of a text's bytes, as hexadecimal digits in lower case."""
+        return f"md5({text})"
+
     def byte_length(self, text: str) -> str:
         """The length in bytes of UTF-8."""
         return f"octet_length({text})"

@@ -30,6 +30,9 @@ class BigQuery(Dialect):
         where = f"starts_with(table_name, {self.literal(prefix)})"
         return Query(f"select table_name from {self.quote(schema)}.INFORMATION_SCHEMA.TABLES where {where}")
 
+    def md5(self, text: str) -> str:
+        return f"to_hex(md5({text}))"
+
     def text(self, column: str, type_name: str) -> str:
         text = f"cast({column} as string)"
         return f"collate({text}, '')" if type_name.lower() == "string" else text

@@ -71,6 +71,9 @@ class ClickHouse(Dialect):
     def text(self, column: str, type_name: str) -> str:
         return f"toString({column})"  # a cast of NULL is an error
 
+    def md5(self, text: str) -> str:
+        return f"lower(hex(MD5({text})))"
+
     def byte_length(self, text: str) -> str:
         return f"length({text})"
 

@@ -22,6 +22,9 @@ class Trino(Dialect):
         name, user = self.quote(schema), self.quote(grantee)
         return f"create schema if not exists {name}; grant create on schema {name} to user {user};"
 
+    def md5(self, text: str) -> str:
+        return f"lower(to_hex(md5(to_utf8({text}))))"
+
     def byte_length(self, text: str) -> str:
         return f"length(to_utf8({text}))"
 

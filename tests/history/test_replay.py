@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from audience_sync.delivery.state.cursors import Subscription
+from audience_sync.delivery.state.sent_form import SentForm
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
 from audience_sync.history.explain.calls import CallOutcome, Request, Suppression, UnacceptedCall
 from audience_sync.history.explain.replay import ReplayInput, ReplayState, replay
@@ -261,3 +262,60 @@ class TestSuppressed:
         state = replay_of(self.INPUTS, request(1, unaccepted=REFUSAL), self.WITHHELD_REQUEST)
         assert (state.refused, state.refusals) == ({}, [])
         assert {key: each.value for key, each in state.withheld.items()} == {"vip": "false"}
+
+
+BY_EMAIL = SentForm(user_id="email").text
+EMAIL = trait("email", '"ada@example.com"', (3, '"ada@example.org"'))
+#: By name: the audience of a user whose e-mail, the id at the destination, changes in run 3; its first subscription;
+#: and what is sent then besides the e-mail.
+NEW_IDS: dict[str, tuple[ValueHistory, dict[str, Any], dict[str, str | None]]] = {
+    "a member is sent true again": (MEMBER, {}, {"vip": "true"}),
+    "a user who left is sent false again": (audience("true", (2, "false")), {}, {"vip": "false"}),
+    "a user who never was a member is sent nothing of it": (audience(None), {}, {}),
+    "a member of a baseline, who was sent nothing, is sent nothing": (MEMBER, {"backfill": False}, {}),
+    "a user who entered after the baseline is sent true again": (
+        audience(None, (2, "true")),
+        {"backfill": False},
+        {"vip": "true"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NEW_IDS)
+def test_under_another_id_a_user_is_sent_everything_again(name: str) -> None:
+    vip, first, sent = NEW_IDS[name]
+    inputs = ReplayInput(
+        versions={"vip": vip, "email": EMAIL},
+        subscriptions={
+            "vip": [version(sent_as=BY_EMAIL, **first)],
+            "email": [version(key="email", sent_as=BY_EMAIL)],
+        },
+    )
+    state = replay_of(inputs, request(1), request(2), request(3))
+    assert calls(state)[-1] == (3, {"email": '"ada@example.org"', **sent}, DELIVERED)
+    assert {each.run for each in state.calls[-1].values.values()} == {3}  # so that the message id is new
+
+
+def test_the_id_of_a_user_who_lost_it_is_no_new_one() -> None:
+    lost = trait("email", '"ada@example.com"', (3, None))
+    inputs = ReplayInput(
+        versions={"vip": MEMBER, "email": lost},
+        subscriptions={"vip": [version(sent_as=BY_EMAIL)], "email": [version(key="email", sent_as=BY_EMAIL)]},
+    )
+    assert calls(replay_of(inputs, request(1), request(3)))[-1] == (3, {"email": None}, DELIVERED)
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [('"+49 30 901820"', [(2, {"vip": "true"}, DELIVERED)]), (None, [])],
+    ids=["a new phone", "no phone any more"],
+)
+def test_what_was_refused_without_an_identifier_is_sent_when_it_comes(value: str | None, sent: list[Any]) -> None:
+    """The phone is an identifier, and no property that the destination gets."""
+    phone = trait("phone", '"call me"', (2, value))
+    inputs = ReplayInput(
+        versions={"vip": MEMBER, "phone": phone},
+        subscriptions={"vip": [version(sent_as=SentForm(identifiers=("phone",)).text)]},
+    )
+    refused = request(1, unaccepted=REFUSAL)
+    assert calls(replay_of(inputs, refused, request(2))) == [(1, {"vip": "true"}, REFUSED), *sent]

@@ -47,7 +47,7 @@ def share_of(part: int, whole: int) -> str:
     if whole <= 0:
         return "-"
     if 0 < part < whole:
-        return "< 1%" if part * 100 < whole else "> 99%" if (whole - part) * 200 < whole else f"{part / whole:.0%}"
+        return "< 1%" if part * 100 < whole else "> 99%" if (whole - part) * 200 <= whole else f"{part / whole:.0%}"
     return f"{part / whole:.0%}"
 
 

@@ -319,3 +319,13 @@ def test_what_was_refused_without_an_identifier_is_sent_when_it_comes(value: str
     )
     refused = request(1, unaccepted=REFUSAL)
     assert calls(replay_of(inputs, refused, request(2))) == [(1, {"vip": "true"}, REFUSED), *sent]
+
+
+@pytest.mark.parametrize(
+    ("run", "value"), [(1, '"ada@example.com"'), (3, '"ada@example.org"'), (9, '"ada@example.org"')]
+)
+def test_the_last_value_is_the_one_before_it_was_lost(run: int, value: str) -> None:
+    lost = trait("email", '"ada@example.com"', (3, '"ada@example.org"'), (5, None), (6, '""'))
+    last = lost.last_value(RunId(run))
+    assert last is not None
+    assert last.value == value

@@ -72,7 +72,7 @@ def duration(value: float | timedelta | None) -> str:
     if value is None:
         return NOTHING
     number = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    if 0 < number < 0.0005:
+    if number < 0.0005:
         return "< 1 ms"
     if number < 0.9995:
         return f"{number * 1000:.0f} ms"

@@ -149,6 +149,17 @@ class TestAnAudience:
             ["created", "run 1"],
         ]
 
+    def test_that_has_never_been_loaded_claims_no_members_and_names_the_command(self, project: Project) -> None:
+        project.configure(audiences=[VIP])
+        assert project.run("sync").code == 3
+        page = text_of(look(project, "/audiences/vip").text)
+        assert "The last run could not load it. No file 'vip.csv'" in page
+        assert "Nothing was sent. audience-sync check" in page
+        assert "It has no members yet." in page
+        assert "No user has entered or left yet." in page
+        assert "since it was created" not in page
+        assert "the other audiences" not in text_of(look(project, "/runs/1").text)
+
     def test_that_no_run_has_synced_yet_is_named_with_the_command_that_does(self, project: Project) -> None:
         project.configure(audiences=[VIP])
         project.write_members("vip.csv", "ada")

@@ -53,6 +53,9 @@ def test_a_share_is_never_rounded_to_none_or_all(part: int, whole: int, text: st
     ("seconds", "text"),
     [
         (None, "–"),
+        (0.0, "< 1 ms"),
+        (0.0004, "< 1 ms"),
+        (0.0006, "1 ms"),
         (0.022, "22 ms"),
         (0.9996, "1.0 s"),
         (3.5, "3.5 s"),

@@ -89,6 +89,7 @@ def audience_page(visit: Visit, *, overlaps: OverlapCache, patience: float = PAT
     overlap = overlaps.of(key, audience.members or 0, patience=patience)
     last = read_last_loaded(visit.connection, key)
     invalid_run, invalid = _invalid_rows(visit, last, key)
+    error = read_last_error(visit.connection, key) or ""
     settings = visit.site.settings
     context = {
         "title": audience.name,
@@ -97,7 +98,7 @@ def audience_page(visit: Visit, *, overlaps: OverlapCache, patience: float = PAT
         "state": state_of_audience(audience),
         "hold": next((each for each in reversed(holds) if each.status == "held"), None),
         "last": last,
-        "last_error": read_last_error(visit.connection, key),
+        "last_error": f"{error[:1].upper()}{error[1:]}",
         "freeze": next((each for each in reversed(freezes) if each.unfrozen_at is None), None),
         "chart_range": chosen,
         "ranges": tuple(RANGES),

@@ -152,7 +152,8 @@ def _failures(visit: Visit, run: Run, audiences: Sequence[AudienceResult]) -> It
     check = [visit.site.command("audience-sync check")]
     failed = [each for each in audiences if each.status == "failed"]
     for each in failed[:MOST_FAILURES]:
-        effect = "Its members stay the same; the other audiences were not affected."
+        others = "; the other audiences were not affected" if len(audiences) > 1 else ""
+        effect = f"Its members stay the same{others}."
         text = f"{_sentence(visit.site.masked(each.error))} {effect}"
         yield Note(hue="bad", strong=f"{each.name} could not be loaded.", text=text, commands=check)
     if run.error and run.status == "failed" and not failed:

@@ -216,32 +216,12 @@ def add_mapping_columns(
     users = workspace.one(f"select count(*) from ({lacking})")[0] if found else 0
     if not (users or pairs or repeated or (last and found)):
         return None
-    own_chains = list(dict.fromkeys(chains[key] for key in found)) if users else []
-    joins, objects = [], ["null"]
-    for number, chain in enumerate(own_chains):
-        values = ", ".join(trait_column(key) for key in found if chains[key] == chain)
-        rows = f"select user_id, {values} from ({current_rows_query(chain)}) where coalesce({values}) is not null"
-        if users < chain.user_count / 2:
-            rows = f"from ({rows}) semi join ({lacking}) using (user_id)"
-        joins.append(f"left join ({rows}) i{number} on i{number}.user_id = c.user_id")
-    for key in found if users or last else ():
-        member = quote_literal(f'"{key}":')
-        carried = carries_sql(key)
-        value = f"i{own_chains.index(chains[key])}.{trait_column(key)}" if users else "null"
-        pair = f"case when not {carried} then {member} || {value} end"
-        if last:
-            name = f"l{len(objects)}"
-            joins.append(f"left join {last} {name} on {name}.user_id = c.user_id and {name}.key = {quote_literal(key)}")
-            losses = " or ".join(f"""contains(c.traits, '"{key}":{each}')""" for each in ("null", '""'))
-            is_lost = f"""case when {carried} then {losses} else coalesce({value}, 'null') in ('null', '""') end"""
-            pair = f"coalesce(case when {_HAS_EXIT} and {is_lost} then {member} || {name}.value end, {pair})"
-        objects.append(pair)
-    columns = [f"'{{' || concat_ws(',', {', '.join(objects)}) || '}}' as identifiers"]
+    joins, members = _identifiers_sql(found, chains, lacking, users=users, last=last)
+    columns = [f"'{{' || concat_ws(',', {', '.join(['null', *members])}) || '}}' as identifiers"]
+    keys = " union all ".join(f"from {table}" for table in repeated)
     lists = {
         "former": pairs and f"select user_id, to_json(list([key, name] order by key, name)) as value from ({pairs})",
-        "repeated": " union all ".join(f"from {table}" for table in repeated)
-        and f"select user_id, to_json(list(distinct key)) as value "
-        f"from ({' union all '.join(f'from {table}' for table in repeated)})",
+        "repeated": keys and f"select user_id, to_json(list(distinct key)) as value from ({keys})",
     }
     for name, query in lists.items():
         if query:
@@ -252,3 +232,33 @@ def add_mapping_columns(
     )
     workspace.run(f"drop table {calls}")
     return table
+
+
+def _identifiers_sql(
+    keys: Sequence[str], chains: Mapping[str, Chain], lacking: Query, *, users: int, last: TableName | None
+) -> tuple[list[str], list[str]]:
+    """Return the joins with the values of identifiers, and for each of them the SQL of its member in a JSON object.
+
+    ``lacking``: the ``users`` whose calls do not carry all of them. ``last``: see ``MappedValues``.
+    """
+    own_chains = list(dict.fromkeys(chains[key] for key in keys)) if users else []
+    joins, members = list[str](), list[str]()
+    for number, chain in enumerate(own_chains):
+        values = ", ".join(trait_column(key) for key in keys if chains[key] == chain)
+        rows = f"select user_id, {values} from ({current_rows_query(chain)}) where coalesce({values}) is not null"
+        if users < chain.user_count / 2:
+            rows = f"from ({rows}) semi join ({lacking}) using (user_id)"
+        joins.append(f"left join ({rows}) i{number} on i{number}.user_id = c.user_id")
+    for number, key in enumerate(keys if users or last else ()):
+        name, carried = quote_literal(f'"{key}":'), carries_sql(key)
+        value = f"i{own_chains.index(chains[key])}.{trait_column(key)}" if users else "null"
+        member = f"case when not {carried} then {name} || {value} end"
+        if last:
+            table = f"l{number}"
+            own = f"{table}.user_id = c.user_id and {table}.key = {quote_literal(key)}"
+            joins.append(f"left join {last} {table} on {own}")
+            losses = " or ".join(f"""contains(c.traits, '"{key}":{each}')""" for each in ("null", '""'))
+            is_lost = f"""case when {carried} then {losses} else coalesce({value}, 'null') in ('null', '""') end"""
+            member = f"coalesce(case when {_HAS_EXIT} and {is_lost} then {name} || {table}.value end, {member})"
+        members.append(member)
+    return joins, members

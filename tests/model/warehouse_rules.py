@@ -22,7 +22,6 @@ from .project_files import DESTINATIONS, FILES
 #: The audiences by ``names_from``, which are in one table.
 LISTS = ("reds", "blues")
 SCHEMA = "audience_sync"
-kills = st.tuples(st.sampled_from(POINTS), st.integers(1, 2))
 
 
 class ShopInWarehouse(Shop):
@@ -35,14 +34,16 @@ class ShopInWarehouse(Shop):
     a_user_gets_another_id: Any = None
     audiences_are_a_group: Any = None
 
-    @rule(changed=changes, lists=st.dictionaries(st.sampled_from(LISTS), members), kill=kills)
-    def a_run_is_killed_while_the_warehouse_compares(
-        self, changed: dict[str, frozenset[str]], lists: dict[str, frozenset[str]], kill: tuple[str, int]
-    ) -> None:
+    def a_run_is_killed(self, changed: dict[str, frozenset[str]], lists: dict[str, frozenset[str]], point: str) -> None:
+        """Kill it while the warehouse compares, if it comes to that point."""
         self.members = {**self.members, **changed, **lists}
         self.write()
-        ended = self.run_command("sync", crash=kill)
+        ended = self.run_command("sync", crash=(point, 1))
         assert ended.code in (0, 1, 4, KILLED), ended
+
+    kill = rule(changed=changes, lists=st.dictionaries(st.sampled_from(LISTS), members), point=st.sampled_from(POINTS))
+    #: Several rules, so that many steps are kills.
+    in_spring, in_summer, in_autumn = kill(a_run_is_killed), kill(a_run_is_killed), kill(a_run_is_killed)
 
     @rule(lists=st.dictionaries(st.sampled_from(LISTS), members, min_size=1))
     def lists_change(self, lists: dict[str, frozenset[str]]) -> None:

@@ -55,6 +55,7 @@ MARKED = {
         "store/test_roles.py",
         "test_example.py",
         "test_sample_data.py",
+        "warehouse/test_faults.py",
         "warehouse/test_holders.py",
         "warehouse/test_kills.py",
         "warehouse/test_same_calls.py",

@@ -283,3 +283,13 @@ def test_check_finds_a_column_that_the_warehouse_can_not_compare(shop: Twins) ->
 
     assert done.code == 3
     assert "column 'user_id' has the type jsonb, which can't hold user ids" in " ".join(done.stdout.split())
+
+
+def test_erase_names_the_warehouses_that_may_have_the_users(shop: Twins) -> None:
+    shop.run("sync")
+    assert shop.here.run("erase", "ada", "--json").json["warehouses"] == []
+    assert shop.there.run("erase", "ada", "--json").json["warehouses"] == ["warehouse"]
+
+    shop.run("sync")
+    again = " ".join(shop.there.run("erase", "bob").stdout.split())
+    assert "The last snapshots in warehouse may have them. The next run drops those tables" in again

@@ -90,19 +90,22 @@ def erase(session: Session, users: tuple[str, ...], reason: str | None) -> None:
     the answer names each, and how to delete a user there.
     """
     from audience_sync.cli.views.erasure import destinations_with_data, erased_lines
+    from audience_sync.store.audiences.source_states import read_sources
     from audience_sync.store.maintenance.erase import erase as erase_users
     from audience_sync.store.maintenance.state import stored_folders
     from audience_sync.store.runs.decisions import stored_reason
 
     ids = _ids(users)
     with session.writing() as (store, settings):
+        with store.reading() as connection:
+            warehouses = read_sources(connection)  # erasing forgets them
         stored = erase_users(store, ids, settings.memory_limit, reason=stored_reason(reason, settings.secrets))
         with store.reading() as connection:
             left, folders = destinations_with_data(connection), stored_folders(connection)
     answer = {"erased": len(ids), "known": stored, "destinations": [each._asdict() for each in left]}
     session.answer(
-        {**answer, "state": folders},
-        lambda screen: erased_lines(len(ids), stored, left, folders, screen),
+        {**answer, "state": folders, "warehouses": warehouses},
+        lambda screen: erased_lines(len(ids), stored, left, folders, warehouses, screen=screen),
     )
 
 

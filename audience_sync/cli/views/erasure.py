@@ -11,7 +11,7 @@ from audience_sync.cli.base.layout import Screen, labelled, prose
 from audience_sync.destinations.base import Destination
 from audience_sync.destinations.registry import destination_types
 from audience_sync.store.tables import delivery_destinations
-from audience_sync.text import form, pluralize
+from audience_sync.text import form, join_names, pluralize
 
 
 class RemainingData(NamedTuple):
@@ -33,11 +33,18 @@ def destinations_with_data(connection: Connection) -> list[RemainingData]:
 
 
 def erased_lines(
-    users: int, known: int, left: Sequence[RemainingData], folders: Sequence[str], screen: Screen
+    users: int,
+    known: int,
+    left: Sequence[RemainingData],
+    folders: Sequence[str],
+    warehouses: Sequence[str],
+    *,
+    screen: Screen,
 ) -> list[str]:
     """Lay out the answer of ``erase``.
 
-    ``known``: how many of the users the store had. ``folders``: where objects of snapshots are.
+    ``known``: how many of the users the store had. ``folders``: where objects of snapshots are. ``warehouses``: sources
+    that keep the last snapshots.
     """
     unknown = "" if known == users else f" ({known:,} of them in the store)"
     ids, they = ("its id", "The user is") if users == 1 else ("each id", "These users are")
@@ -50,6 +57,12 @@ def erased_lines(
         lines += prose(
             f"Objects with them in {where} were replaced and deleted. A bucket that keeps versions or deleted objects "
             "still has them until its own rules remove them.",
+            screen,
+        )
+    if warehouses:
+        lines += prose(
+            f"The last snapshots in {join_names(warehouses)} may have them. The next run drops those tables, and a "
+            "warehouse may be able to bring dropped tables back for some days (docs/warehouse.md, Erasing).",
             screen,
         )
     if not left:

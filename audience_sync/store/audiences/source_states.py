@@ -29,6 +29,11 @@ def read_table_names(connection: Connection, source: str) -> frozenset[str]:
     return frozenset(connection.execute(names).scalars())
 
 
+def read_sources(connection: Connection) -> list[str]:
+    """The sources that keep last snapshots, sorted."""
+    return list(connection.execute(select(source_states.c.source).distinct().order_by("source")).scalars())
+
+
 def save_state(connection: Connection, subject: str, source: str, tables: Sequence[StateTable]) -> None:
     """Replace the tables of one audience or `names_from` entry."""
     connection.execute(delete(source_states).where(source_states.c.subject == subject))

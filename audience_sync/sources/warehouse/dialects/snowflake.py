@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from audience_sync.sources.warehouse.dialects.base import Dialect, column_kinds
-from audience_sync.sql import Condition, Expression, Query, quote_identifier
+from audience_sync.sql import Condition, Expression, Query, Relation, quote_identifier
 
 #: A name that Snowflake writes in capitals unless it is in quotes.
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
@@ -22,7 +22,7 @@ class Snowflake(Dialect):
     """The SQL of Snowflake. A plain name means what it means without quotes: the name in capitals."""
 
     kinds = column_kinds(text=r"text$", decimal=r"fixed$", double=r"real$", date=r"date$")
-    grantee = Query("select current_role()")
+    grantee = Query("select coalesce(current_role(), 'PUBLIC')")
 
     def grants(self, schema: str, grantee: str) -> str:
         name, role = self.quote(schema), quote_identifier(grantee)
@@ -33,6 +33,10 @@ class Snowflake(Dialect):
 
     def literal(self, text: str) -> Expression:
         return Expression("'" + text.replace("\\", "\\\\").replace("'", "''") + "'")
+
+    def create(self, place: Relation, rows: Query) -> Query:
+        # Tables are written once and can be made again: Snowflake need not keep (and bill) what was dropped.
+        return Query(f"create transient table {place} data_retention_time_in_days = 0 as {rows}")
 
     def tables(self, schema: str, prefix: str) -> Query:
         stored = schema.upper() if _PLAIN.fullmatch(schema) else schema

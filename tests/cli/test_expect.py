@@ -135,7 +135,7 @@ class TestOtherColumns:
         assert synced.sync().code == 0
         assert synced.sent() == [("bob", {"vip": True})]
 
-    def test_are_those_of_the_last_snapshot_that_was_taken(self, synced: Project) -> None:
+    def test_are_those_of_the_last_snapshot_that_was_used(self, synced: Project) -> None:
         synced.write("vip.csv", "user_id,why\n")
         refused(synced)
         synced.write_members("vip.csv", "ada", "bob")

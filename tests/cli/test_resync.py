@@ -34,7 +34,7 @@ def test_resync_sends_no_false_to_users_who_left_before_the_first_call(vip: Proj
     assert vip.sent("late.jsonl") == [("ada", {"vip": True}), ("bob", {"vip": False})]
 
 
-def test_a_damaged_segment_stops_the_run_and_resync_repairs_it(vip: Project) -> None:
+def test_a_damaged_snapshot_file_stops_the_run_and_resync_repairs_it(vip: Project) -> None:
     vip.sync()
     vip.sent()
     vip.query("update snapshot_file_chunks set content = zeroblob(length(content))")

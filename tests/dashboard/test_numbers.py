@@ -20,7 +20,7 @@ def rows_of(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def test_the_week_is_as_told(week: Week) -> None:
+def test_the_week_has_the_numbers_of_its_story(week: Week) -> None:
     """The fixture itself: each run ended as its comment has it."""
     runs = week.project.run("history", "--json").json["runs"]
     statuses = {run["run"]: (run["command"], run["status"]) for run in runs}

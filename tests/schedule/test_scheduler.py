@@ -42,7 +42,7 @@ def keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keep:
     return start
 
 
-def all_turns(keeper: Scheduler, now: datetime) -> None:
+def run_all_due(keeper: Scheduler, now: datetime) -> None:
     while keeper.run_due(now) is not None:
         pass
 
@@ -57,19 +57,19 @@ def runs(tmp_path: Path) -> list[tuple[str, float, int]]:
 
 
 def test_what_was_missed_while_nobody_was_there_is_made_up_for(keep: Keep, tmp_path: Path) -> None:
-    all_turns(keep(NOON, "1h", "2h"), NOON + 2 * HOUR)
-    all_turns(keep(NOON + 7 * HOUR, "1h", "2h"), NOON + 7 * HOUR)
+    run_all_due(keep(NOON, "1h", "2h"), NOON + 2 * HOUR)
+    run_all_due(keep(NOON + 7 * HOUR, "1h", "2h"), NOON + 7 * HOUR)
     assert runs(tmp_path)[-2:] == [("every 2h", 6, 1), ("every 1h", 7, 4)]
 
 
 def test_what_another_schedule_stood_in_for_was_not_missed(keep: Keep, tmp_path: Path) -> None:
-    all_turns(keep(NOON, "1h"), NOON + HOUR)
+    run_all_due(keep(NOON, "1h"), NOON + HOUR)
     other = keep(NOON + 1.5 * HOUR, "2h")
     for hours in (2, 4):
-        all_turns(other, NOON + hours * HOUR)
+        run_all_due(other, NOON + hours * HOUR)
     back = keep(NOON + 5.5 * HOUR, "1h")
     assert back.run_due(NOON + 5.5 * HOUR) is None
-    all_turns(back, NOON + 6 * HOUR)
+    run_all_due(back, NOON + 6 * HOUR)
     assert runs(tmp_path) == [("every 1h", 1, 0), ("every 2h", 2, 0), ("every 2h", 4, 0), ("every 1h", 6, 0)]
 
 
@@ -84,7 +84,7 @@ def test_what_waits_for_too_long_is_noted_while_it_waits(keep: Keep, tmp_path: P
     ((words, ended),) = late(store)
     assert "it still waits for another run to end" in words
     assert ended is None
-    all_turns(keeper, NOON + HOUR + timedelta(minutes=18))
+    run_all_due(keeper, NOON + HOUR + timedelta(minutes=18))
     assert len(late(store)) == 1
     store.close()
 
@@ -98,10 +98,10 @@ def late(store: Store) -> list[tuple[str, object]]:
 
 def test_a_store_that_is_made_anew_is_taken_up(keep: Keep, tmp_path: Path) -> None:
     keeper = keep(NOON, "1h")
-    all_turns(keeper, NOON + HOUR)
+    run_all_due(keeper, NOON + HOUR)
     (tmp_path / "audience_sync.db").unlink()
     assert keeper.run_due(NOON + 1.5 * HOUR) is None
-    all_turns(keeper, NOON + 2 * HOUR)
+    run_all_due(keeper, NOON + 2 * HOUR)
     assert runs(tmp_path) == [("every 1h", 2, 0)]
 
 
@@ -128,11 +128,11 @@ def count_runs(tmp_path: Path) -> int:
 def test_a_clock_that_is_set_back_runs_its_times_again(keep: Keep, tmp_path: Path, by: timedelta) -> None:
     wrong = keep(NOON - HOUR, "5m")
     for minutes in (0, 5, 10, 15):
-        all_turns(wrong, NOON + timedelta(minutes=minutes))
+        run_all_due(wrong, NOON + timedelta(minutes=minutes))
     present = NOON + timedelta(minutes=15) - by
     wrong.set_back(by)
-    all_turns(wrong, present)
-    all_turns(wrong, present + timedelta(minutes=5))
+    run_all_due(wrong, present)
+    run_all_due(wrong, present + timedelta(minutes=5))
     assert count_runs(tmp_path) >= 5
     assert max(at for _, at, _ in runs(tmp_path)) == (present + timedelta(minutes=5) - NOON) / HOUR
 
@@ -140,17 +140,17 @@ def test_a_clock_that_is_set_back_runs_its_times_again(keep: Keep, tmp_path: Pat
 def test_a_scheduler_that_starts_after_the_clock_was_corrected_runs_at_once_again(keep: Keep, tmp_path: Path) -> None:
     ahead = keep(NOON, "1h")
     for hours in (1, 2, 3):
-        all_turns(ahead, NOON + hours * HOUR)
+        run_all_due(ahead, NOON + hours * HOUR)
     corrected = keep(NOON + 1.5 * HOUR, "1h")
-    all_turns(corrected, NOON + 2 * HOUR)
+    run_all_due(corrected, NOON + 2 * HOUR)
     assert count_runs(tmp_path) == 4
     assert runs(tmp_path) == [("every 1h", 1, 0), ("every 1h", 2, 0)]
 
 
 def test_a_time_that_had_its_run_keeps_it_when_the_clock_is_set_back_by_seconds(keep: Keep, tmp_path: Path) -> None:
     keeper = keep(NOON, "1h")
-    all_turns(keeper, NOON + HOUR)
+    run_all_due(keeper, NOON + HOUR)
     keeper.set_back(timedelta(seconds=30))
-    all_turns(keeper, NOON + HOUR - timedelta(seconds=30))
-    all_turns(keeper, NOON + HOUR)
+    run_all_due(keeper, NOON + HOUR - timedelta(seconds=30))
+    run_all_due(keeper, NOON + HOUR)
     assert count_runs(tmp_path) == 1

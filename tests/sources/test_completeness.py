@@ -147,7 +147,7 @@ def _database_refusal(source: DatabaseSource, request: SnapshotRequest) -> str |
     return None
 
 
-def test_a_database_that_is_too_old_has_no_mark(predictions: DatabaseSource) -> None:
+def test_a_database_that_is_too_old_has_no_fingerprint(predictions: DatabaseSource) -> None:
     def mark(modified: str) -> str | None:
         expected = Expectations(since=NOON, modified=modified)
         return predictions.fingerprint(

@@ -127,7 +127,7 @@ def test_equal_marks_mean_the_same_files_and_the_same_question(tmp_path: Path, m
     assert source.fingerprint(wanted) not in (first, None)
 
 
-def test_a_file_that_was_just_written_has_no_mark(tmp_path: Path, members: None) -> None:
+def test_a_file_that_was_just_written_has_no_fingerprint(tmp_path: Path, members: None) -> None:
     source, wanted = FilesSource(tmp_path), SnapshotRequest(user_id="user_id", file="vip.csv")
     assert source.fingerprint(wanted) is None
     later = time.time() + 3600
@@ -135,11 +135,11 @@ def test_a_file_that_was_just_written_has_no_mark(tmp_path: Path, members: None)
     assert source.fingerprint(wanted) is None
 
 
-def test_a_file_that_is_not_there_has_no_mark(tmp_path: Path, members: None) -> None:
+def test_a_missing_file_has_no_fingerprint(tmp_path: Path, members: None) -> None:
     assert FilesSource(tmp_path).fingerprint(SnapshotRequest(user_id="user_id", file="vpi.csv")) is None
 
 
-def test_one_more_file_in_a_folder_is_another_mark(tmp_path: Path) -> None:
+def test_one_more_file_in_a_folder_changes_the_fingerprint(tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
     for name in ("a.csv", "b.csv"):
         (tmp_path / "parts" / name).write_text("user_id\nada\n")

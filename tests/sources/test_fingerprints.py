@@ -30,7 +30,7 @@ def test_a_remote_file_is_known_by_what_its_file_system_says(info: dict[str, Any
     assert remote_version("b/a.csv", info) == version
 
 
-def test_a_remote_file_system_that_says_no_more_than_a_size_gives_no_mark() -> None:
+def test_a_remote_file_of_which_only_the_size_is_known_has_no_fingerprint() -> None:
     fsspec = pytest.importorskip("fsspec")
     fsspec.filesystem("memory").pipe("/marks/vip.csv", b"user_id\nada\n")
     source = FilesSource("memory://marks")
@@ -52,12 +52,12 @@ def mark(path: Path, probe: str | None) -> str | None:
     return DatabaseSource(f"sqlite:///{path}").fingerprint(wanted)
 
 
-def test_a_database_has_a_mark_where_a_probe_is_given(predictions: Path) -> None:
+def test_a_database_with_a_probe_has_a_fingerprint(predictions: Path) -> None:
     assert mark(predictions, None) is None
     assert mark(predictions, "select max(version) from predictions") is not None
 
 
-def test_the_mark_changes_with_the_answer_of_the_probe_and_with_nothing_else(predictions: Path) -> None:
+def test_the_fingerprint_changes_with_the_answer_of_the_probe_and_with_nothing_else(predictions: Path) -> None:
     probe = "select max(version) from predictions"
     first = mark(predictions, probe)
     with closing(sqlite3.connect(predictions)) as connection, connection:

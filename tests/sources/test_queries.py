@@ -134,7 +134,7 @@ def test_other_columns_may_be_there_twice(shop: None, read: Read) -> None:
         ("select user_id from read_csv('events/1.csv')", False),
     ],
 )
-def test_only_a_query_that_gives_the_same_answer_again_has_a_mark(
+def test_only_a_query_that_gives_the_same_answer_again_has_a_fingerprint(
     query: str, is_known: bool, tmp_path: Path, shop: None
 ) -> None:
     os.utime(tmp_path / "events" / "1.csv", (1, 1))

@@ -69,7 +69,7 @@ ESCAPES = st.lists(st.sampled_from(["\\ud83d", "\\ude00", "\\\\", "\\u00e9", "ud
 
 
 @given(parts=ESCAPES, size=st.integers(min_value=1, max_value=20))
-def test_however_a_text_is_cut_each_half_gets_a_mark_and_nothing_else(parts: list[str], size: int) -> None:
+def test_however_a_text_is_cut_each_half_gets_a_placeholder_and_nothing_else(parts: list[str], size: int) -> None:
     import json
 
     text = "".join(parts).encode()

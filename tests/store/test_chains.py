@@ -40,7 +40,7 @@ class TestMembers:
         chain = the_audience(id=save(store, the_audience(users=2), base(workspace, 1, ["ben", "ann"])))
         assert members(store, workspace, chain) == [("ann", 1), ("ben", 1)]
 
-    def test_of_an_audience_without_segments_are_nobody(self, store: Store, workspace: Workspace) -> None:
+    def test_of_an_audience_without_snapshot_files_are_none(self, store: Store, workspace: Workspace) -> None:
         a_store_with(store)
         chain = the_audience(id=save(store, the_audience()))
         assert members(store, workspace, chain) == []

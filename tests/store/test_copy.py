@@ -159,7 +159,9 @@ def test_the_next_run_has_the_next_number(store: Store, target: Store) -> None:
         assert connection.execute(select(runs.c.id).order_by(runs.c.id.desc()).limit(1)).scalar_one() == 44
 
 
-def test_the_next_audience_and_segment_have_the_next_numbers(store: Store, target: Store, workspace: Workspace) -> None:
+def test_the_next_audience_and_snapshot_file_have_the_next_numbers(
+    store: Store, target: Store, workspace: Workspace
+) -> None:
     fill(store)
     copy_store(store, target)
     with target.writing() as connection:

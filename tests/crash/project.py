@@ -13,20 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from destinations.fakes import FAKES
+from sqlalchemy import Engine, NullPool, create_engine
 
 from crash import in_slices
 
-AUDIENCES = ("vip", "churn_risk")
+AUDIENCES, NAMES = ("vip", "churn_risk"), ("VIP", "Churn Risk")
 BATCH_SIZE, CONCURRENCY = 50, 3
 #: Audiences that were seeded by hand and are still in the config: the newest ones.
 WAVES = 3
 CONFIG = """
 store: {store}
-sources: {{data: {{files: data}}}}
+sources: {sources}
 audiences:
-  - {{name: VIP, source: data, file: vip.csv}}
-  - {{name: Churn Risk, source: data, file: churn_risk.csv}}
-{waves}computed_traits:
+{audiences}computed_traits:
   - {{source: data, file: traits.csv, traits: [plan, revenue]}}
 guard: {{max_removed: 100%, max_added: 100000%}}
 destinations:
@@ -40,6 +39,7 @@ class RandomProject:
     """A project with a number of ``users``. ``ever``: by key, the users of all snapshots that may have been sent.
 
     ``vendors``: vendors whose fakes are destinations, too. ``slice_users``: the commands make slices of so many users.
+    ``warehouse``: the URL of a PostgreSQL database that has the audiences, and compares them; None: they are files.
     """
 
     def __init__(
@@ -52,8 +52,11 @@ class RandomProject:
         url: str,
         vendors: Sequence[str] = (),
         slice_users: int | None = None,
+        warehouse: str | None = None,
     ) -> None:
         self.folder = folder
+        self._warehouse = None if warehouse is None else create_engine(warehouse, poolclass=NullPool)
+        self._sources = {"data": {"files": "data"}, "warehouse": {"database": warehouse, "compare": "in_warehouse"}}
         self._vendors = vendors
         self._slice_users = slice_users
         self._chance = chance
@@ -66,6 +69,9 @@ class RandomProject:
         self.traits: dict[str, dict[str, Any]] = {user: self._values() for user in self._users}
         self.ever: dict[str, set[str]] = {key: set() for key in AUDIENCES}
         (folder / "data").mkdir(parents=True)
+        if self._warehouse is not None:
+            with self._warehouse.begin() as connection:
+                connection.exec_driver_sql("create schema audience_sync")
         self.waves: list[str] = []
         self.configure()
 
@@ -75,18 +81,27 @@ class RandomProject:
         return self.store.replace("sqlite:///", f"sqlite:///{self.folder}/")
 
     def configure(self) -> None:
-        waves = "".join(f"  - {{name: {key}, source: data, file: {key}.csv, initial: manual}}\n" for key in self.waves)
+        audiences = [{"name": name, **self._snapshot(key)} for name, key in zip(NAMES, AUDIENCES, strict=True)]
+        audiences += [{"name": key, **self._snapshot(key), "initial": "manual"} for key in self.waves]
+        sources = self._sources if self._warehouse is not None else {"data": self._sources["data"]}
         options = {"batch_size": BATCH_SIZE, "concurrency": CONCURRENCY, "give_up_after": "20s"}
         vendors = {name: FAKES[name].destination(name, f"{self._url}/{name}", **options) for name in self._vendors}
         text = CONFIG.format(
             store=self.store,
             url=self._url,
-            waves=waves,
+            sources=json.dumps(sources),
+            audiences="".join(f"  - {json.dumps(each)}\n" for each in audiences),
             batch_size=BATCH_SIZE,
             concurrency=CONCURRENCY,
             vendors="".join(f"  {name}: {json.dumps(each)}\n" for name, each in vendors.items()),
         )
         (self.folder / "config.yaml").write_text(text, "utf-8")
+
+    def _snapshot(self, key: str) -> dict[str, str]:
+        """Where an audience is read from, as options of the config."""
+        if self._warehouse is None:
+            return {"source": "data", "file": f"{key}.csv"}
+        return {"source": "warehouse", "query": f"select user_id from {key}"}
 
     def new_wave(self, number: int) -> str:
         """Add an audience that waits for `seed`, and remove the oldest from the config."""
@@ -117,9 +132,30 @@ class RandomProject:
         """Write the snapshots, each by a rename."""
         for key in (*AUDIENCES, *self.waves):
             self.ever[key] |= self.members[key]
-            self._table(key, ["user_id"], ([user] for user in sorted(self.members[key])))
+            if self._warehouse is None:
+                self._table(key, ["user_id"], ([user] for user in sorted(self.members[key])))
+            else:
+                self._write_to(self._warehouse, key)
         rows = ([user, values["plan"] or "", values["revenue"]] for user, values in self.traits.items())
         self._table("traits", ["user_id", "plan", "revenue"], rows)
+
+    def _write_to(self, warehouse: Engine, key: str) -> None:
+        with warehouse.begin() as connection:
+            connection.exec_driver_sql(f"create table if not exists {key} (user_id text)")
+            connection.exec_driver_sql(f"delete from {key}")
+            connection.exec_driver_sql(f"insert into {key} select unnest(%s::text[])", (sorted(self.members[key]),))
+
+    def tables_left_over(self) -> list[str]:
+        """The tables in the warehouse that the store does not name."""
+        if self._warehouse is None:
+            return []
+        with self._warehouse.connect() as connection:
+            query = "select tablename from pg_tables where schemaname = 'audience_sync'"
+            there = set(connection.exec_driver_sql(query).scalars())
+        store = create_engine(self.store_url, poolclass=NullPool)
+        with store.connect() as connection:
+            named = set(connection.exec_driver_sql("select table_name from source_states").scalars())
+        return [f"left over in the warehouse: {each}" for each in sorted(there - named)]
 
     def _table(self, name: str, header: list[str], rows: Any) -> None:
         part = self.folder / "data" / f"{name}.part"

@@ -4,6 +4,7 @@ python tests/crash/soak.py --kills 200
 python tests/crash/soak.py --kills 200 --postgresql
 python tests/crash/soak.py --kills 200 --vendors braze hubspot iterable
 python tests/crash/soak.py --kills 200 --slice-users 40
+python tests/crash/soak.py --kills 200 --warehouse
 """
 
 from __future__ import annotations
@@ -129,9 +130,13 @@ class Soak:
         self.receiver.vendor_faults = faults
         self._account(repeats)
         self.credit = 0
+        self.shop.finish("sync")
+        if len(self.shop.tables_left_over()) > 1:  # a run that folds leaves the tables that it has replaced to the next
+            self.shop.finish("sync")
         by_file = believed_by_file(self.shop.folder / "identify_calls.jsonl")
         self.wrong += [
             *self.receiver.belief.wrong,
+            *self.shop.tables_left_over(),
             *ahead_of_the_answers(self.shop.store_url, self.receiver.belief),
             *(f"receiver: {difference}" for difference in self.shop.differences(self.receiver.belief.users)),
             *(f"file: {difference}" for difference in self.shop.differences(by_file)),
@@ -160,6 +165,7 @@ def soak(
     delay: float = 0.01,
     vendors: Sequence[str] = (),
     slice_users: int | None = None,
+    warehouse: str | None = None,
     new_store: NewStore | None = None,
     report: Report = lambda text: None,
 ) -> list[str]:
@@ -176,6 +182,7 @@ def soak(
             url=receiver.url,
             vendors=vendors,
             slice_users=slice_users,
+            warehouse=warehouse,
         )
         state = Soak(shop, receiver, chance, another)
         shop.finish("db", "upgrade")
@@ -207,27 +214,32 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--postgresql", action="store_true", help="with stores on a PostgreSQL of its own")
     parser.add_argument("--vendors", nargs="*", default=[], help="vendors whose fakes are destinations, too")
+    parser.add_argument("--warehouse", action="store_true", help="with audiences in a PostgreSQL that compares them")
     parser.add_argument("--slice-users", type=int, help="make the calls in slices of so many users")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "project"
-        if options.postgresql:
-            with postgresql_stores() as new_store:
-                wrong = _soak(place, options, new_store)
+        if options.postgresql or options.warehouse:
+            with postgresql_stores() as new_database:
+                new_store = new_database if options.postgresql else None
+                wrong = _soak(place, options, new_store, new_database() if options.warehouse else None)
         else:
             wrong = _soak(place, options, None)
     print("\n".join(wrong[:20]) or "Nothing lost, nothing stale: every receiver believes the truth.")
     raise SystemExit(bool(wrong))
 
 
-def _soak(place: Path, options: argparse.Namespace, new_store: NewStore | None) -> list[str]:
+def _soak(
+    place: Path, options: argparse.Namespace, new_store: NewStore | None, warehouse: str | None = None
+) -> list[str]:
     return soak(
         place,
         kills=options.kills,
         seed=options.seed,
         vendors=options.vendors,
         slice_users=options.slice_users,
+        warehouse=warehouse,
         new_store=new_store,
         report=lambda text: print(text, flush=True),
     )

@@ -20,3 +20,8 @@ def test_nor_does_it_on_postgresql(tmp_path: Path, postgresql: PostgreSQL) -> No
 def test_nor_do_vendors_that_refuse_single_users_or_answer_without_storing(tmp_path: Path) -> None:
     vendors = ("braze", "hubspot", "iterable")
     assert soak(tmp_path / "project", kills=5, seed=20261129, users=300, vendors=vendors) == []
+
+
+def test_nor_does_it_if_a_warehouse_compares(tmp_path: Path, postgresql: PostgreSQL) -> None:
+    """The warehouse keeps no table that the store does not name."""
+    assert soak(tmp_path / "project", kills=5, seed=20261130, users=300, warehouse=postgresql.create()) == []

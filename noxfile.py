@@ -126,6 +126,19 @@ def recipes(session: nox.Session) -> None:
 
 
 @nox.session
+def spark(session: nox.Session) -> None:
+    """Start Spark with two workers, sync 10,000,000 members, and kill a worker in mid-run. Needs Java and the extra.
+
+    `nox -s spark -- --conformance` runs the suite of engines on it, too.
+    """
+    folder = Path(session.create_tmp()).resolve() / "spark"
+    run(session, "python", "-m", "venv", str(folder))
+    session.run(str(folder / "bin/pip"), "install", "-q", "--no-deps", "pyspark==4.3.0")
+    command = ["-m", "warehouse.spark_cluster", str(folder), *session.posargs]
+    run(session, "python", *command, env={"PYTHONPATH": "tests"})
+
+
+@nox.session
 def receivers(session: nox.Session) -> None:
     """Show which receivers behind Segment accept entries and exits; with a checkout, also those of RudderStack.
 

@@ -96,9 +96,9 @@ def _calls(file: Path) -> tuple[int, str]:
 
 
 class CountingProxy:
-    """Passes connections on to a Unix socket, and counts the bytes of both directions."""
+    """Passes connections on to a Unix socket or a port, and counts the bytes of both directions."""
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path | int) -> None:
         self.bytes, self.port = 0, 0
         self._target = target
 
@@ -108,7 +108,10 @@ class CountingProxy:
         return server
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        behind, to_behind = await asyncio.open_unix_connection(self._target)
+        if isinstance(self._target, int):
+            behind, to_behind = await asyncio.open_connection("127.0.0.1", self._target)
+        else:
+            behind, to_behind = await asyncio.open_unix_connection(self._target)
         await asyncio.gather(self._pipe(reader, to_behind), self._pipe(behind, writer))
 
     async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -130,7 +133,7 @@ async def _blocks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 @contextmanager
-def counting_proxy(target: Path) -> Iterator[CountingProxy]:
+def counting_proxy(target: Path | int) -> Iterator[CountingProxy]:
     """In a thread of its own, which counts while the program is waited for."""
     proxy, loop = CountingProxy(target), asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)

@@ -59,6 +59,7 @@ MARKED = {
         "warehouse/test_holders.py",
         "warehouse/test_kills.py",
         "warehouse/test_same_calls.py",
+        "warehouse/test_spark.py",
         "warehouse/test_states.py",
     ),
     "property": (

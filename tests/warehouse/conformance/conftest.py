@@ -125,20 +125,24 @@ def snowflake_place(_: pytest.FixtureRequest) -> Iterator[Place]:
         yield connected(database, FakeSnowflake())
 
 
-def sail_files_place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    """Sail, with the last snapshots in files."""
-    with spark_place(request.getfixturevalue("sail"), request.getfixturevalue("tmp_path") / "a state") as place:
+def spark_files_place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """Spark, with the last snapshots in files."""
+    with spark_place(request.getfixturevalue("spark_url"), request.getfixturevalue("tmp_path") / "a state") as place:
         yield place
 
 
-def sail_tables_place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    """Sail, with the last snapshots in its catalog."""
-    with spark_place(request.getfixturevalue("sail"), None) as place:
+def spark_tables_place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """Spark, with the last snapshots in its catalog."""
+    with spark_place(request.getfixturevalue("spark_url"), None) as place:
         yield place
 
 
 @pytest.fixture(scope="session")
-def sail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def spark_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The server that AUDIENCE_SYNC_SPARK names, or else Sail."""
+    if url := os.environ.get("AUDIENCE_SYNC_SPARK"):
+        yield url
+        return
     with sail_server(tmp_path_factory.mktemp("sail")) as url:
         yield url
 
@@ -148,8 +152,8 @@ PLACES: dict[str, Callable[[pytest.FixtureRequest], Iterator[Place]]] = {
     "postgresql": postgresql_place,
     "clickhouse": clickhouse_place,
     "snowflake": snowflake_place,
-    "sail_files": sail_files_place,
-    "sail_tables": sail_tables_place,
+    "spark_files": spark_files_place,
+    "spark_tables": spark_tables_place,
     **{name: translated_place(DIALECTS[name]) for name in COMPILED},
 }
 

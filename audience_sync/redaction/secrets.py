@@ -26,7 +26,7 @@ _KEYS = (
 )
 #: Characters; a part of a path or query of this length may be a key by itself.
 _MIN_KEY_LENGTH = 8
-#: Words of addresses that are no keys. Masked as one, they would be missing from requests and messages.
+#: Words of addresses that are not keys. Masked as one, they would be missing from requests and messages.
 _WORDS = frozenset(
     {"audience", "audiences", "callback", "customers", "identify", "incoming", "messages", "services", "triggers"}
     | {"webhooks", "workflows"}

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.warehouse.dialects.base import Kind
+from audience_sync.sources.warehouse.engine import Engine
 from audience_sync.workspace import Workspace
 
 from .places import Place, Runs
@@ -139,3 +144,28 @@ def test_a_column_that_is_missing_is_named(place: Place, workspace: Workspace) -
 
     with pytest.raises(SourceError, match=r"there is no column 'user_id'. Columns: customer_id"):
         runs.sync()
+
+
+def test_a_run_reads_the_query_once_and_counts_its_invalid_rows_with_it(place: Place, workspace: Workspace) -> None:
+    runs = members_of(place, workspace, "ada", "", "")
+    runs.sync()
+    runs.query = f"select user_id from ({runs.query}) marked where 41 = 41"
+    statements = list[str]()
+
+    def noting(operation: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: str) -> Any:
+            statements.append(arguments[-1])
+            return operation(*arguments)
+
+        return noted
+
+    @contextmanager
+    def connect(writes: bool) -> Iterator[Engine]:
+        with place.connect(writes) as engine, pytest.MonkeyPatch.context() as patch:
+            for name in ("create", "stream"):
+                patch.setattr(engine, name, noting(getattr(engine, name)))
+            yield engine
+
+    runs.place = replace(place, connect=connect)
+    assert runs.sync() == (set(), set(), {"empty user id": 2})
+    assert sum("41 = 41" in statement for statement in statements) == 1

@@ -20,7 +20,7 @@ FAULTS: dict[str, tuple[bool, int | None]] = {
     "wrong key": (False, 401),
     "answers lost": (True, None),
 }
-#: A fault of requests with several messages, as by a proxy on the way: the sender has to divide them.
+#: A fault of requests about several users, as by a proxy on the way: the sender has to divide them.
 TOO_LARGE = "too large"
 ACCEPTED: tuple[bool, int | None] = (True, 200)
 
@@ -120,7 +120,8 @@ class Destination:
 
 
 def _divided(batch: list[dict[str, Any]]) -> tuple[bool, int | None]:
-    return ACCEPTED if len(batch) == 1 else (False, 413)
+    """A call and its event are sent together."""
+    return ACCEPTED if len({message["userId"] for message in batch}) == 1 else (False, 413)
 
 
 class Receivers(Receiver):

@@ -155,7 +155,7 @@ class Sync:
         say(
             f"{title}: {found['entered']:,} entered, {found['left']:,} left, {found['members']:,} members; "
             f"{time.monotonic() - self._began:.1f} s, {self._proxy.bytes:,} bytes over the wire, "
-            f"{used.ru_utime + used.ru_stime:.1f} s of our CPU, {used.ru_maxrss // 1024} MB"
+            f"{used.ru_utime + used.ru_stime:.1f} s of our CPU"
         )
         return found
 

@@ -25,13 +25,16 @@ ALIAS_KEY = "$alias"
 class StateTable(NamedTuple):
     """A table in a warehouse that has a snapshot (a base), or the changes since the table before it.
 
-    ``rows``: counted when it was created. ``left_out``: names of audiences whose rows in it were not accepted.
+    ``rows``: counted when it was created. ``left_out``: names of audiences, or keys of computed traits, whose rows in
+    it were not accepted. ``reread``: in the newest table of computed traits, the users whose rows every run reads,
+    because a value is invalid or a user's rows differ.
     """
 
     name: str
     is_base: bool
     rows: int
     left_out: tuple[str, ...] = ()
+    reread: tuple[str, ...] = ()
 
 
 class PropertyKind(StrEnum):

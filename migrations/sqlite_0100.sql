@@ -350,6 +350,7 @@ CREATE TABLE source_states (
 	table_name TEXT NOT NULL, 
 	row_count BIGINT NOT NULL, 
 	left_out TEXT, 
+	reread TEXT, 
 	CONSTRAINT pk_source_states PRIMARY KEY (id), 
 	CONSTRAINT uq_source_states_table_name UNIQUE (table_name)
 );

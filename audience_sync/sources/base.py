@@ -53,8 +53,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
     ``state``: the tables of the last one, the base first; empty without a last one. ``prefix`` and ``run``
     name new tables; ``run`` is None in a preview, which creates none. ``in_use``: tables that must stay; others with
-    the prefix of earlier runs are dropped. ``source``: its name in the config. ``mend``: the command that
-    compares everything, for a state that is damaged.
+    the prefix of earlier runs are dropped. ``source``: its name in the config. ``subject``: what the store keeps the
+    state by. ``mend``: the command that compares everything, for a state that is damaged. ``counts_rows``: whether
+    ``SnapshotRows.row_count`` is needed.
 
     Of many changes that are held (``is_held``), a sample of users is fetched, with those of the last samples
     (``sampled``). ``may_fold``: whether a long state may be replaced by a new base.
@@ -69,19 +70,25 @@ class Comparison(Struct, frozen=True, kw_only=True):
     is_held: IsHeld = never_held
     sampled: tuple[str, ...] = ()
     may_fold: bool = True
+    subject: str = ""
+    counts_rows: bool = False
 
 
 class ComparedState(Struct, frozen=True, kw_only=True):
     """The tables of a snapshot that a warehouse has compared, for the commit.
 
     ``before``: those it was compared with. ``new``: the one with its changes, or without ``before`` all of it; None if
-    nothing has changed. ``names``: the audiences of `names_from` with rows in ``new``.
+    nothing has changed. ``names``: the audiences of `names_from` with rows in ``new``. ``traits``: the keys of an entry
+    of computed traits, and ``reread`` as in ``StateTable``. Without any table, the store forgets the state.
     """
 
     source: str
     before: tuple[StateTable, ...]
     new: StateTable | None
+    subject: str = ""
     names: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
+    reread: tuple[str, ...] = ()
 
 
 class SnapshotRequest(Struct, frozen=True, kw_only=True):
@@ -158,11 +165,16 @@ class SnapshotRows(Struct, frozen=True, kw_only=True):
     #: The same rows, if none can have an invalid value and ids can be checked later.
     unchecked: UncheckedRows | None = None
     #: A query for users who have left (``user_id``, and ``name`` if there are names). If it is set, the source has
-    #: compared the snapshot with the last one, and ``select`` has only those who entered.
+    #: compared the snapshot with the last one, and ``select`` has only those who entered; for traits, all rows of each
+    #: user with a changed row.
     left: Query | None = None
     #: Of a compared snapshot: by name (None without names), the users who entered and left an audience that a guard
     #: holds, if ``select`` and ``left`` have only a sample of them.
     held: Mapping[str | None, tuple[int, int]] = field(default_factory=dict)
+    #: Whether a compared snapshot of traits has no user at all.
+    is_empty: bool = False
+    #: The number of all rows of a compared snapshot, if it was counted; ``select`` may have only some of them.
+    row_count: int | None = None
     #: The tables of a snapshot that a warehouse has compared; None if it created none.
     state: ComparedState | None = None
     #: Context of every scan: it translates all errors into SourceErrors and limits the time.

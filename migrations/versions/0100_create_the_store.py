@@ -1331,7 +1331,12 @@ def create_tables() -> None:
         sa.Column(
             "id", sa.Integer(), nullable=False, comment="Rises: a table's changes come after those of lower ones"
         ),
-        sa.Column("subject", sa.Text(), nullable=False, comment="The audience, or the names_from entry"),
+        sa.Column(
+            "subject",
+            sa.Text(),
+            nullable=False,
+            comment="The audience, the names_from entry, or an entry of computed traits",
+        ),
         sa.Column("source", sa.Text(), nullable=False, comment="The source, as named in the config"),
         sa.Column("kind", sa.Text(), nullable=False, comment="base or delta"),
         sa.Column("table_name", sa.Text(), nullable=False, comment="Its name in the source's schema"),
@@ -1339,7 +1344,16 @@ def create_tables() -> None:
             "row_count", sa.BigInteger(), nullable=False, comment="Its rows; another number means that it is damaged"
         ),
         sa.Column(
-            "left_out", sa.Text(), nullable=True, comment="JSON list: audiences whose rows in it were not accepted"
+            "left_out",
+            sa.Text(),
+            nullable=True,
+            comment="JSON list: audiences or traits whose rows in it were not accepted",
+        ),
+        sa.Column(
+            "reread",
+            sa.Text(),
+            nullable=True,
+            comment="JSON list: users whose rows every run reads, as a value is invalid or rows differ",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_source_states")),
         sa.UniqueConstraint("table_name", name=op.f("uq_source_states_table_name")),

@@ -23,6 +23,10 @@ VIEWS = (
     "select audience_key, user_id from absent_members order by 1, 2",
     "select audience_key, user_id from held_out_members order by 1, 2",
     "select run, last_run, key, status, reason, members_before, entered, left, ended_run from holds order by 1, 3",
+    "select user_id, trait_key, value from trait_values order by 1, 2",
+    "select run, user_id, trait_key, value, previous_value from trait_changes order by 1, 2, 3",
+    "select run, audience_key, reason, count(*) from invalid_rows group by 1, 2, 3 order by 1, 2, 3",
+    "select id, trait_users, trait_users_changed from runs order by 1",
 )
 
 
@@ -76,8 +80,9 @@ class Twins:
         here, there = self.here.run(*arguments), self.there.run(*arguments)
         assert there.code == here.code, f"{here.stdout}{here.stderr}\n{there.stdout}{there.stderr}"
         assert code is None or here.code == code, f"{here.stdout}{here.stderr}"
-        if arguments[0] == "plan":
-            assert there.json["audiences"] == here.json["audiences"]
+        if "--json" in arguments and arguments[0] in ("plan", "sync"):
+            for part in ("audiences", "traits"):
+                assert there.json[part] == here.json[part]
         self.require_equal()
         return there
 

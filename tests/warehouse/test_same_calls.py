@@ -90,6 +90,27 @@ def test_rows_without_a_valid_id_are_counted_in_every_run(twins: Twins) -> None:
     assert twins.there.query(reasons) == twins.here.query(reasons)
 
 
+@pytest.mark.parametrize("entry", [VIP, {**LISTS, "query": "select user_id, 'VIP' as audience from vip"}])
+def test_a_snapshot_with_too_few_rows_is_not_used(entry: dict[str, Any], twins: Twins) -> None:
+    traits = {"source": "warehouse", "query": "select user_id, 1 as score from vip", "traits": ["score"]}
+    twins.warehouse.execute(
+        "create table vip (user_id text)", "insert into vip values ('ada'), ('ada'), ('bob'), (null)"
+    )
+    few = {"expect": {"rows": 5}}
+    twins.configure(audiences=[{**entry, **few}], computed_traits=[{**traits, **few}])
+    done = twins.run("sync", code=3)
+    assert done.stdout.count("the snapshot has 4 rows, and `expect.rows` requires at least 5") == 2
+
+    twins.warehouse.execute("insert into vip values ('ada')")
+    twins.run("sync")
+    twins.run("plan", "--json")
+    twins.warehouse.execute("delete from vip where user_id = 'bob'")
+    twins.run("plan", "--json", code=None)
+    twins.run("sync", code=3)
+    twins.warehouse.execute("insert into vip values (null)")
+    assert twins.run("sync", "--json").audience("vip")["left"] == 1
+
+
 def _change(twins: Twins, chance: random.Random) -> str:
     """A random change of the source's rows, or a command between two runs."""
     user, name = f"user {chance.randrange(30)}", chance.choice(["A", "B", "C c"])

@@ -232,7 +232,11 @@ def test_check_leaves_no_table(shop: Twins) -> None:
 
 REFUSED: dict[str, dict[str, Any]] = {
     "ids": {"audiences": [{**VIP, "ids": ["user_id", "email"]}]},
-    "rows": {"audiences": [{**VIP, "expect": {"rows": 10}}]},
+    "computed_traits[0].ids": {
+        "computed_traits": [
+            {"source": "warehouse", "query": "select 1", "traits": ["plan"], "ids": ["user_id", "email"]}
+        ]
+    },
     "aliases": {"audiences": [VIP], "aliases": [{"source": "warehouse", "query": "select 1"}]},
     "priority_groups": {"audiences": [VIP, {**VIP, "name": "Other"}], "priority_groups": {"one": ["VIP", "Other"]}},
 }

@@ -62,7 +62,7 @@ class SourceConfig(StrictModel):
     )
     compare: Literal["here", "in_warehouse"] = Field(
         default=HERE,
-        description="For a `database` source: where the snapshots of audiences are compared with the last ones. "
+        description="For a `database` source: where snapshots are compared with the last ones. "
         "`here` fetches every row; `in_warehouse` fetches the changes, and the warehouse keeps the last snapshots in "
         "`schema`.",
     )
@@ -82,6 +82,11 @@ class SourceConfig(StrictModel):
     def compares(self) -> bool:
         """Whether the source compares the snapshots of audiences itself."""
         return self.compare == IN_WAREHOUSE or self.state is not None
+
+    @property
+    def compares_traits(self) -> bool:
+        """Whether it compares those of computed traits, too. Spark's would be read by other rules for values."""
+        return self.compare == IN_WAREHOUSE
 
 
 class RowsConfig(StrictModel):

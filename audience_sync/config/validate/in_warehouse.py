@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig
+from audience_sync.config.read.problems import ConfigProblem, RawConfig
+from audience_sync.config.sections.snapshot import IN_WAREHOUSE
 from audience_sync.config.validate.cross_checks import compares, entries
 from audience_sync.config.validate.priority_groups import audience_names, audience_positions
 from audience_sync.config.validate.pydantic_errors import as_list, as_mapping
@@ -17,11 +17,15 @@ def find_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
     sources = as_mapping(tree.get("sources"))
     instead = {name: _instead(name, source) for name, source in sources.items() if compares(source)}
     mine = {path[1]: (path, entry) for path, entry in entries(tree, "audiences") if entry.get("source") in instead}
-    for path, entry in mine.values():
-        yield from _audience_problems(entry, path, instead[entry["source"]])
-    if mine and tree.get("aliases"):
-        _, first = next(iter(mine.values()))
-        what = f"`aliases` move members to other ids, which source '{first['source']}' does not know"
+    warehouses = {name for name in instead if as_mapping(sources[name]).get("compare") == IN_WAREHOUSE}
+    traits = [(path, entry) for path, entry in entries(tree, "computed_traits") if entry.get("source") in warehouses]
+    for path, entry in (compared := [*mine.values(), *traits]):
+        if entry.get("ids") is not None:
+            what = f"source '{entry['source']}' compares one column of ids"
+            yield ConfigProblem((*path, "ids"), f"{what}. {instead[entry['source']]}")
+    if compared and tree.get("aliases"):
+        _, first = compared[0]
+        what = f"`aliases` move users to other ids, which source '{first['source']}' does not know"
         yield ConfigProblem(("aliases",), f"{what}. {instead[first['source']]}")
     positions = audience_positions(audience_names(as_list(tree.get("audiences"))))
     for group, members in as_mapping(tree.get("priority_groups")).items():
@@ -36,11 +40,3 @@ def find_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
 def _instead(name: str, source: object) -> str:
     option = _ON_SPARK if as_mapping(source).get("state") is not None else _IN_WAREHOUSE
     return f"Remove it, or remove {option} from source '{name}': then every row is fetched and compared here"
-
-
-def _audience_problems(entry: Mapping[str, Any], path: ConfigPath, instead: str) -> Iterator[ConfigProblem]:
-    if entry.get("ids") is not None:
-        yield ConfigProblem((*path, "ids"), f"source '{entry['source']}' compares one column of ids. {instead}")
-    if as_mapping(entry.get("expect")).get("rows") is not None:
-        what = f"source '{entry['source']}' reports changes, not the number of rows"
-        yield ConfigProblem((*path, "expect", "rows"), f"{what}. {instead}")

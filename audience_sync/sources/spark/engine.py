@@ -23,7 +23,7 @@ _PATH_NOT_FOUND = "PATH_NOT_FOUND"
 def spark_source(url: str, state: str) -> WarehouseSource:
     """A Spark server that compares snapshots itself. ``state``: a path or a schema, for nothing else."""
     server = SparkServer(url)
-    return WarehouseSource(SparkSource(server), connect_to(server, state))
+    return WarehouseSource(SparkSource(server), connect_to(server, state), traits=False)
 
 
 def connect_to(server: SparkServer, state: str) -> Connect:

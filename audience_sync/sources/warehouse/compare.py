@@ -7,10 +7,10 @@ table that it does not name was left by a run that ended early, and is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from secrets import token_hex
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -20,9 +20,11 @@ from audience_sync.sources.base import ComparedState, Comparison, SnapshotReques
 from audience_sync.sources.warehouse.comparison_sql import IS_USER, ComparedColumns, StateQuery
 from audience_sync.sources.warehouse.engine import Engine
 from audience_sync.sources.warehouse.fetch import Fetched, fetch, fetch_table
+from audience_sync.sources.warehouse.traits_sql import TraitsState
 from audience_sync.sql import Query, TableName
 from audience_sync.workspace import Workspace
 
+State = TypeVar("State", StateQuery, TraitsState)
 CHECK = "Run: audience-sync check"
 #: A state is folded into a new base when it has this many tables of changes, or these hold this share of its rows.
 MOST_DELTAS = 12
@@ -38,14 +40,41 @@ class Compared(NamedTuple):
 
 def preview(engine: Engine, workspace: Workspace, request: SnapshotRequest, columns: ComparedColumns) -> Compared:
     """Compare and fetch the changes, without a new table."""
-    changes = _state_of(engine, request).comparison(request.query or "", columns)
+    comparison = request.comparison
+    assert comparison is not None
+    changes = _state_of(engine, request).comparison(request.query or "", columns, counts_rows=comparison.counts_rows)
     return Compared(fetch(engine, workspace, changes, request), None)
 
 
 def compare(engine: Engine, workspace: Workspace, request: SnapshotRequest, columns: ComparedColumns) -> Compared:
     """Compare, keep the changes in a new table, and fetch them. Raises SourceError if the last snapshot is damaged."""
-    comparison, state = request.comparison, _state_of(engine, request)
+    comparison, query = request.comparison, request.query or ""
     assert comparison is not None
+
+    def changes(state: StateQuery) -> Query:
+        return state.comparison(query, columns, counts_rows=comparison.counts_rows)
+
+    state, new = advance(engine, comparison, _state_of(engine, request), changes, query)
+    found = fetch_table(engine, workspace, request, state, new)
+    is_kept = _has_users(workspace, found.table) and None not in found.held
+    compared = ComparedState(
+        source=comparison.source,
+        subject=comparison.subject,
+        before=tuple(state.tables),
+        new=keep_changes(engine, new, is_kept=is_kept),
+        names=() if request.name is None else _audience_names(workspace, found),
+    )
+    return Compared(found, compared)
+
+
+def advance(
+    engine: Engine, comparison: Comparison, state: State, changes: Callable[[State], Query], query: str
+) -> tuple[State, StateTable]:
+    """Create the table of a run. Returns the state that it was compared with, and the table.
+
+    ``changes``: the comparison with a state. ``query``: the part of it that a person wrote. Raises SourceError if the
+    last snapshot is damaged.
+    """
     assert comparison.run is not None
     with engine.explaining("the list of tables failed", CHECK):
         existing = engine.tables(comparison.prefix)
@@ -55,17 +84,17 @@ def compare(engine: Engine, workspace: Workspace, request: SnapshotRequest, colu
         with engine.explaining("folding the last snapshot failed", CHECK):
             base = _create(engine, comparison, state.folded(), is_base=True)
         state = replace(state, tables=(base,))
-    changes = state.comparison(request.query or "", columns)
-    with engine.explaining("comparing failed", CHECK, request.query):
-        new = _create(engine, comparison, changes, is_base=not state.tables)
-    found = fetch_table(engine, workspace, request, state, new)
-    kept = new if _has_users(workspace, found.table) and None not in found.held else None
-    if kept is None:
-        with engine.explaining("dropping a table that is not kept failed", CHECK):
-            engine.drop(new.name)
-    audiences = () if request.name is None else _audience_names(workspace, found)
-    before = tuple(state.tables)
-    return Compared(found, ComparedState(source=comparison.source, before=before, new=kept, names=audiences))
+    with engine.explaining("comparing failed", CHECK, query):
+        return state, _create(engine, comparison, changes(state), is_base=not state.tables)
+
+
+def keep_changes(engine: Engine, new: StateTable, *, is_kept: bool) -> StateTable | None:
+    """The table; None if it is not kept, so that it is dropped."""
+    if is_kept:
+        return new
+    with engine.explaining("dropping a table that is not kept failed", CHECK):
+        engine.drop(new.name)
+    return None
 
 
 def _state_of(engine: Engine, request: SnapshotRequest) -> StateQuery:
@@ -90,7 +119,7 @@ def _run_of(name: str, prefix: str) -> int:
     return int(number) if number.isdecimal() else -1
 
 
-def _require_whole(engine: Engine, state: StateQuery, existing: Collection[str], mend: str) -> None:
+def _require_whole(engine: Engine, state: StateQuery | TraitsState, existing: Collection[str], mend: str) -> None:
     """Raise SourceError if a table is missing, or has other rows than the run that created it counted."""
     there = _count(engine, [each.name for each in state.tables if each.name in existing])
     for each in state.tables:

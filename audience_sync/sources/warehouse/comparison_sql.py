@@ -1,7 +1,8 @@
 """Write the query that compares a snapshot with the tables of the last one, in the SQL of any warehouse.
 
 Such a table has a user's ``user_id`` (with ``names_from`` also ``name``), ``change`` and ``row_count``. ``change`` is
-``entered`` or ``left``, or the reason why rows have no valid id; ``row_count`` counts these rows.
+``entered`` or ``left``, or the reason why rows have no valid id; ``row_count`` counts these rows. A row ``total`` has
+the number of all rows, if that is needed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from audience_sync.sources.warehouse.dialects.base import CheckedText, Dialect
 from audience_sync.sql import Expression, Query, Relation
 
 ENTERED, LEFT = "entered", "left"
+#: The change of a row that has the number of all rows of the snapshot.
+TOTAL = "total"
 IS_USER = f"change in ('{ENTERED}', '{LEFT}')"
 
 
@@ -89,10 +92,11 @@ class StateQuery(Struct, frozen=True):
         left_out = ", ".join(map(self.dialect.literal, table.left_out))
         return f"(select * from {place} t where t.name not in ({left_out}))"
 
-    def comparison(self, query: str, columns: ComparedColumns) -> Query:
+    def comparison(self, query: str, columns: ComparedColumns, *, counts_rows: bool = False) -> Query:
         """A query for all changes since the snapshot of the tables, and for the rows without a valid id.
 
-        It runs ``query`` once. Without tables, every user has entered.
+        It runs ``query`` once. Without tables, every user has entered. ``counts_rows``: add a row with the number of
+        rows.
         """
         reason, extra = columns.user_id.reason, ""
         if columns.name is not None:
@@ -104,15 +108,23 @@ class StateQuery(Struct, frozen=True):
             f"from ({rows}) r group by {keys}, reason"
         )
         change = f"case when n.row_count is null then '{LEFT}' when n.reason is null then '{ENTERED}' else n.reason end"
+        number = ", ".join("null" for _ in self._keys) + f", '{TOTAL}', coalesce(sum(n.row_count), 0)"
         if not self.tables:
-            return Query(f"select {self.columns('n.')}, {change} as change, n.row_count from ({new}) n")
+            found = f"select {self.columns('n.')}, {change} as change, n.row_count from "
+            return with_total(found, "", new, number) if counts_rows else Query(f"{found}({new}) n")
         name = " and n.name = o.name" if self.has_names else ""
         either = ", ".join(f"coalesce(n.{key}, o.{key}) as {key}" for key in self._keys)
-        return Query(
-            f"select {either}, {change} as change, coalesce(n.row_count, 1) as row_count from ({new}) n "
-            f"full join ({self.members()}) o on n.valid_id = o.user_id{name} "
+        found = f"select {either}, {change} as change, coalesce(n.row_count, 1) as row_count from "
+        joined = (
+            f" full join ({self.members()}) o on n.valid_id = o.user_id{name} "
             "where n.valid_id is null or o.user_id is null"
         )
+        return with_total(found, joined, new, number) if counts_rows else Query(f"{found}({new}) n{joined}")
+
+
+def with_total(select: str, joined: str, new: str, number: str) -> Query:
+    """A comparison, and a row of ``number``, an aggregate over the new rows ``n``, which both read."""
+    return Query(f"with n as ({new}) {select}n{joined} union all select {number} from n")
 
 
 def column_of(dialect: Dialect, name: str) -> Expression:

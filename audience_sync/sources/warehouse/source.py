@@ -1,4 +1,4 @@
-"""Read the snapshots of audiences from a place that compares them: only changes are fetched."""
+"""Read snapshots from a place that compares them: only changes are fetched."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from secrets import token_hex
 from msgspec.structs import replace
 
 from audience_sync.errors import IncompleteError, SourceError
-from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source
+from audience_sync.sources.base import Comparison, SnapshotRequest, SnapshotRows, Source
 from audience_sync.sources.readiness import too_old_reason
-from audience_sync.sources.rows.column_schema import generic_type
-from audience_sync.sources.rows.scan import duplicate_column, missing_column
 from audience_sync.sources.rows.snapshot_query import MAX_RAW_CHARACTERS
+from audience_sync.sources.warehouse.columns import QUERY_NAME, QueryColumns, find_columns
 from audience_sync.sources.warehouse.compare import Compared, compare, preview
-from audience_sync.sources.warehouse.comparison_sql import ENTERED, LEFT, ComparedColumns, column_of, subquery
+from audience_sync.sources.warehouse.comparison_sql import ENTERED, LEFT, TOTAL, subquery
 from audience_sync.sources.warehouse.engine import Engine, Row
 from audience_sync.sources.warehouse.fetch import CORRECT_QUERY
+from audience_sync.sources.warehouse.traits import check_traits, read_traits
 from audience_sync.sql import Query
 from audience_sync.workspace import Workspace
 
-QUERY_NAME = "the query"
 #: Opens a connection. Its argument is whether it may write; where that is possible, another one is refused to.
 Connect = Callable[[bool], AbstractContextManager[Engine]]
 #: The beginning of the names of tables that `check` creates.
@@ -30,10 +29,13 @@ _CHECK = "sync_check_"
 
 
 class WarehouseSource(Source):
-    """A source that compares the snapshots of audiences itself. Everything else is fetched, by ``fetched``."""
+    """A source that compares snapshots itself. Lists and samples are fetched, by ``fetched``.
 
-    def __init__(self, fetched: Source, connect: Connect) -> None:
-        self._fetched, self._connect = fetched, connect
+    ``traits``: whether it compares those of computed traits, too.
+    """
+
+    def __init__(self, fetched: Source, connect: Connect, *, traits: bool = True) -> None:
+        self._fetched, self._connect, self._compares_traits = fetched, connect, traits
 
     def stop(self) -> None:
         self._fetched.stop()
@@ -58,20 +60,21 @@ class WarehouseSource(Source):
     def read(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
         comparison = request.comparison
         if comparison is None:
-            if request.sample_rows is not None and not request.traits:  # an audience is checked
+            if request.sample_rows is not None and (self._compares_traits or not request.traits):  # it is checked
                 with self._connect(False) as engine:
-                    _columns(engine, request)
+                    columns = find_columns(engine, request)
+                    if request.traits:
+                        check_traits(engine, request, columns.of_traits)
             return self._fetched.read(workspace, request)
         with self._connect(False) as engine:
             if reason := too_old_reason(request.expected, partial(_ask_modified, engine)):
                 raise IncompleteError(reason)
-            columns, types = _columns(engine, request)
-            found = preview(engine, workspace, request, columns) if comparison.run is None else None
-        if found is None:
+            columns = find_columns(engine, request)
+            rows = _read(engine, workspace, request, comparison, columns) if comparison.run is None else None
+        if rows is None:
             with self._connect(True) as engine:
-                found = compare(engine, workspace, request, columns)
-        rows = _snapshot_rows(found, request, is_whole=not comparison.state)
-        return replace(rows, columns=types if request.expected.columns else None)
+                rows = _read(engine, workspace, request, comparison, columns)
+        return replace(rows, columns=columns.generic_types if request.expected.columns else None)
 
 
 def _ask_modified(engine: Engine, query: str) -> Sequence[Row]:
@@ -79,33 +82,25 @@ def _ask_modified(engine: Engine, query: str) -> Sequence[Row]:
         return engine.rows(Query(f"select * from {subquery(query)}"), 1)
 
 
-def _columns(engine: Engine, request: SnapshotRequest) -> tuple[ComparedColumns, dict[str, str]]:
-    """SQL for the requested columns, and all columns of the query with their generic types. No row is read.
-
-    Where connections can be read-only, this refuses a query that writes.
-    """
-    with engine.explaining("the query failed", CORRECT_QUERY, request.query):
-        columns = engine.columns(request.query or "")
-    names, types = [name for name, _ in columns], dict(columns)
-    for name in (request.user_id, *([request.name] if request.name else [])):
-        if name not in names:
-            raise missing_column(QUERY_NAME, name, names, request)
-        if names.count(name) > 1:
-            raise duplicate_column(QUERY_NAME, name)
-    dialect = engine.dialect
-    user_id = dialect.user_id(column_of(dialect, request.user_id), types[request.user_id])
-    if user_id is None:
-        what = f"column {request.user_id!r} has the type {types[request.user_id]}"
-        remedy = "Choose another column, or cast this one to text."
-        raise SourceError(f"{QUERY_NAME}: {what}, which can't hold user ids. {remedy}")
-    audience = request.name and dialect.name(column_of(dialect, request.name), types[request.name])
-    return ComparedColumns(user_id, audience or None), {name: generic_type(kind) for name, kind in columns}
+def _read(
+    engine: Engine, workspace: Workspace, request: SnapshotRequest, comparison: Comparison, columns: QueryColumns
+) -> SnapshotRows:
+    if request.traits:
+        return read_traits(engine, workspace, request, comparison, columns.of_traits)
+    find = preview if comparison.run is None else compare
+    found = find(engine, workspace, request, columns.of_audience)
+    rows = _snapshot_rows(found, request, is_whole=not comparison.state)
+    if not comparison.counts_rows:
+        return rows
+    return replace(
+        rows, row_count=workspace.one(f"select row_count from {found.changes.table} where change = '{TOTAL}'")[0]
+    )
 
 
 def _snapshot_rows(found: Compared, request: SnapshotRequest, *, is_whole: bool) -> SnapshotRows:
     """The users who entered, and a NULL for each row without a valid id; and the users who left, unless all entered."""
     table, name = found.changes.table, "name, " if request.name else ""
-    invalid = f"from {table}, range(row_count) where change not in ('{ENTERED}', '{LEFT}')"
+    invalid = f"from {table}, range(row_count) where change not in ('{ENTERED}', '{LEFT}', '{TOTAL}')"
     # PostgreSQL can't store NUL characters, not even in a report about them.
     raw = f"replace(left(user_id, {MAX_RAW_CHARACTERS}), chr(0), '\ufffd') as user_id"
     return SnapshotRows(

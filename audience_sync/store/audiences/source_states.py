@@ -14,11 +14,14 @@ _BASE, _DELTA = "base", "delta"
 
 
 def read_state(connection: Connection, subject: str, source: str) -> tuple[StateTable, ...]:
-    """The tables of one audience or `names_from` entry, the base first; none if it has no state in this source."""
+    """The tables of one audience, `names_from` entry or entry of computed traits, the base first.
+
+    None if it has no state in this source.
+    """
     mine = (source_states.c.subject == subject) & (source_states.c.source == source)
     rows = connection.execute(select(source_states).where(mine).order_by(source_states.c.id)).all()
     return tuple(
-        StateTable(row.table_name, row.kind == _BASE, row.row_count, tuple(json.loads(row.left_out or "[]")))
+        StateTable(row.table_name, row.kind == _BASE, row.row_count, _listed(row.left_out), _listed(row.reread))
         for row in rows
     )
 
@@ -35,7 +38,7 @@ def read_sources(connection: Connection) -> list[str]:
 
 
 def save_state(connection: Connection, subject: str, source: str, tables: Sequence[StateTable]) -> None:
-    """Replace the tables of one audience or `names_from` entry."""
+    """Replace the tables of one subject (see ``read_state``)."""
     connection.execute(delete(source_states).where(source_states.c.subject == subject))
     rows = [
         {
@@ -44,7 +47,8 @@ def save_state(connection: Connection, subject: str, source: str, tables: Sequen
             "kind": _BASE if each.is_base else _DELTA,
             "table_name": each.name,
             "row_count": each.rows,
-            "left_out": json.dumps(each.left_out, ensure_ascii=False) if each.left_out else None,
+            "left_out": _json(each.left_out),
+            "reread": _json(each.reread),
         }
         for each in tables
     ]
@@ -55,3 +59,11 @@ def save_state(connection: Connection, subject: str, source: str, tables: Sequen
 def keep_states(connection: Connection, subjects: Collection[str]) -> None:
     """Forget the tables of all others, so that a later run compares everything. The tables are dropped then."""
     connection.execute(delete(source_states).where(source_states.c.subject.not_in(list(subjects))))
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(json.loads(text or "[]"))
+
+
+def _json(names: Sequence[str]) -> str | None:
+    return json.dumps(names, ensure_ascii=False) if names else None

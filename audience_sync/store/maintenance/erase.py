@@ -40,6 +40,7 @@ from audience_sync.store.tables import (
     request_attempts,
     run_invalid_rows,
     snapshot_chains,
+    source_states,
     suppressions,
     unaccepted_calls,
     user_traits,
@@ -83,6 +84,7 @@ def erase(store: Store, users: Sequence[str], memory_limit: int, *, reason: str 
             for table in USER_TABLES:
                 for user in users:
                     connection.execute(delete(table).where(table.c.user_id == user))
+            connection.execute(delete(source_states))  # which may have their ids; the next run compares everything
             new = add_tombstones(connection, users)
             forget_users(connection, users)
             if new or known:

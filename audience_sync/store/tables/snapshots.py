@@ -71,12 +71,19 @@ source_states = Table(
     "source_states",
     metadata,
     Column("id", Integer, primary_key=True, comment="Rises: a table's changes come after those of lower ones"),
-    Column("subject", Text, nullable=False, index=True, comment="The audience, or the names_from entry"),
+    Column(
+        "subject",
+        Text,
+        nullable=False,
+        index=True,
+        comment="The audience, the names_from entry, or an entry of computed traits",
+    ),
     Column("source", Text, nullable=False, comment="The source, as named in the config"),
     Column("kind", Text, nullable=False, comment="base or delta"),
     Column("table_name", Text, nullable=False, unique=True, comment="Its name in the source's schema"),
     Column("row_count", BigInteger, nullable=False, comment="Its rows; another number means that it is damaged"),
-    Column("left_out", Text, comment="JSON list: audiences whose rows in it were not accepted"),
+    Column("left_out", Text, comment="JSON list: audiences or traits whose rows in it were not accepted"),
+    Column("reread", Text, comment="JSON list: users whose rows every run reads, as a value is invalid or rows differ"),
     comment="Tables in warehouses with the last snapshots, for sources with compare: in_warehouse",
 )
 

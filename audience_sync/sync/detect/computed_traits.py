@@ -11,8 +11,8 @@ from audience_sync.config.models import ComputedTraitsConfig
 from audience_sync.errors import SourceError
 from audience_sync.model import ALIAS_KEY, ChangeCounts, HoldKind, PropertyKind, RunId
 from audience_sync.redaction.secrets import mask_secrets
-from audience_sync.sources.base import HAS_INVALID_VALUE, SnapshotRows, UncheckedRows
-from audience_sync.sql import NEVER, Query, TableName, quote_identifier, quote_literal
+from audience_sync.sources.base import HAS_INVALID_VALUE, ComparedState, SnapshotRows, UncheckedRows
+from audience_sync.sql import NEVER, Condition, Query, TableName, quote_identifier, quote_literal
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, rows_of, trait_column
 from audience_sync.sync.diff.snapshot_files import traits_change
 from audience_sync.sync.diff.traits import (
@@ -21,6 +21,7 @@ from audience_sync.sync.diff.traits import (
     deduplicate_users,
     diff_traits,
     diff_unchecked_traits,
+    no_difference,
     write_first_values,
 )
 from audience_sync.sync.guard.holds import (
@@ -43,7 +44,7 @@ from audience_sync.sync.load.snapshot import (
     read_invalid_rows,
     scanning,
 )
-from audience_sync.sync.values.change_set import ChainChange, ChangeSet, NewProperty, PropertyChange
+from audience_sync.sync.values.change_set import ChainChange, ChangeSet, NewProperty, PropertyChange, SourceState
 from audience_sync.sync.values.findings import Detection, HeldDifference, RunFindings, TraitsResult
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import form, pluralize
@@ -63,7 +64,8 @@ class LoadedTraits(Struct, frozen=True, kw_only=True):
     """A snapshot of the traits ``keys``: a table with one row a user, or counted rows with unchecked ids.
 
     ``invalid`` counts rows without a usable user id and invalid values; ``differing`` the users who have several rows
-    that differ.
+    that differ. ``touched``: a table with the ``user_id`` of those who may have changed, if a warehouse has compared
+    the snapshot; ``rows`` are theirs.
     """
 
     source: SnapshotRows
@@ -72,6 +74,7 @@ class LoadedTraits(Struct, frozen=True, kw_only=True):
     is_empty: bool = False
     invalid: int = 0
     differing: int = 0
+    touched: TableName | None = None
 
 
 def detect_traits(context: RunContext, before: Sequence[ChainChange], keys: Collection[str] | None = None) -> Detection:
@@ -123,7 +126,10 @@ def _load_and_diff(
     context: RunContext, loaded: LoadedSnapshot, keys: Sequence[str], changes: Sequence[ChainChange]
 ) -> tuple[LoadedTraits, list[ChainDiff]]:
     """The snapshot, and its diff with the chain or the chains of its traits. With one chain, it is read by the join."""
-    chains, source = _by_chain(context, keys, changes), loaded.rows
+    source = loaded.rows
+    if source.left is not None:
+        return _diff_compared(context, source, source.left, keys, changes)
+    chains = _by_chain(context, keys, changes)
     if source.unchecked is not None and len(chains) == 1 and chains[0][0].id is None and context.erased == NEVER:
         return _load_first_values(context, source, source.unchecked, chains[0][0])
     if source.unchecked is None or len(chains) > 1 or chains[0][0].id is None:
@@ -138,6 +144,25 @@ def _load_and_diff(
         snapshot, is_empty=rows.row_count == diff.invalid, invalid=diff.invalid, differing=diff.differing
     )
     return snapshot, [ChainDiff(chain, keys, diff)]
+
+
+def _diff_compared(
+    context: RunContext, source: SnapshotRows, left: Query, keys: Sequence[str], changes: Sequence[ChainChange]
+) -> tuple[LoadedTraits, list[ChainDiff]]:
+    """The rows of users who may have changed, and their diff with their stored values.
+
+    If there are no such users, no stored file is fetched.
+    """
+    workspace, snapshot = context.workspace, _load(context, source, keys)
+    touched = workspace.table(
+        "touched", f"select user_id from {snapshot.rows} where user_id is not null union ({left})"
+    )
+    snapshot = replace(snapshot, touched=touched)
+    if workspace.one(f"select count(*) from {touched}")[0]:
+        chains = _by_chain(context, keys, changes)
+        return snapshot, [ChainDiff(chain, mine, _diff(context, snapshot, chain, mine)) for chain, mine in chains]
+    chains = _by_chain(context, keys, changes, fetched=False)
+    return snapshot, [ChainDiff(chain, mine, no_difference(workspace)) for chain, mine in chains]
 
 
 def _load_first_values(
@@ -179,7 +204,8 @@ def _load(context: RunContext, source: SnapshotRows, keys: Sequence[str]) -> Loa
     if has_invalid_values:
         with scanning(source):
             invalid = workspace.one(f"select count(*) from ({source.invalid_rows})")[0]
-    return LoadedTraits(source=source, keys=keys, rows=table, is_empty=not users, invalid=invalid, differing=differing)
+    is_empty = not users if source.left is None else source.is_empty
+    return LoadedTraits(source=source, keys=keys, rows=table, is_empty=is_empty, invalid=invalid, differing=differing)
 
 
 def _findings(workspace: Workspace, config: ComputedTraitsConfig, snapshot: LoadedTraits) -> RunFindings:
@@ -226,24 +252,49 @@ def _detect_entry(
             change = replace(change, creates=tuple(new))
         if change is not None:
             accepted.append((Detection(changes=ChangeSet(chains=(change,))), diff.table))
-    source = PropertyChange(source=loaded.source_state(snapshot.invalid), loaded_from=loaded_from(config))
-    sources = ChangeSet(properties={key: source for key in keys if key not in held})
-    detections = [Detection(changes=sources, findings=read), guarded, *(found for found, _ in accepted)]
+    source, compared = loaded.source_state(snapshot.invalid), Detection()
+    if source.compared is not None:
+        source, compared = _with_reread(context, source, source.compared, snapshot)
+    change_of_source = PropertyChange(source=source, loaded_from=loaded_from(config))
+    sources = ChangeSet(properties={key: change_of_source for key in keys if key not in held})
+    detections = [Detection(changes=sources, findings=read), compared, guarded, *(found for found, _ in accepted)]
     return Detection.total(detections), [table for _, table in accepted]
+
+
+def _with_reread(
+    context: RunContext, source: SourceState, compared: ComparedState, snapshot: LoadedTraits
+) -> tuple[SourceState, Detection]:
+    """The source's state with the users whose rows the next run reads, too; and a warning if they are too many."""
+    from audience_sync.sync.load.compared_elsewhere import with_reread
+
+    flagged = None if isinstance(snapshot.rows, UncheckedRows) else snapshot.rows
+    state, warnings = with_reread(
+        context,
+        compared,
+        rows=snapshot.source.select,
+        table=flagged if snapshot.source.may_have_invalid_values else None,
+        keys=snapshot.keys,
+        differing=snapshot.differing,
+    )
+    return source._replace(compared=state), Detection(findings=RunFindings(warnings=warnings))
 
 
 def _diff(context: RunContext, snapshot: LoadedTraits, chain: Chain, keys: Sequence[str]) -> TraitsDiff:
     workspace, rows, erased = context.workspace, snapshot.rows, context.erased
     if not isinstance(rows, UncheckedRows):
-        return diff_traits(workspace, rows, chain, keys, erased=erased, aliases=context.aliases.pairs)
+        within = Condition(f"user_id in (select user_id from {snapshot.touched})") if snapshot.touched else None
+        return diff_traits(workspace, rows, chain, keys, erased=erased, aliases=context.aliases.pairs, within=within)
     with scanning(snapshot.source):
         return diff_unchecked_traits(workspace, rows, chain, keys, columns=snapshot.keys, erased=erased)
 
 
 def _by_chain(
-    context: RunContext, keys: Sequence[str], changes: Sequence[ChainChange]
+    context: RunContext, keys: Sequence[str], changes: Sequence[ChainChange], *, fetched: bool = True
 ) -> list[tuple[Chain, list[str]]]:
-    """The chains of these traits as changed so far, each with its keys; new traits share a new chain."""
+    """The chains of these traits as changed so far, each with its keys; new traits share a new chain.
+
+    ``fetched``: with their files.
+    """
     stored: dict[int, list[str]] = {}
     new: list[str] = []
     for key in keys:
@@ -253,7 +304,8 @@ def _by_chain(
         else:
             stored.setdefault(known.chain_id, []).append(key)
     latest = {change.chain.id: change.chain for change in changes}
-    found = [(latest.get(chain_id) or context.reader.chain(chain_id), mine) for chain_id, mine in stored.items()]
+    read = context.reader.chain if fetched else context.reader.unfetched_chain
+    found = [(latest.get(chain_id) or read(chain_id), mine) for chain_id, mine in stored.items()]
     if new:
         found.append((Chain(id=None, kind=PropertyKind.COMPUTED_TRAIT, keys=tuple(new), user_count=0), new))
     return found

@@ -55,15 +55,18 @@ def diff_traits(
     *,
     erased: Condition = NEVER,
     aliases: TableName | None = None,
+    within: Condition | None = None,
 ) -> TraitsDiff:
     """Diff a snapshot table, which has ``user_id`` and a column per key of ``keys``, with the chain's values.
 
     ``aliases``: a table of ``previous_id`` and ``user_id``; a user with a new id and the same values has lost none.
-    Values of the chain that are not in ``keys`` stay unchanged.
+    ``within``: an SQL condition on ``user_id``, for a snapshot of some users only. Values of the chain that are not in
+    ``keys`` stay unchanged.
     """
     if chain.id is None:
         return _first_values(workspace, snapshot, keys, erased)
-    joined = _join(workspace, f"{snapshot} where user_id is not null", chain, keys)
+    stored = current_rows_query(replace(chain, within=within)) if within else None
+    joined = _join(workspace, f"{snapshot} where user_id is not null", chain, keys, stored)
     wide = _changed_users(workspace, joined, chain, keys, Expression("user_id"))
     return _diff(workspace, chain, keys, wide, unmoved=_unmoved(snapshot, wide, aliases), erased=erased)
 
@@ -97,6 +100,13 @@ def diff_unchecked_traits(
     wide = _changed_users(workspace, joined, chain, keys, rows.valid_id)
     diff = _diff(workspace, chain, keys, wide, unmoved=wide, erased=erased)
     return replace(diff, invalid=new - valid, differing=differing)
+
+
+def no_difference(workspace: Workspace) -> TraitsDiff:
+    """The diff of a snapshot in which no user has changed."""
+    columns = ", ".join(f"null::varchar as {name}" for name in ("user_id", "key", "value", "before"))
+    empty = workspace.table("trait_log", f"select {columns} where false")
+    return TraitsDiff(table=empty, log=empty, users=0, entered=0, left=0)
 
 
 def _diff(

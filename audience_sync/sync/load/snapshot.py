@@ -108,7 +108,8 @@ def _load(
     if may_skip and _is_unchanged(context, known, fingerprint, wanted):
         return None
     place = context.settings.sources.get(config.source)
-    if place is not None and place.compares and isinstance(config, AudienceConfig):
+    is_trait = isinstance(config, ComputedTraitsConfig)
+    if place is not None and (place.compares_traits if is_trait else place.compares):
         from audience_sync.sync.load.compared_elsewhere import comparison_of
 
         wanted = replace(wanted, comparison=comparison_of(context, config, keys, known, is_held))
@@ -215,8 +216,10 @@ def _check_expectations(
     least = config.expect.rows if config.expect and config.expect.rows else 0
     if not least and rows.manifest_rows is None:
         return
-    with scanning(rows):
-        count = workspace.one(f"select count(*) from ({rows.select})")[0]
+    count = rows.row_count
+    if count is None:
+        with scanning(rows):
+            count = workspace.one(f"select count(*) from ({rows.select})")[0]
     if rows.manifest_rows not in (None, count):
         raise IncompleteError(f"there are {count} rows, and the manifest has {rows.manifest_rows}")
     if count < least:

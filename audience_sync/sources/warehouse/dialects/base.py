@@ -26,6 +26,9 @@ from audience_sync.sources.values.user_ids import (
 )
 from audience_sync.sql import Condition, Expression, Query, Relation, quote_identifier, quote_literal
 
+#: The length, or the precision and scale, of a type.
+_LENGTHS = re.compile(r"\(\d+(?:, ?\d+)*\)")
+
 
 class Kind(Enum):
     """The kind of a column: what its values are, in any warehouse."""
@@ -95,6 +98,10 @@ class Dialect(ABC):
     def type_name(self, described: Sequence[Any]) -> str:
         """The name of a column's type, of its description by the driver (PEP 249)."""
         return str(getattr(described, "type_display", described[1] or ""))
+
+    def plain_type(self, type_name: str) -> str:
+        """A type's name without lengths and precisions, which do not change what a text means."""
+        return _LENGTHS.sub("", type_name.lower())
 
     def kind_of(self, type_name: str) -> Kind | None:
         lower = type_name.lower()

@@ -49,11 +49,11 @@ class ClickHouse(Dialect):
         # Without this setting an outer join fills columns with '' and 0 instead of NULL.
         return Query(f"select * from ({rows}) settings join_use_nulls = 1")
 
+    def plain_type(self, type_name: str) -> str:
+        return super().plain_type(_unwrapped(type_name))
+
     def kind_of(self, type_name: str) -> Kind | None:
-        lower = type_name.lower()
-        while wrapped := _WRAPPER.fullmatch(lower):
-            lower = wrapped[1]
-        return super().kind_of(lower)
+        return super().kind_of(_unwrapped(type_name))
 
     def user_id(self, column: str, type_name: str) -> CheckedText | None:
         found = super().user_id(column, type_name)
@@ -100,3 +100,11 @@ class ClickHouse(Dialect):
 
     def is_out_of_years(self, column: str) -> Condition:
         return Condition("false")  # dates are of the years 1900 to 2299
+
+
+def _unwrapped(type_name: str) -> str:
+    """A type in lower case, which may be NULL or not: after a join it may."""
+    lower = type_name.lower()
+    while wrapped := _WRAPPER.fullmatch(lower):
+        lower = wrapped[1]
+    return lower

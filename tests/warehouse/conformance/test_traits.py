@@ -1,0 +1,151 @@
+"""Runs over computed traits find the rows of every user with a changed row."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import pytest
+
+from audience_sync.model import RunId, StateTable
+from audience_sync.sources.base import Comparison, SnapshotRequest, SnapshotRows, TraitColumn
+from audience_sync.sources.values.json_python import json_texts
+from audience_sync.sources.warehouse.dialects.base import Kind
+from audience_sync.workspace import Workspace
+
+from .places import PREFIX, Place
+
+Row = tuple[Any, ...]
+KINDS = {"plan": Kind.TEXT, "visits": Kind.INTEGER, "score": Kind.DOUBLE, "since": Kind.DATE}
+VALUES: Sequence[Sequence[Any]] = (
+    ("pro", "free", "", "it's", "naïve 🦊", "1:a", None),
+    (0, 7, -7, None),
+    (0.5, 1e300, 7.0, None),
+    (date(2026, 5, 1), date(1970, 1, 1), None),
+)
+
+
+@dataclass
+class TraitRuns:
+    """Runs over one entry of computed traits, with the state that the store would keep."""
+
+    place: Place
+    workspace: Workspace
+    run: int = 0
+    state: list[StateTable] = field(default_factory=list)
+    query: str = ""
+
+    def write(self, rows: Iterable[Row]) -> None:
+        self.query = f"select * from {self.place.write('people', rows, **KINDS)}"
+
+    def sync(self, *, left_out: Sequence[str] = (), accepts: bool = True, reread: Sequence[str] = ()) -> SnapshotRows:
+        self.run += 1
+        if self.state:
+            self.state[-1] = self.state[-1]._replace(reread=tuple(reread))
+        rows = self.read(RunId(self.run))
+        assert rows.state is not None
+        if accepts:
+            before = [each._replace(left_out=each.left_out if left_out else ()) for each in rows.state.before]
+            new = [rows.state.new._replace(left_out=tuple(left_out))] if rows.state.new else []
+            self.state = [*before, *new]
+        return rows
+
+    def read(self, run: RunId | None) -> SnapshotRows:
+        comparison = Comparison(
+            source="warehouse",
+            mend="audience-sync resync",
+            state=tuple(self.state),
+            prefix=PREFIX,
+            run=run,
+            in_use=frozenset(each.name for each in self.state),
+            counts_rows=True,
+        )
+        traits = {name: TraitColumn(name) for name in KINDS}
+        request = SnapshotRequest(user_id="user_id", query=self.query, traits=traits, comparison=comparison)
+        return self.place.source.read(self.workspace, request)
+
+    def found(self, rows: SnapshotRows) -> dict[str, set[Row]]:
+        """The rows of each user who may have changed, without a row for those who left."""
+        select = f"select user_id, {', '.join(KINDS)} from ({rows.select}) where user_id is not null"
+        users: dict[str, set[Row]] = {}
+        for user, *values in self.workspace.all(select):
+            users.setdefault(user, set()).add(tuple(values))
+        left = self.workspace.all(f"{rows.left}") if rows.left is not None else []
+        return {user: set() for (user,) in left} | users
+
+
+def by_user(rows: Iterable[Row]) -> dict[str, set[Row]]:
+    """The same of the rows that were written, with values as JSON."""
+    users: dict[str, set[Row]] = {}
+    for user, *values in rows:
+        if user is not None:
+            users.setdefault(user, set()).add(tuple(json_texts(values)))
+    return users
+
+
+def random_rows(chance: random.Random) -> list[Row]:
+    users = [f"user {number}" for number in range(6) for _ in range(chance.choice([0, 1, 1, 1, 2]))]
+    rows = [(user, *(chance.choice(each) for each in VALUES)) for user in users]
+    return [*rows, *rows[:2], *[(None, "pro", 1, None, None)] * chance.randrange(3)]
+
+
+@pytest.fixture
+def runs(place: Place, workspace: Workspace) -> TraitRuns:
+    return TraitRuns(place, workspace)
+
+
+def test_all_rows_of_users_with_a_changed_row_are_read(runs: TraitRuns) -> None:
+    ada, bob, cyd = ("ada", "pro", 1, 0.5, None), ("bob", "pro", 1, 0.5, None), ("cyd", None, None, None, None)
+    other = ("bob", "free", 1, 0.5, None)
+    runs.write([ada, bob, other, cyd])
+    assert runs.found(runs.sync()) == by_user([ada, bob, other, cyd])
+    assert runs.found(runs.sync()) == {}
+
+    new = ("bob", "max", 1, 0.5, None)
+    runs.write([ada, bob, new])
+    assert runs.found(runs.read(None)) == runs.found(runs.sync()) == {**by_user([bob, new]), "cyd": set()}
+
+
+def test_users_of_a_table_that_was_left_out_and_users_to_reread_are_read_again(runs: TraitRuns) -> None:
+    ada, bob, cyd = (("ada", "pro", 1, None, None), ("bob", "pro", 1, None, None), ("cyd", "pro", 1, None, None))
+    runs.write([ada, bob, cyd])
+    runs.sync()
+    runs.write([ada, cyd])
+    runs.sync(left_out=["plan"])
+
+    rows = runs.sync(left_out=["plan"], reread=["ada"])
+    assert runs.found(rows) == {**by_user([ada]), "bob": set()}
+    assert not rows.is_empty
+    runs.write([])
+    assert runs.sync().is_empty
+    assert runs.found(runs.sync()) == {}
+
+
+def test_a_column_of_another_type_is_read_anew(runs: TraitRuns) -> None:
+    runs.write([("ada", "pro", 1, None, None)])
+    runs.sync()
+    place = runs.place.write("people", [("ada", "pro", "1", None, None)], **{**KINDS, "visits": Kind.TEXT})
+    runs.query = f"select * from {place}"
+
+    rows = runs.sync()
+
+    assert rows.left is None
+    assert runs.found(rows) == {"ada": {('"pro"', '"1"', None, None)}}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_random_rows_are_found(seed: int, runs: TraitRuns) -> None:
+    chance, accepted = random.Random(seed), dict[str, set[Row]]()
+    for _ in range(16):
+        rows = random_rows(chance)
+        runs.write(rows)
+        accepts, now = chance.random() < 0.8, by_user(rows)
+        compared = runs.sync(accepts=accepts)
+        found = runs.found(compared)
+        assert found == {user: now.get(user, set()) for user in found}
+        assert found.keys() >= {user for user in accepted | now if accepted.get(user) != now.get(user)}
+        assert compared.row_count == len(rows)
+        accepted = now if accepts else accepted

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from cli.conftest import Project, Result
 
 #: What both twins must agree on.
@@ -54,6 +57,29 @@ class S3Bucket:
     def __init__(self, client: Any, name: str) -> None:
         self._client, self.name = client, name
         self.url = f"s3://{name}/state"
+
+    @contextmanager
+    def user_without(self, right: str) -> Iterator[dict[str, str]]:
+        """The keys of a user with all other rights; the server asks for rights meanwhile."""
+        import boto3
+
+        users, user = boto3.client("iam"), f"user-without-{right[3:]}"
+        rights = {"s3:PutObject", "s3:GetObject", "s3:ListBucket", "s3:DeleteObject"} - {right}
+        statement = {"Effect": "Allow", "Action": sorted(rights), "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        users.create_user(UserName=user)
+        users.put_user_policy(UserName=user, PolicyName="state", PolicyDocument=policy)
+        key = users.create_access_key(UserName=user)["AccessKey"]
+        self._require_rights_after(0)
+        try:
+            yield {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+        finally:
+            self._require_rights_after(10**9)
+
+    def _require_rights_after(self, actions: int) -> None:
+        """Let the server ask for rights after so many actions."""
+        address = f"{os.environ['AWS_ENDPOINT_URL']}/moto-api/reset-auth"
+        requests.post(address, data=str(actions)).raise_for_status()
 
     def objects(self) -> dict[str, bytes]:
         found = self._client.list_objects_v2(Bucket=self.name).get("Contents", [])

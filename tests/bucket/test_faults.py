@@ -60,9 +60,9 @@ class FaultySystem(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no typ
         self._fail("list")
         return super().find(path, **options)
 
-    def rm(self, path: Any, **options: Any) -> None:
+    def rm_file(self, path: str) -> None:
         self._fail("delete")
-        super().rm(path, **options)
+        super().rm_file(path)
 
 
 @pytest.fixture
@@ -229,6 +229,18 @@ def test_a_state_that_can_not_be_one_is_a_problem_of_the_config(
     assert refused.code == 2
     assert words in " ".join(refused.stderr.split())
     assert "key:secret" not in refused.stderr
+
+
+@pytest.mark.parametrize("right", ["PutObject", "GetObject", "ListBucket", "DeleteObject"])
+def test_check_names_the_right_that_a_user_of_s3_lacks(
+    right: str, s3_bucket: S3Bucket, tmp_path: Path, sqlite_schema: Path
+) -> None:
+    project = a_project(tmp_path / "project", sqlite_schema, s3_bucket.url)
+    with s3_bucket.user_without(f"s3:{right}") as keys:
+        project.environment |= keys
+        checked = project.run("check")
+    assert checked.code == 3
+    assert f"(s3:{right})" in checked.stdout
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -159,17 +159,21 @@ def list_objects(folder: str) -> list[ListedObject]:
     return _act(Action.LIST, folder, find)
 
 
-def delete_objects(urls: Sequence[str]) -> None:
-    """Delete objects of one folder, also if some are gone already. Raises StoreError."""
+def delete_objects(urls: Iterable[str]) -> None:
+    """Delete objects, several at a time, also if some are gone already. Raises StoreError.
 
+    Each is deleted by a request of its own: s3fs passes over the errors in the answer to a request for many.
+    """
+    for _ in in_order(_delete_object, urls, THREADS):
+        pass
+
+
+def _delete_object(url: str) -> None:
     def delete(system: Any, place: str) -> None:
-        above = place.rsplit("/", 1)[0]
-        for start in range(0, len(urls), 1_000):
-            with suppress(FileNotFoundError):
-                system.rm([f"{above}/{url.rsplit('/', 1)[1]}" for url in urls[start : start + 1_000]])
+        with suppress(FileNotFoundError):
+            system.rm_file(place)
 
-    if urls:
-        _act(Action.DELETE, urls[0], delete)
+    _act(Action.DELETE, url, delete)
 
 
 def try_folder(folder: str, name: str, scratch: Path) -> None:

@@ -83,7 +83,10 @@ class ObjectDamagedError(StoreDamagedError):
     """An object in a bucket is missing, or is not what was put there. ``url``: the object. ``what``: its damage."""
 
     def __init__(self, url: str, what: str) -> None:
-        super().__init__(f"The store is damaged: the object {url} {what}.")
+        super().__init__(
+            f"The store is damaged: the object {url} {what}. Bring it back from the versions of the bucket, or send "
+            "everything again from the sources: audience-sync resync"
+        )
         self.url, self.what = url, what
 
 

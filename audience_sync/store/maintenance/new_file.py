@@ -29,7 +29,8 @@ def create_database(file: Path) -> None:
     except (OSError, sqlite3.Error, StoreError):  # a file system without links or shared memory, or nothing works
         create_private_file(file)
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # it may have no folder to be in
+            unfinished.unlink()
 
 
 def create_private_file(file: Path) -> None:

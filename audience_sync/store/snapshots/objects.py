@@ -162,7 +162,7 @@ def list_objects(folder: str) -> list[ListedObject]:
 def delete_objects(urls: Iterable[str]) -> None:
     """Delete objects, several at a time, also if some are gone already. Raises StoreError.
 
-    Each is deleted by a request of its own: s3fs passes over the errors in the answer to a request for many.
+    Each is deleted by a request of its own: in an answer about many, s3fs ignores the errors of single objects.
     """
     for _ in in_order(_delete_object, urls, THREADS):
         pass

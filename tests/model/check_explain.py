@@ -34,15 +34,21 @@ def wrong(
     settled: bool,
     forgetful: bool = False,
     mapped: Collection[str] = (),
+    waiting: dict[str, dict[str, set[str]]] | None = None,
 ) -> list[str]:
     """The differences between `explain` and the receivers, for one user.
 
     ``settled``: nothing may be pending. ``forgetful``: sent values may be pruned. ``mapped``: destinations that may
-    have other names, and so are not compared.
+    have other names, and so are not compared. ``waiting``: gets the user, by the property that is pending and by
+    destination.
     """
     found = explain(store, UserId(user), at=None, memory_limit=768_000_000, companions={})
     if found.erased_at:
         return []
+    for view in found.destinations:
+        for each in view.statuses:
+            if waiting is not None and each.state in (DeliveryState.PENDING, DeliveryState.WAITING):
+                waiting.setdefault(view.name, {}).setdefault(each.key, set()).add(user)
     return [
         f"{user} at {view.name}: {problem}"
         for view in found.destinations

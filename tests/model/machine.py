@@ -13,6 +13,7 @@ from audience_sync.store.connection.engine import Store
 
 from .alias_rules import NEWCOMERS
 from .check_explain import wrong
+from .check_views import read_views, requests_by_destination, wrong_pending, wrong_views
 from .commands import KILLED, POINTS
 from .harness import Harness
 from .hold_rules import APPROVE, PLANNED, REJECT
@@ -23,6 +24,10 @@ from .retire_rules import MOVE, RETIRE
 
 USERS = tuple(f"user-{number}" for number in range(9))
 SEEDED_AT_ONCE, MOST_ERASED = 2, 2
+#: Commands between two checks of the views; after a kill they are checked at once.
+VIEWS_EVERY = 4
+#: The commands that make a run.
+RUNS = ("sync", "seed", "resync", "retry", "approve", "undo", "retire")
 
 users = st.sampled_from(USERS)
 #: Snapshots that are often held: empty, or with less than half of the members.
@@ -63,6 +68,14 @@ class Shop(MappingRules):
 
     harness: Harness
     names = USERS
+    #: Whether a run has counted the pending calls since the config or the suppressed users changed.
+    is_counted = False
+    #: What was there when the views were last checked, and the commands since then.
+    newest, came_before, unchecked, has_kill = 0, dict.fromkeys(DESTINATIONS, 0), 0, False
+
+    def configure(self) -> None:
+        super().configure()
+        self.is_counted = False
 
     @initialize(
         first=st.fixed_dictionaries(dict.fromkeys(FILES, members)),
@@ -219,14 +232,45 @@ class Shop(MappingRules):
         while ended.code == 5:  # the lease of one that was killed
             time.sleep(0.1)
             ended = self.harness.commands.run(*command, crash=crash, bug=self.harness.bug)
+        if ended.code in (0, 1, 3, 4) and command[0] in RUNS:
+            self.is_counted = True
+        elif command[0] in ("suppress", "unsuppress", "erase"):
+            self.is_counted = False
+        self.unchecked, self.has_kill = self.unchecked + 1, self.has_kill or ended.code == KILLED
+        if not self.harness.bug and (ended.code == KILLED or self.unchecked >= VIEWS_EVERY):
+            self._check_views(erased=bool(self.erased) or command[0] == "erase")
         self.harness.done["commands"] += 1
         self.harness.done["kills"] += ended.code == KILLED
         self.last_output = ended.output
         return ended
 
+    def _check_views(self, *, erased: bool) -> None:
+        """The views agree with each other at any moment, and with the requests that came since the last check.
+
+        A killed run may have sent a request that it did not store.
+        """
+        store = Store(self.store)
+        try:
+            views = read_views(store)
+        finally:
+            store.close()
+        problems = wrong_views(views, erased=erased, forgetful=self.forgetful)
+        now = {name: each.requests for name, each in self.harness.receivers.each.items()}
+        if self.harness.types == TYPES and not (self.forgetful or self.has_kill):
+            sent = requests_by_destination(views, after=self.newest)
+            came = {name: now[name] - self.came_before[name] for name in sent}
+            problems += [
+                f"{name}: {came[name]} requests came, {sent[name]} are shown"
+                for name in sent
+                if sent[name] != came[name]
+            ]
+        assert not problems, problems
+        newest = max((each["run"] for each in views["sync_runs"]), default=0)
+        self.newest, self.came_before, self.unchecked, self.has_kill = newest, now, 0, False
+
     def _explained(self, *, settled: bool = False) -> None:
         """Check `explain` for all users who were not erased."""
-        store = Store(self.store)
+        store, waiting = Store(self.store), dict[str, dict[str, set[str]]]()
         try:
             for user in sorted({*USERS, *NEWCOMERS} - self.erased):
                 problems = wrong(
@@ -236,6 +280,12 @@ class Shop(MappingRules):
                     settled=settled and user not in self.suppressed,
                     forgetful=self.forgetful,
                     mapped={name for name, each in self.mapped.items() if each.options},
+                    waiting=waiting,
+                )
+                assert not problems, problems
+            if self.is_counted and not self.harness.bug:
+                problems = wrong_pending(
+                    read_views(store, "pending_calls"), waiting, seeded="wave", left_out=self.left_out
                 )
                 assert not problems, problems
         finally:

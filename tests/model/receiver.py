@@ -36,6 +36,7 @@ class Destination:
     """
 
     belief: Belief = field(default_factory=Belief)
+    requests: int = 0
     fault: str | None = None
     spared: int = 0
     refusing: Set[str] = frozenset()
@@ -137,6 +138,7 @@ class Receivers(Receiver):
     def answer(self, request: Received) -> Reply:
         name, inner = split_name(request)
         with self._lock:
+            self.each[name].requests += 1
             return self.each[name].answer(inner)
 
     def restart(self) -> None:

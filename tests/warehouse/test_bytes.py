@@ -121,3 +121,27 @@ def test_invalid_rows_are_counted_and_few_are_fetched(wire: Wire) -> None:
     assert done.audience("a")["entered"] == 1
     assert wire.proxy.bytes <= 1_000_000
     assert done.json["warnings"] == ["warehouse:list: 99,990 rows without an audience name were skipped."]
+
+
+def test_changed_values_of_traits_cost_100_bytes_a_user(tmp_path: Path, warehouse: Warehouse) -> None:
+    rows = (
+        f"select {USER_ID} as user_id, 'plan ' || i % 7 as plan, i * 0.37 as revenue from generate_series(1, 20000) i"
+    )
+    warehouse.execute(f"create table people as {rows}")
+    url = make_url(warehouse.url)
+    [server] = Path(str(url.query["host"])).glob(".s.PGSQL.*[0-9]")
+    project = Project(tmp_path)
+    with counting_proxy(server) as proxy:
+        address = url.set(host="127.0.0.1", port=proxy.port, query={}).render_as_string(hide_password=False)
+        project.configure(
+            sources={"warehouse": {"database": address, "compare": "in_warehouse"}},
+            computed_traits=[{"source": "warehouse", "query": "select * from people", "traits": ["plan", "revenue"]}],
+        )
+        assert project.run("sync").code == 0
+        changed = f"select {USER_ID} from generate_series(1, 400) i"
+        warehouse.execute(f"update people set revenue = revenue + 1 where user_id in ({changed})")
+        proxy.bytes = 0
+        done = project.sync().json["traits"]
+
+    assert done["changed"] == 400
+    assert proxy.bytes <= 400 * BYTES_A_CHANGE + 2 * FIXED_BYTES

@@ -127,7 +127,7 @@ def snowflake_place(_: pytest.FixtureRequest) -> Iterator[Place]:
 
 def spark_files_place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """Spark, with the last snapshots in files."""
-    with spark_place(request.getfixturevalue("spark_url"), request.getfixturevalue("tmp_path") / "a state") as place:
+    with spark_place(request.getfixturevalue("spark_url"), request.getfixturevalue("tmp_path") / "state") as place:
         yield place
 
 

@@ -163,10 +163,10 @@ def test_the_config_may_lack_the_secrets_of_destinations(project: Project) -> No
 
 def test_a_run_is_watched_until_it_ends(project: Project, receiver: Receiver) -> None:
     """A real run whose destination keeps it waiting: progress, refused so far, and then the page is loaded again."""
-    receiver.will_answer(ACCEPTED, SILENCE)
+    receiver.will_answer(ACCEPTED, *[SILENCE] * 20)
     project.configure(
         audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
-        destinations={"segment": segment(receiver, batch_size=1, concurrency=1, timeout="20s")},
+        destinations={"segment": segment(receiver, batch_size=1, concurrency=1, timeout="3s")},
     )
     with dashboard(project) as (_, address):
         running = project.start("sync")

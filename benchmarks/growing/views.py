@@ -20,7 +20,7 @@ from sqlalchemy import Connection, func, insert, select, text
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from audience_sync.store.connection.engine import Store
+from audience_sync.store.connection.engine import WITHOUT_JIT, Store
 from audience_sync.store.maintenance import migrate
 from audience_sync.store.tables import runs
 
@@ -232,7 +232,8 @@ def build(connection: Connection, members: int, count: int) -> None:
 
 def timed(connection: Connection, *, plans: bool) -> Iterator[tuple[str, float, str]]:
     """The name of each query, the seconds of its second execution, and its plan."""
-    is_sqlite = connection.dialect.name == "sqlite"
+    if not (is_sqlite := connection.dialect.name == "sqlite"):
+        connection.exec_driver_sql(WITHOUT_JIT)
     last = connection.execute(select(func.max(runs.c.id))).scalar_one()
     names = {"views": "" if is_sqlite else "audience_sync.", "run": last, "user": "C-10007919"}
     for name, query in QUERIES.items():

@@ -347,7 +347,7 @@ def test_what_spark_does_not_have_is_refused(problems: Problems, option: str) ->
 
 def test_what_a_source_that_compares_can_not_do_is_refused_with_its_option(problems: Problems) -> None:
     lake = "{spark: 'sc://spark', state: main.audience_sync}"
-    audience = f"{{name: A, source: lake, query: select 1, ids: [user_id, email]}}"
+    audience = "{name: A, source: lake, query: select 1, ids: [user_id, email]}"
     [problem] = problems(f"sources: {{lake: {lake}}}\naudiences: [{audience}]\n")
     assert problem.endswith(
         "Remove it, or remove `state` from source 'lake': then every row is fetched and compared here"

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.cases import Case
@@ -135,12 +136,20 @@ async def _blocks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 @contextmanager
 def counting_proxy(target: Path | int) -> Iterator[CountingProxy]:
     """In a thread of its own, which counts while the program is waited for."""
-    proxy, loop = CountingProxy(target), asyncio.new_event_loop()
+    proxy = CountingProxy(target)
+    with serving_in_thread(proxy.serve):
+        yield proxy
+
+
+@contextmanager
+def serving_in_thread(serve: Callable[[], Coroutine[Any, Any, asyncio.Server]]) -> Iterator[None]:
+    """Start a server in a thread of its own, and stop it at the end."""
+    loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    server = asyncio.run_coroutine_threadsafe(proxy.serve(), loop).result()
+    server = asyncio.run_coroutine_threadsafe(serve(), loop).result()
     try:
-        yield proxy
+        yield
     finally:
         loop.call_soon_threadsafe(server.close)
         loop.call_soon_threadsafe(loop.stop)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.warehouse import serving_in_thread
 
 
 @dataclass(frozen=True)
@@ -84,14 +85,6 @@ class UnreliableProxy:
 @contextmanager
 def unreliable_proxy(target: Path) -> Iterator[UnreliableProxy]:
     """In a thread of its own."""
-    proxy, loop = UnreliableProxy(target), asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    server = asyncio.run_coroutine_threadsafe(proxy.serve(), loop).result()
-    try:
+    proxy = UnreliableProxy(target)
+    with serving_in_thread(proxy.serve):
         yield proxy
-    finally:
-        loop.call_soon_threadsafe(server.close)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()

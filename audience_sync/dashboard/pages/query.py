@@ -31,6 +31,12 @@ _LAST_CHANGED = """
     where a.run > (select max(run) from {views}sync_runs) - 200 and a.entered + a."left" > 0 and a.status <> 'created'
     order by a.run desc, a.entered + a."left" desc limit 1
 """
+_LAST_DAY_WITH_LEAVERS = """
+    select r.started_at
+    from {views}audience_syncs a join {views}sync_runs r on r.run = a.run
+    where a.run > (select max(run) from {views}sync_runs) - 200 and a."left" > 0
+    order by a.run desc limit 1
+"""
 _NEWEST_DESTINATION = "select name from {views}destinations order by last_run desc, name limit 1"
 _CHANGED_USER = """
     select user_id as name from {views}trait_changes
@@ -128,15 +134,19 @@ def fault_of(error: QueryError, sql: str) -> QueryFault:
 
 
 def _examples(visit: Visit) -> Examples:
-    """Choose names that have answers: of the last run that changed a membership, and the largest."""
+    """Choose names that have answers: of the last run that changed a membership, and the largest.
+
+    The day is the last one on which somebody left: that run need not be the last one that changed a membership.
+    """
     connection = visit.connection
     last, largest = read(connection, _LAST_CHANGED), read(connection, _LARGEST)
+    days = read(connection, _LAST_DAY_WITH_LEAVERS) or last
     run = last[0]["run"] if last else None
     user, mask = _first(connection, _CHANGED_USER), visit.site.id_mask
     return Examples(
         audiences=list(dict.fromkeys(row["key"] for row in (*last, *largest)))[:2],
         run=run,
-        day=f"{last[0]['started_at']:%Y-%m-%d}" if last else None,
+        day=f"{days[0]['started_at']:%Y-%m-%d}" if days else None,
         trait=_first(connection, _LARGEST_TRAIT),
         destination=_first(connection, _NEWEST_DESTINATION),
         user=mask.id(user) if mask is not None and user is not None else user,

@@ -1,6 +1,6 @@
 """Days of schedules in fast-forward, over the night on which the clocks change: real runs, kills, outages, downtimes.
 
-Two days in the tests; a week, and other chances:
+One day in the tests; a week, and other chances:
 
     AUDIENCE_SYNC_DAYS=7 AUDIENCE_SYNC_SEED=3 pytest tests/schedule/test_simulated_days.py
 """
@@ -30,8 +30,8 @@ from audience_sync.store.connection.engine import Store
 
 BERLIN = "Europe/Berlin"
 #: The clocks go back in the night to the 25th.
-BEGIN = datetime(2026, 10, 24, 0, 10, tzinfo=UTC)
-DAYS = int(os.environ.get("AUDIENCE_SYNC_DAYS", "2"))
+BEGIN = datetime(2026, 10, 24, 12, 10, tzinfo=UTC)
+DAYS = int(os.environ.get("AUDIENCE_SYNC_DAYS", "1"))
 USERS = tuple(f"user-{number}" for number in range(12))
 #: By audience; `vip` and the computed traits have the config's.
 SCHEDULES = {

@@ -94,6 +94,27 @@ def test_a_page_has_no_barrier_and_fits_every_width(chromium: Browser, base: str
         assert (too_wide, found) == (dict.fromkeys(WIDTHS, 0), {each: [] for each in found})
 
 
+#: How many pixels the first label of what needs a person runs into the text next to it, with other words in it.
+RUNS_INTO = """([label, words]) => {
+  label.lastChild.textContent = words
+  const text = label.parentElement.nextElementSibling
+  const isBelow = text.getBoundingClientRect().top >= label.getBoundingClientRect().bottom
+  return isBelow ? 0 : Math.max(0, label.getBoundingClientRect().right - text.getBoundingClientRect().left)
+}"""
+
+
+@pytest.mark.parametrize("words", ["9 refused", "33,333 refused", "33,333,333 refused"])
+def test_a_label_of_any_length_leaves_the_text_next_to_it_free(chromium: Browser, week: Week, words: str) -> None:
+    with opened(chromium, week.url) as page:
+        page.goto(week.url)
+        overlaps = {}
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            label = page.locator(".todo .st").first.element_handle()
+            overlaps[width] = page.evaluate(RUNS_INTO, [label, words])
+        assert overlaps == dict.fromkeys(WIDTHS, 0)
+
+
 @each_page
 def test_a_page_reads_without_javascript(chromium: Browser, base: str, name: str, path: str) -> None:
     with opened(chromium, base, java_script_enabled=False, allowed=EXPECTED.get(name, "")) as page:

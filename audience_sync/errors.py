@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from os import sep
 from pathlib import Path
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
@@ -16,13 +17,43 @@ _ADDRESS = re.compile(r"(?P<quote>)[^\s:=,;()<>]+@[^\s:=,;()<>]+")
 _NUMBER = re.compile(r"(?P<quote>)(?<!\w)\+?\d{6,}\b")
 #: Precedes the command that accepts a snapshot once, in the message of a snapshot that `expect` refuses.
 ACCEPT_ANYWAY = "If it is right anyway: "
+#: Exit codes of the commands (docs/commands.md).
+OK, UNDELIVERED, USAGE, FAILED, HELD, BUSY = 0, 1, 2, 3, 4, 5
+INTERRUPTED = 130
 
 
 class AudienceSyncError(Exception):
     """Base of every error whose message is for the person who runs the program.
 
-    The message has what happened, what it means and what to do.
+    The message has what happened, what it means and what to do. ``exit_code``: that of a command which it ends.
     """
+
+    exit_code: ClassVar[int] = FAILED
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(kind: type[AudienceSyncError], arguments: tuple[Any, ...], fields: dict[str, Any]) -> AudienceSyncError:
+    """Make an error that another process has pickled, without its constructor."""
+    error = kind.__new__(kind, *arguments)
+    error.args = arguments
+    vars(error).update(fields)
+    return error
+
+
+class WrongUseError(AudienceSyncError):
+    """What was asked for is wrong: correct the config, the name or the value, and ask again. Nothing was done."""
+
+    exit_code = USAGE
+
+
+class WrongValueError(WrongUseError, ValueError):
+    """An argument has a value that can't be used. ``argument``: its name in Python."""
+
+    def __init__(self, argument: str, message: str) -> None:
+        super().__init__(message)
+        self.argument = argument
 
 
 class Problem(Struct, frozen=True):
@@ -35,7 +66,7 @@ class Problem(Struct, frozen=True):
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
-class ConfigError(AudienceSyncError):
+class ConfigError(WrongUseError):
     """The config can't be used. Nothing was loaded or sent. Carries every problem found."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -97,7 +128,7 @@ class ObjectMissingError(ObjectDamagedError):
         super().__init__(url, "is missing")
 
 
-class UnknownNameError(AudienceSyncError):
+class UnknownNameError(WrongUseError):
     """The command names a key or number that the store does not have."""
 
 
@@ -105,19 +136,19 @@ class UnknownKeyError(UnknownNameError):
     """The command names a key that no audience or computed trait has. Nothing was changed or sent."""
 
 
-class HistoryPrunedError(AudienceSyncError):
+class HistoryPrunedError(WrongUseError):
     """The requested history is pruned."""
 
 
-class FrozenError(AudienceSyncError):
+class FrozenError(WrongUseError):
     """The command names an audience that a person has frozen. Nothing was changed or sent."""
 
 
-class RetiredError(AudienceSyncError):
+class RetiredError(WrongUseError):
     """The command names a key that is closed for good. Nothing was changed or sent."""
 
 
-class PlanError(AudienceSyncError):
+class PlanError(WrongUseError):
     """A saved plan can't be run, or a run would now do something else. Nothing was changed or sent."""
 
 
@@ -126,7 +157,43 @@ class LeaseLostError(StoreError):
 
 
 class RunInProgressError(AudienceSyncError):
-    """Another run is in progress: this one ends without having done anything."""
+    """Another run is in progress: this one ends without having done anything. Try again later."""
+
+    exit_code = BUSY
+
+
+class RunCancelledError(AudienceSyncError):
+    """The run was cancelled. Every answer received so far is recorded; the next run sends the rest."""
+
+    exit_code = INTERRUPTED
+
+
+class RunError(AudienceSyncError):
+    """A run has ended, and not everything that it was asked for is done. ``run``: its number."""
+
+    def __init__(self, message: str, run: int) -> None:
+        super().__init__(message)
+        self.run = run
+
+
+class RunFailedError(RunError):
+    """A source, the store or every destination failed. What succeeded is kept; the next run tries the rest again."""
+
+
+class HeldError(RunError):
+    """A guard holds a snapshot: a person approves or rejects it. Nothing of it was changed or sent."""
+
+    exit_code = HELD
+
+
+class PartialError(RunError):
+    """Some calls are refused or pending. The next run sends the pending ones; `retry` sends refused ones again."""
+
+    exit_code = UNDELIVERED
+
+
+class MissingPackageError(AudienceSyncError, ImportError):
+    """A package that an answer or a frame needs is not installed. The message has the command that installs it."""
 
 
 class SlotsClaimedError(AudienceSyncError):

@@ -9,7 +9,6 @@ import pytest
 
 from audience_sync import Project
 from audience_sync.errors import ConfigError
-from audience_sync.sync.values.request import Sync
 
 CONFIG = """
 store: sqlite:///store.db
@@ -37,18 +36,18 @@ def calls(folder: Path) -> list[tuple[str, dict[str, bool]]]:
 
 def test_two_projects_run_in_one_process_each_with_its_own_store_and_calls(folders: tuple[Path, Path]) -> None:
     one, two = (Project.open(folder / "config.yaml") for folder in folders)
-    assert [project.run(Sync()).status.value for project in (one, two, one)] == ["succeeded"] * 3
+    assert [project.sync().status.value for project in (one, two, one)] == ["succeeded"] * 3
     assert calls(folders[0]) == [("ada", {"vip": True})]
     assert calls(folders[1]) == [("bob", {"vip": True})]
 
 
 def test_a_run_reports_what_changed(folders: tuple[Path, Path]) -> None:
     project = Project.open(folders[0] / "config.yaml")
-    project.run(Sync())
+    project.sync()
     (folders[0] / "vip.csv").write_text("user_id\ncyd\n")
-    report = project.run(Sync())
-    assert [(each.key, each.entered, each.left) for each in report.audiences] == [("vip", 1, 1)]
-    assert [(each.name, each.delivered, each.pending) for each in report.destinations] == [("log", 2, 0)]
+    run = project.sync()
+    assert [(each.key, each.entered, each.left) for each in run.audiences] == [("vip", 1, 1)]
+    assert [(each.destination, each.delivered, each.pending) for each in run.deliveries] == [("log", 2, 0)]
 
 
 def test_a_config_with_problems_is_refused_when_the_project_is_opened(folders: tuple[Path, Path]) -> None:

@@ -12,7 +12,7 @@ from cli.conftest import Project
 from sqlalchemy import update
 
 from audience_sync.errors import LeaseLostError
-from audience_sync.project import load_settings, open_for_run
+from audience_sync.project.opening import load_settings, open_for_run
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import acquire
 from audience_sync.store.tables import lease as lease_table

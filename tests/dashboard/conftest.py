@@ -17,7 +17,7 @@ from web.asgi import Answer, ask
 from audience_sync.dashboard.app import dashboard_app
 from audience_sync.dashboard.masks import IdMask
 from audience_sync.dashboard.site import Site
-from audience_sync.project import load_settings
+from audience_sync.project.opening import load_settings
 
 from .small_week import play_odd_ids, play_small_week
 from .week import Service, Week, play_week

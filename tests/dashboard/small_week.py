@@ -17,7 +17,7 @@ from web.asgi import Answer, ask
 from audience_sync.dashboard.app import dashboard_app
 from audience_sync.dashboard.masks import IdMask
 from audience_sync.dashboard.site import Site
-from audience_sync.project import load_settings
+from audience_sync.project.opening import load_settings
 
 VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
 NEWS = {"name": "Newsletter", "source": "shop", "file": "news.csv"}

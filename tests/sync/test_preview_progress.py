@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from audience_sync import Project
-from audience_sync.project import open_to_read
+from audience_sync.project.opening import load_settings, open_to_read
 from audience_sync.sync.preview.plan import preview_run
 from audience_sync.sync.values.request import ProgressListener, RunRequest, Selection, Sync
 from audience_sync.tracing import current_stages
@@ -40,7 +39,7 @@ def test_each_entry_is_one_of_so_many(tmp_path: Path, request_: RunRequest, coun
         stages = current_stages()
         seen.append(stages.entries if stages else 0)
 
-    with open_to_read(Project.open(tmp_path / "config.yaml").settings) as parts:
+    with open_to_read(load_settings(tmp_path / "config.yaml")) as parts:
         preview_run(parts, request_, ProgressListener(loading=watch))
     assert seen == counts
     assert current_stages() is None

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from audience_sync import Project
-from audience_sync.delivery.deliver import DeliveryStats
-from audience_sync.project import open_to_read
+from audience_sync.project.opening import load_settings, open_to_read
+from audience_sync.project.progress import Delivering, Loading
 from audience_sync.sync.deliver import pending
 from audience_sync.sync.preview.forecast import Forecast
 from audience_sync.sync.preview.plan import RunPreview, preview_run
-from audience_sync.sync.values.request import ProgressListener, Resync, RunRequest, Seed, SendLimits, Sync
+from audience_sync.sync.values.request import ProgressListener, Resync, RunRequest, Seed, Sync
 
 CONFIG = """
 store: sqlite:///store.db
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
     (folder / "config.yaml").write_text(CONFIG)
     (folder / "vip.csv").write_text("\n".join(["user_id", *USERS[:5], ""]))
     (folder / "plans.csv").write_text("\n".join(["user_id,plan", *(f"{user},pro" for user in USERS[2:]), ""]))
-    Project.open(folder / "config.yaml").run(Sync())
+    Project.open(folder / "config.yaml").sync()
     (folder / "config.yaml").write_text(CONFIG + LATE)
     return folder
 
@@ -56,33 +56,33 @@ class Copy:
         return (self.folder / f"{name}.jsonl").read_bytes().splitlines()
 
     def preview(self, request: RunRequest) -> RunPreview:
-        with open_to_read(self.project.settings) as parts:
+        with open_to_read(load_settings(self.folder / "config.yaml")) as parts:
             return preview_run(parts, request, ProgressListener(), counts_sends=True)
 
 
 @pytest.mark.parametrize("users", [1, 2, 3, 6])
 def test_a_new_destination_is_sent_the_same_bytes(folder: Path, users: int, monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = Copy(folder, 100, monkeypatch)
-    at_once.project.run(Sync())
+    at_once.project.sync()
 
     copy = Copy(folder, users, monkeypatch)
-    report = copy.project.run(Sync())
+    run = copy.project.sync()
 
     assert copy.sent() == at_once.sent()
     assert len(copy.sent()) == 7
-    [late] = [each for each in report.destinations if each.name == "late"]
+    [late] = [each for each in run.deliveries if each.destination == "late"]
     assert (late.calls, late.delivered, late.pending) == (7, 7, 0)
-    assert copy.project.run(Sync()).destinations[1].calls == 0
+    assert copy.project.sync().deliveries[1].calls == 0
 
 
 def test_the_number_of_calls_is_there_before_the_first_slice(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy, seen = Copy(folder, 2, monkeypatch), list[tuple[int, int]]()
 
-    def watch(stats: DeliveryStats) -> None:
-        if stats.name == "late":
-            seen.append((stats.calls, stats.delivered))
+    def watch(event: Loading | Delivering) -> None:
+        if isinstance(event, Delivering) and event.destination == "late":
+            seen.append((event.calls, event.delivered))
 
-    copy.project.run(Sync(), ProgressListener(delivering=watch))
+    copy.project.sync(progress=watch)
 
     assert seen[0] == (7, 0)
     assert seen[-1] == (7, 7)
@@ -114,25 +114,24 @@ def samples(found: Forecast) -> list[tuple[str, str]]:
 def test_a_forecast_has_the_requests_that_are_sent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = Copy(folder, 3, monkeypatch)
     forecasts = {each.name: each.requests for each in copy.preview(Sync()).forecasts}
-    report = copy.project.run(Sync())
-    assert {each.name: each.requests for each in report.destinations} == forecasts
+    run = copy.project.sync()
+    assert {each.destination: each.requests for each in run.deliveries} == forecasts
     assert forecasts["late"] == 5  # slices of 3, 3 and 1 users, and two users a request
 
 
 def test_a_seed_is_continued_across_slices(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = Copy(folder, 2, monkeypatch)
-    copy.project.run(Sync())
+    copy.project.sync()
     before, sent = len(copy.sent()), list[str]()
     for most in (1, 3, None):
-        report = copy.project.run(Seed(key="wave", limits=SendLimits(calls=most)))
+        run = copy.project.seed("wave", limit=most)
         sent += [json.loads(line)["userId"] for line in copy.sent()[before + len(sent) :]]
     assert sent == USERS[:5]
-    assert report.exit_code == 0
-    assert copy.project.run(Sync()).destinations[1].calls == 0
+    assert run.exit_code == 0
+    assert copy.project.sync().deliveries[1].calls == 0
 
 
 def test_a_saved_plan_of_a_run_in_slices_is_carried_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = Copy(folder, 2, monkeypatch)
-    saved = copy.preview(Sync()).saved
-    assert copy.project.run(Sync(), review=saved.refuse_other).exit_code == 0
+    assert copy.project.sync(plan=copy.project.plan()).exit_code == 0
     assert len(copy.sent()) == 7

@@ -14,22 +14,19 @@ import click
 
 from audience_sync.command_line import given_options, with_options
 from audience_sync.errors import (
+    FAILED,
+    INTERRUPTED,
+    OK,
+    USAGE,
     AudienceSyncError,
     ConfigError,
-    FrozenError,
-    HistoryPrunedError,
     NoConfigError,
-    PlanError,
     Problem,
-    RetiredError,
     RunInProgressError,
-    UnknownNameError,
     is_memory_error,
     summarize_error,
 )
 
-OK, UNDELIVERED, USAGE, FAILED, HELD, BUSY = 0, 1, 2, 3, 4, 5
-INTERRUPTED = 130
 #: Words that can begin a message and are not names: a label makes them lower case.
 _OPENINGS = frozenset(
     {"A", "An", "Another", "Argument", "Got", "Invalid", "It", "Its", "Missing", "No", "Nothing", "Option"}
@@ -77,7 +74,7 @@ def _report(error: Exception) -> int:
         return _fail(labelled(f"{what}\nChange into an existing folder and run again."), what, USAGE)
     if isinstance(error, AudienceSyncError):
         problems = error.problems if isinstance(error, ConfigError) else ()
-        return _fail(message_of(error), str(error), exit_code_of(error), problems)
+        return _fail(message_of(error), str(error), error.exit_code, problems)
     what, remedy = "unexpected error", "Run again with -v and report the output."
     if is_memory_error(error):
         what = "there was not enough memory"
@@ -159,17 +156,6 @@ def masked_text(message: str) -> str:
 
 def _terminate(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
-
-
-def exit_code_of(error: AudienceSyncError) -> int:
-    """The exit code of an error (docs/commands.md)."""
-    match error:
-        case ConfigError() | HistoryPrunedError() | FrozenError() | PlanError() | RetiredError() | UnknownNameError():
-            return USAGE
-        case RunInProgressError():
-            return BUSY
-        case _:
-            return FAILED
 
 
 def message_of(error: AudienceSyncError) -> str:

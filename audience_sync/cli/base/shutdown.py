@@ -7,7 +7,8 @@ import signal
 import threading
 import time
 
-from audience_sync.cli.base.errors import INTERRUPTED, print_error
+from audience_sync.cli.base.errors import print_error
+from audience_sync.errors import INTERRUPTED
 
 #: Seconds after SIGTERM or Ctrl-C. Process managers wait 20 s (docs/scheduling/) before they kill.
 PATIENCE = 15.0

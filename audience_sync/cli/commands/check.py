@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from audience_sync.cli.base.errors import FAILED, OK, USAGE
 from audience_sync.cli.base.session import Session, with_session
+from audience_sync.errors import FAILED, OK, USAGE
 
 
 @click.command()

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from audience_sync.cli.base.errors import FAILED, OK, add_secrets
+from audience_sync.cli.base.errors import add_secrets
 from audience_sync.cli.base.layout import Screen, advice, labelled, prose
 from audience_sync.cli.base.options import reason_option
 from audience_sync.cli.base.output import path_text
 from audience_sync.cli.base.session import Session, with_session
+from audience_sync.errors import FAILED, OK
 
 
 @click.group()

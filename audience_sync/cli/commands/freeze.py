@@ -11,7 +11,7 @@ from audience_sync.cli.base.completion import complete_frozen_keys, complete_sto
 from audience_sync.cli.base.layout import advice, labelled, prose
 from audience_sync.cli.base.options import parse_time, reason_option, time_option
 from audience_sync.cli.base.session import Session, with_session
-from audience_sync.cli.base.unsynced import explaining_unsynced
+from audience_sync.project.unsynced import explaining_unsynced
 from audience_sync.text import utc_time
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def freeze(session: Session, key: str, until: datetime | None, reason: str | Non
         raise click.BadParameter(message, param_hint="--until")
     with session.writing() as (store, settings), store.writing() as connection:
         reason = stored_reason(reason, settings.secrets)
-        with explaining_unsynced(session, key, remedy=_INSTEAD):
+        with explaining_unsynced(session.project._access, key, remedy=_INSTEAD):
             audience = _audience_id(connection, key)
         begin(connection, {key: audience}, Freeze(key, now, until, reason), _user_and_host())
         record_decision(connection, Decision("freeze", key, reason), settings.secrets)

@@ -7,7 +7,7 @@ import click
 from audience_sync.cli.base.completion import complete_stored_keys
 from audience_sync.cli.base.options import LARGEST_NUMBER
 from audience_sync.cli.base.session import Session, with_session
-from audience_sync.cli.base.unsynced import explaining_unsynced
+from audience_sync.project.unsynced import explaining_unsynced
 
 
 @click.command()
@@ -24,7 +24,7 @@ def history(session: Session, key: str | None, limit: int) -> None:
         runs = last_runs(connection, key=key, limit=limit)
         has_runs = bool(runs or last_runs(connection, limit=1))
         if key is not None and has_runs and not runs:
-            with explaining_unsynced(session, key):
+            with explaining_unsynced(session.project._access, key):
                 read_audience(connection, key)
     session.answer(
         {"runs": runs},

@@ -16,7 +16,7 @@ from audience_sync.cli.base.options import at_option
 from audience_sync.cli.base.output import screen, write
 from audience_sync.cli.base.process import write_utf8
 from audience_sync.cli.base.session import Session, with_session
-from audience_sync.cli.base.unsynced import explaining_unsynced
+from audience_sync.project.unsynced import explaining_unsynced
 from audience_sync.text import pluralize
 
 
@@ -34,7 +34,7 @@ def members(session: Session, key: str, at: datetime | None) -> None:
     count = 0
     with open_store_to_read(settings.store) as store:
         parts = members_of(store, key, at=at, memory_limit=settings.memory_limit, line=line)
-        with explaining_unsynced(session, key):
+        with explaining_unsynced(session.project._access, key):
             first = next(parts, None)  # before the header, so that a wrong key is only an error
         if not is_terminal:
             write_utf8(sys.stdout)

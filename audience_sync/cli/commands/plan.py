@@ -38,12 +38,12 @@ def plan(
 
     Changes nothing and sends nothing. For an audience that waits to be seeded by hand, KEY shows what `seed` would do.
     """
-    from audience_sync.cli.views.plan import plan_json, plan_lines
+    from audience_sync.cli.views.plan import plan_lines
     from audience_sync.cli.views.progress import RunProgress
-    from audience_sync.cli.views.run_details import preview_details
     from audience_sync.cli.wiring.plan_file import refuse_other_file, write_plan
     from audience_sync.config.read.units import parse_rate
-    from audience_sync.project import open_to_read
+    from audience_sync.project.opening import open_to_read
+    from audience_sync.project.run_details import preview_details
     from audience_sync.store.maintenance.open_to_read import open_store_to_read
     from audience_sync.sync.preview.plan import preview_run
     from audience_sync.sync.values.request import GuardExceptions, Selection, SendLimits, Sync
@@ -67,6 +67,8 @@ def plan(
         with open_store_to_read(settings.store) as store, store.reading() as connection:
             details = preview_details(connection, settings, found.findings, session.config_name)
         return plan_lines(found, details, screen, secrets=settings.secrets, saved_as=out)
+
+    from audience_sync.project.plan_requests import plan_json
 
     session.answer(plan_json(found, settings.secrets), lines)
     return found.exit_code

@@ -55,10 +55,10 @@ def sync(
     """
     config = None
     if not (keys or accept or plan_file or moves or accept_clock or reason or upgrade):
-        from audience_sync.cli.wiring.repeat_command import repeat_last_run
+        from audience_sync.cli.wiring.repeat_command import repeat_command
 
-        config = session.config_inputs()
-        if config is not None and (report := repeat_last_run(session, config)) is not None:
+        config = session.project._access.inputs()
+        if config is not None and (report := repeat_command(session, config)) is not None:
             return report.exit_code
     from audience_sync.cli.wiring.run_command import execute_run
     from audience_sync.sync.values.request import GuardExceptions, Selection, Sync

@@ -18,10 +18,10 @@ from audience_sync.cli.base.layout import (
     width_of,
 )
 from audience_sync.cli.views.holds import MAX_LISTED, held_block, more_held_block, users_text
-from audience_sync.cli.views.run_details import MAX_REASONS, Details, RefusedFor
 from audience_sync.command_line import to_paste
 from audience_sync.errors import ACCEPT_ANYWAY
 from audience_sync.model import AudienceStatus
+from audience_sync.project.run_details import MAX_REASONS, Details, RefusedFor
 from audience_sync.sync.values.findings import AudienceResult, InvalidRow
 from audience_sync.sync.values.report import DestinationReport, Report
 from audience_sync.text import and_more, form, listed, pluralize

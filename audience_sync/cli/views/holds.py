@@ -17,9 +17,9 @@ from audience_sync.cli.base.layout import (
     printable_lines,
     prose,
 )
-from audience_sync.cli.views.run_details import Details, Held
 from audience_sync.command_line import to_paste
 from audience_sync.model import ChangeCounts, HoldKind
+from audience_sync.project.run_details import Details, Held
 from audience_sync.sync.guard.limits import removes_everyone
 from audience_sync.sync.guard.messages import stored_limit_text, without_subject
 from audience_sync.text import listed, pluralize, share_of

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from audience_sync.cli.base.layout import (
     INDENT,
@@ -30,13 +29,12 @@ from audience_sync.cli.views.attention import (
     waiting_and_frozen,
 )
 from audience_sync.cli.views.holds import held_block
-from audience_sync.cli.views.http_exchange import ShownRequest, redact_request
 from audience_sync.cli.views.preview import forecast_table, limits_lines, withheld_lines
-from audience_sync.cli.views.run_details import Details
 from audience_sync.cli.views.summary import mapping_lines, notes, traits_lines
 from audience_sync.command_line import to_paste
 from audience_sync.model import AudienceStatus, IdentifyCall, PropertyKind
-from audience_sync.redaction.secrets import mask_secrets
+from audience_sync.project.plan_requests import first_request
+from audience_sync.project.run_details import Details
 from audience_sync.sync.preview.forecast import Forecast
 from audience_sync.sync.preview.plan import RunPreview
 from audience_sync.sync.values.findings import AudienceResult
@@ -55,14 +53,6 @@ AUDIENCES = (
     Column("share", right=True, lost=1),
     Column("invalid", right=True, lost=2),
 )
-
-
-def plan_json(found: RunPreview, secrets: Sequence[str]) -> dict[str, Any]:
-    """The contract of ``plan --json`` (docs/commands/plan.md). ``secrets``: the config's."""
-    document = found.as_json()
-    for each, forecast in zip(document["destinations"], found.forecasts, strict=True):
-        each["request"] = asdict(_request(forecast, secrets)) if forecast.samples else None
-    return document
 
 
 def plan_lines(
@@ -166,7 +156,7 @@ def _requests(forecasts: Sequence[Forecast], secrets: Sequence[str], screen: Scr
 
 def _request_lines(each: Forecast, secrets: Sequence[str], screen: Screen) -> tuple[list[str], bool]:
     """The lines of the first request, and whether its end was left out."""
-    request = _request(each, secrets)
+    request = first_request(each, secrets)
     if request.method is None:
         title = f"{'Line' if each.in_request == 1 else 'Lines'} for {path_text(each.address)}:"
         start = []
@@ -223,15 +213,6 @@ def _missing_fields(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[l
                 f"nothing. Create them there, or set `destinations.{each.name}.create_fields: true`."
             )
             yield prose(text, screen)
-
-
-def _request(forecast: Forecast, secrets: Sequence[str]) -> ShownRequest:
-    """The first request without secrets."""
-    if forecast.request is None:
-        return ShownRequest(mask_secrets(forecast.body.decode("utf-8", "replace"), secrets))
-    from audience_sync.destinations.http.transport import HEADERS
-
-    return redact_request(forecast.request, {**HEADERS, **forecast.request.headers}, secrets)
 
 
 def _waiting_and_frozen(found: RunPreview, details: Details, screen: Screen) -> Iterator[list[str]]:

@@ -8,9 +8,9 @@ from audience_sync.cli.base.layout import INDENT, advice, labelled, prose
 from audience_sync.cli.base.output import screen
 from audience_sync.cli.views.headline import counts_text, held_text
 from audience_sync.cli.views.holds import change_text
-from audience_sync.cli.views.run_details import Details
 from audience_sync.cli.views.summary import Wording
 from audience_sync.model import AudienceStatus, ChangeCounts
+from audience_sync.project.run_details import Details
 from audience_sync.store.audiences.holds import Hold
 from audience_sync.sync.guard.messages import effect
 from audience_sync.sync.values.findings import AudienceResult

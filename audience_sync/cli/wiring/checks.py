@@ -25,7 +25,7 @@ from audience_sync.destinations.http.egress import Egress, shown_proxy
 from audience_sync.destinations.http.statuses import name_destination
 from audience_sync.destinations.registry import destination_types
 from audience_sync.errors import AudienceSyncError, ConfigError, FieldError, StoreError
-from audience_sync.project import open_source
+from audience_sync.project.opening import open_source
 from audience_sync.schedule.entries import schedule_entries
 from audience_sync.schedule.times import find_due, first_after
 from audience_sync.store.audiences.properties import Property, read_chains, read_properties

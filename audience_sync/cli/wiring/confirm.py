@@ -14,7 +14,7 @@ from audience_sync.cli.views.preview import forecast_table, limits_lines, sends_
 from audience_sync.cli.views.progress import RunProgress
 from audience_sync.cli.views.summary import DescribeRun
 from audience_sync.cli.wiring.run_command import execute_run
-from audience_sync.project import open_to_read
+from audience_sync.project.opening import open_to_read
 from audience_sync.sync.preview.plan import RunPreview, preview_run
 from audience_sync.sync.values.request import RunRequest, Seed
 from audience_sync.text import pluralize

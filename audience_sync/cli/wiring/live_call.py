@@ -14,7 +14,6 @@ import click
 from msgspec.structs import replace
 from sqlalchemy import select
 
-from audience_sync.cli.views.http_exchange import LiveCall, ShownRequest, redact_request, shown_response
 from audience_sync.config.models import Settings
 from audience_sync.delivery.mapping import mapping_of
 from audience_sync.destinations.base import (
@@ -32,6 +31,7 @@ from audience_sync.destinations.messages.identify import object_json, split_trai
 from audience_sync.destinations.registry import destination_types
 from audience_sync.errors import UnsendableError
 from audience_sync.model import IdentifyCall, UserId
+from audience_sync.project.http_exchange import LiveCall, ShownRequest, redact_request, shown_response
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.store.audiences.suppressions import is_suppressed
 from audience_sync.store.connection.engine import Store

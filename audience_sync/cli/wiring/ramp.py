@@ -11,7 +11,6 @@ from audience_sync.cli.base.layout import INDENT, Column, Screen, advice, comman
 from audience_sync.cli.base.output import pipe, print_json, screen, write
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.views.attention import blocks, urgent_lines
-from audience_sync.cli.views.run_details import read_details
 from audience_sync.cli.views.summary import summary
 from audience_sync.cli.views.wording import seed_wording
 from audience_sync.cli.wiring.run_answer import print_urgent
@@ -19,6 +18,7 @@ from audience_sync.cli.wiring.run_command import execute_run
 from audience_sync.command_line import to_paste
 from audience_sync.config.read.units import parse_share
 from audience_sync.model import AudienceStatus, RunStatus
+from audience_sync.project.run_details import read_details
 from audience_sync.store.maintenance.open_to_read import open_store_to_read
 from audience_sync.sync.operations.ramp import RampStep, refused_of, stop_reason
 from audience_sync.sync.values.report import Report

@@ -11,8 +11,8 @@ from audience_sync.cli.base.logging import is_json_log
 from audience_sync.cli.base.output import pipe, print_json, screen, write
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.views.attention import blocks, urgent_lines
-from audience_sync.cli.views.run_details import Details
 from audience_sync.cli.views.summary import DescribeRun, summary
+from audience_sync.project.run_details import Details
 from audience_sync.sync.values.report import Report
 
 

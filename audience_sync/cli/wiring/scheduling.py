@@ -21,15 +21,15 @@ from audience_sync.cli.base.session import Session
 from audience_sync.cli.base.shutdown import stop_within
 from audience_sync.cli.views.attention import blocks, urgent_lines
 from audience_sync.cli.views.progress import RunProgress
-from audience_sync.cli.views.run_details import read_details
 from audience_sync.cli.views.schedules import ShownSchedule, schedule_lines
 from audience_sync.cli.views.summary import short_summary
-from audience_sync.cli.wiring.after_run import alert_failed_run, alert_on_failure, finish_run
 from audience_sync.cli.wiring.metrics_server import MetricsServer
 from audience_sync.cli.wiring.run_answer import print_urgent
 from audience_sync.config.models import Settings
 from audience_sync.errors import AudienceSyncError, ConfigError, summarize_error
-from audience_sync.project import open_for_run
+from audience_sync.project.after_run import alert_failed_run, alert_on_failure, finish_run
+from audience_sync.project.opening import open_for_run
+from audience_sync.project.run_details import read_details
 from audience_sync.schedule.entries import schedule_entries
 from audience_sync.schedule.scheduler import ScheduledConfig, Scheduler
 from audience_sync.schedule.timer import Timer

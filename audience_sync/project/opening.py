@@ -1,4 +1,4 @@
-"""Put a project together: its config, store, sources and destinations. The command line stands on this module."""
+"""Put a project together: its config, store, sources and destinations."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
-
-from msgspec import Struct
+from typing import TYPE_CHECKING
 
 from audience_sync.config.loader import load
 from audience_sync.config.models import Settings
@@ -20,41 +18,7 @@ from audience_sync.store.maintenance import migrate
 if TYPE_CHECKING:
     from audience_sync.destinations.base import Audiencing, Destination
     from audience_sync.sources.base import Source
-    from audience_sync.sync.run import PlanReview
-    from audience_sync.sync.values.report import Report
-    from audience_sync.sync.values.request import ProgressListener, RunDependencies, RunRequest
-
-
-class Project(Struct, frozen=True, kw_only=True):
-    """A project whose config is checked. Each method opens the store, and closes it at its end."""
-
-    settings: Settings
-
-    @classmethod
-    def open(cls, config: str | Path = "config.yaml", *, env: str | None = None) -> Self:
-        """Load the config, with the part of its ``environments`` that ``env`` names.
-
-        Raises ConfigError with every problem, also where a file that a run writes is another option's file.
-        """
-        from audience_sync.project_files import refuse_project_files
-
-        settings = load_settings(Path(config), environment=env)
-        refuse_project_files(settings, str(config))
-        return cls(settings=settings)
-
-    def run(
-        self, request: RunRequest, progress: ProgressListener | None = None, *, review: PlanReview | None = None
-    ) -> Report:
-        """Carry out one run.
-
-        ``review`` receives what the run would do before anything is written, and may refuse it by raising. Raises
-        RunInProgressError, StoreError and ConfigError; a failed source or destination is in the report.
-        """
-        from audience_sync.sync.run import sync
-        from audience_sync.sync.values.request import ProgressListener
-
-        with open_for_run(self.settings) as (dependencies, _):
-            return sync(dependencies, request, progress or ProgressListener(), review=review)
+    from audience_sync.sync.values.request import RunDependencies
 
 
 def load_settings(config: Path, *, environment: str | None = None) -> Settings:

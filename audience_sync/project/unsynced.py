@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from audience_sync.cli.base.session import Session
 from audience_sync.command_line import to_paste
 from audience_sync.errors import UnknownNameError
+from audience_sync.project.access import Access
 
 
 @contextmanager
-def explaining_unsynced(session: Session, key: str, *, remedy: str = "") -> Iterator[None]:
+def explaining_unsynced(access: Access, key: str, *, remedy: str = "") -> Iterator[None]:
     """A context in which a key that only the config has gets a message of its own.
 
     ``remedy``: what to do instead of the command that syncs it.
@@ -20,18 +19,18 @@ def explaining_unsynced(session: Session, key: str, *, remedy: str = "") -> Iter
     try:
         yield
     except UnknownNameError:
-        if (message := _unsynced_message(session, key, remedy)) is None:
+        if (message := _unsynced_message(access, key, remedy)) is None:
             raise
         raise UnknownNameError(message) from None
 
 
-def _unsynced_message(session: Session, key: str, remedy: str) -> str | None:
+def _unsynced_message(access: Access, key: str, remedy: str) -> str | None:
     from audience_sync.config.read.names import read_names
 
-    names = read_names(Path(session.config), session.environment)
+    names = read_names(access.config, access.environment)
     if names is None or key not in names.audiences:
         return None
-    fact = f"audience '{key}' is in {session.config_name}, but no run has synced it yet."
+    fact = f"audience '{key}' is in {access.config.name}, but no run has synced it yet."
     if key in names.manual:
         usual = f"It waits for its first seed: {to_paste('seed', key)}"
     else:

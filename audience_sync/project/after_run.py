@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
-
-import click
 
 from audience_sync.alerts.after_run import after_run
 from audience_sync.alerts.conditions import RUN
-from audience_sync.cli.base.errors import FAILED, exit_code_of, masked_text
-from audience_sync.cli.base.logging import log_report
 from audience_sync.config.models import Settings
-from audience_sync.errors import AudienceSyncError, LeaseLostError, MetricsError, summarize_error
+from audience_sync.errors import FAILED, AudienceSyncError, LeaseLostError, MetricsError, summarize_error
+from audience_sync.project.run_log import log_report
+from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.store.connection.engine import Store
 from audience_sync.sync.values.report import Report
 from audience_sync.sync.values.request import RunRequest
@@ -41,13 +40,13 @@ def write_metrics(settings: Settings) -> None:
 
 @contextmanager
 def alert_on_failure(settings: Settings) -> Iterator[None]:
-    """Send an alert if a run ends without a report, unless its command was wrong."""
+    """Send an alert if a run ends without a report, unless it was asked for wrongly or replaced by another run."""
     try:
         yield
-    except (click.ClickException, click.exceptions.Exit, BrokenPipeError, LeaseLostError):
-        raise  # after a lost lease the other run reports
+    except LeaseLostError:
+        raise  # the other run reports
     except Exception as error:
-        if not isinstance(error, AudienceSyncError) or exit_code_of(error) == FAILED:
+        if not isinstance(error, AudienceSyncError) or error.exit_code == FAILED:
             alert_failed_run(settings, error)
         raise
 
@@ -55,7 +54,7 @@ def alert_on_failure(settings: Settings) -> Iterator[None]:
 def alert_failed_run(settings: Settings, error: Exception) -> None:
     from audience_sync.alerts.without_report import raise_alert
 
-    expected = isinstance(error, AudienceSyncError)
-    message = str(error) if expected else f"an unexpected error: {summarize_error(error, masked_text)}"
+    expected, mask = isinstance(error, AudienceSyncError), partial(mask_secrets, secrets=settings.secrets)
+    message = str(error) if expected else f"an unexpected error: {summarize_error(error, mask)}"
     raise_alert(settings, RUN, message)
     write_metrics(settings)

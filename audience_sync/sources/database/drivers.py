@@ -9,12 +9,22 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, Dialect, Engine
 
 from audience_sync.sources.base import Unsendable
 from audience_sync.sources.values.json_sql import NOT_UTF_8
 
-_READ_ONLY = {"sqlite": "PRAGMA query_only = ON", "mysql": "SET TRANSACTION READ ONLY"}
+#: SQLAlchemy's names of MySQL and MariaDB.
+MYSQL = ("mysql", "mariadb")
+_READ_ONLY = {"sqlite": "PRAGMA query_only = ON", **dict.fromkeys(MYSQL, "SET SESSION TRANSACTION READ ONLY")}
+#: A TIMESTAMP of MySQL comes in the zone of the session, without saying which.
+_UTC = "SET time_zone = '+00:00'"
+#: The type objects that a driver compares its codes of types with (PEP 249), and the types that they stand for.
+_TYPE_OBJECTS = (
+    *((name, "number") for name in ("NUMBER", "DECIMAL")),
+    ("STRING", "text"),
+    *((name, "timestamp") for name in ("DATETIME", "TIMESTAMP", "DATE")),
+)
 #: Actions that `query_only` of SQLite allows although they do more than read: other files (VACUUM INTO attaches
 #: one), settings.
 _FORBIDDEN_ACTIONS = {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA}
@@ -52,10 +62,28 @@ def prepare(connection: Connection, *, read_only: bool = True) -> None:
         connection.exec_driver_sql(statement)
     if connection.dialect.name == "sqlite":
         driver.set_authorizer(_authorize)
-    if connection.dialect.driver == "psycopg":
-        from audience_sync.sources.database.postgresql import accept_unsupported_values
+    if connection.dialect.name in MYSQL:
+        connection.exec_driver_sql(_UTC)
+    match connection.dialect.driver:
+        case "psycopg":
+            from audience_sync.sources.database import postgresql
 
-        accept_unsupported_values(driver)
+            postgresql.accept_unsupported_values(driver)
+        case "pymysql":
+            from audience_sync.sources.database import mysql
+
+            mysql.accept_unsupported_values(driver)
+
+
+def abandon(connection: Connection, driver: Any) -> None:
+    """Leave an answer that was not fetched whole. MySQL's drivers would fetch the rest before anything else."""
+    if connection.dialect.name not in MYSQL:
+        return
+    if connection.dialect.driver == "pymysql":
+        from audience_sync.sources.database.mysql import abandon_answer
+
+        abandon_answer(driver)
+    connection.invalidate()
 
 
 def accept_undecodable_texts(connection: Connection) -> None:
@@ -88,6 +116,22 @@ def row_blocks(connection: Connection, statement: str) -> AbstractContextManager
     return blocks
 
 
+def type_name(dialect: Dialect, described: Sequence[Any]) -> str:
+    """The type of an answer's column: the driver's name of it, or its generic type; empty if it reports none."""
+    code = described[1]
+    if shown := getattr(described, "type_display", None):
+        return str(shown)
+    if code is None:
+        return ""  # SQLite
+    if dialect.driver == "pymysql":
+        from audience_sync.sources.database.mysql import TYPE_NAMES
+
+        if code in TYPE_NAMES:
+            return TYPE_NAMES[code]
+    objects = ((getattr(dialect.loaded_dbapi, name, None), word) for name, word in _TYPE_OBJECTS)
+    return next((word for each, word in objects if each == code), str(code))
+
+
 def is_damaged(error: BaseException) -> bool:
     """Whether an error of SQLite's driver means that the file is damaged."""
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGE_CODES
@@ -98,10 +142,12 @@ class Stopper:
 
     def __init__(self) -> None:
         self._driver: Any = None
+        self._engine: Engine | None = None
         self._was_asked = False
 
     def watch(self, connection: Connection) -> None:
         self._driver, self._was_asked = connection.connection.driver_connection, False
+        self._engine = connection.engine
 
     def stop(self) -> None:
         driver, was_asked, self._was_asked = self._driver, self._was_asked, True
@@ -110,6 +156,14 @@ class Stopper:
                 _shut_down_socket(driver.pgconn.socket)
             else:
                 driver.cancel_safe(timeout=CANCEL_SECONDS)
+            return
+        if self._engine is not None and self._engine.dialect.driver == "pymysql":
+            if was_asked:
+                _shut_down_socket(driver._sock.fileno())
+            else:
+                from audience_sync.sources.database.mysql import kill
+
+                kill(self._engine, driver.thread_id(), CANCEL_SECONDS)
             return
         for name in ("interrupt", "cancel"):  # SQLite and DuckDB, Oracle and others
             if hasattr(driver, name):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from psycopg import Connection
@@ -16,7 +14,8 @@ from psycopg.types.json import set_json_loads
 from psycopg.types.string import TextLoader
 
 from audience_sync.sources.base import Unsendable
-from audience_sync.sources.values.json_sql import OUT_OF_YEARS, TOO_DEEP, UNREADABLE
+from audience_sync.sources.database.parse_json import parse_json
+from audience_sync.sources.values.json_sql import OUT_OF_YEARS, UNREADABLE
 
 #: Types whose loader fails for some values that are valid in PostgreSQL.
 _TIME_TYPES = ("timestamp", "timestamptz", "date")
@@ -32,8 +31,6 @@ _TIME = re.compile(
 )
 #: The calendar repeats after 400 years, which have 146,097 days.
 _CYCLE_YEARS, _CYCLE_DAYS = 400, 146_097
-#: Python refuses to parse longer integers by default.
-_MAX_INTEGER_DIGITS = 4_000
 
 
 def accept_unsupported_values(connection: Connection[Any]) -> None:
@@ -48,7 +45,7 @@ def accept_unsupported_values(connection: Connection[Any]) -> None:
     for name in _RANGE_TYPES:
         connection.adapters.register_loader(name, TextLoader)
     connection.adapters.register_loader("interval", _IntervalLoader)
-    set_json_loads(_parse_json, connection)
+    set_json_loads(parse_json, connection)
 
 
 class _IntervalLoader(TextLoader):
@@ -99,14 +96,3 @@ def _time_in_utc(found: re.Match[str]) -> datetime | Unsendable:
         return moment - timedelta(days=cycles * _CYCLE_DAYS)
     except OverflowError:
         return Unsendable(OUT_OF_YEARS)
-
-
-def _parse_json(text: str | bytes) -> Any:
-    try:
-        return json.loads(text, parse_int=_parse_integer)
-    except RecursionError:
-        return Unsendable(TOO_DEEP)
-
-
-def _parse_integer(digits: str) -> int | Decimal:
-    return int(digits) if len(digits) <= _MAX_INTEGER_DIGITS else Decimal(digits)

@@ -31,12 +31,16 @@ from audience_sync.errors import IncompleteError, SourceError
 from audience_sync.poolers import pooler_refusal
 from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source
 from audience_sync.sources.database.drivers import (
+    MYSQL,
     Stopper,
+    abandon,
     accept_undecodable_texts,
     connect_arguments,
     is_damaged,
     prepare,
+    type_name,
 )
+from audience_sync.sources.database.extras import how_to_install, with_driver
 from audience_sync.sources.database.redact_errors import ErrorRedactor
 from audience_sync.sources.fingerprint import MAX_PROBE_ROWS, probe_fingerprint
 from audience_sync.sources.readiness import too_old_reason
@@ -53,16 +57,6 @@ CORRECT_QUERY = "It must be one SELECT and nothing else. Correct it in the confi
 REPLACE_FILE = "Correct the path, or replace the file with a whole copy."
 CORRECT_DATA = "Correct the query in the config, or the data that it reads."
 FETCH_ROWS = 10_000
-#: Databases whose drivers read the whole answer before the next statement, even if few rows were fetched.
-_READS_WHOLE_ANSWER = ("mysql", "mariadb")
-#: Both names use psycopg 3, independent of SQLAlchemy's default.
-_POSTGRESQL = ("postgres", "postgresql")
-#: The extra that has a database's driver.
-EXTRAS: Mapping[str, str] = {
-    **dict.fromkeys(_POSTGRESQL, "postgresql"),
-    "clickhousedb": "clickhouse",
-    **{name: name for name in ("bigquery", "databricks", "snowflake", "trino")},
-}
 #: The name of a query as the subquery of another one.
 _SUBQUERY = "few_rows"
 #: The message of SQLite's driver about a text that is not UTF-8.
@@ -147,8 +141,7 @@ class DatabaseSource(Source):
         if not answer.returns_rows:
             raise SourceError("the query returns no rows: it must be a SELECT. Correct it in the config.")
         description = answer.cursor.description if answer.cursor else ()
-        # SQLite's driver reports no types.
-        columns = {each[0]: generic_type(getattr(each, "type_display", str(each[1] or ""))) for each in description}
+        columns = {each[0]: generic_type(type_name(connection.dialect, each)) for each in description}
         rows = islice(self._rows(answer, query, at_once), request.sample_rows)
         refuse = partial(_unusable_type_error, request)
         return spool(workspace, QUERY_NAME, list(answer.keys()), rows, request, refuse=refuse), columns
@@ -175,9 +168,7 @@ class DatabaseSource(Source):
                 self._url, poolclass=NullPool, hide_parameters=True, connect_args=connect_arguments(self._url)
             )
         except (ImportError, NoSuchModuleError) as error:
-            extra = EXTRAS.get(self.backend)
-            remedy = f"Install it: pip install 'audience-sync[{extra}]'" if extra else "Install it with pip."
-            raise self.problem("needs a driver that is not installed", error, remedy) from None
+            raise self.problem("needs a driver that is not installed", error, how_to_install(self._url)) from None
         except SQLAlchemyError as error:
             raise self.problem("can't be opened", error, "Correct the URL.") from None
         try:
@@ -187,7 +178,12 @@ class DatabaseSource(Source):
         with connection:
             prepare(connection, read_only=read_only)
             self._stopper.watch(connection)
-            yield connection
+            driver = connection.connection.driver_connection
+            try:
+                yield connection
+            except BaseException:
+                abandon(connection, driver)
+                raise
             connection.rollback()
 
     def _require_file(self) -> None:
@@ -218,7 +214,7 @@ def _limited_answer(connection: Connection, query: str, limit: int) -> CursorRes
     None for other drivers, and for databases that refuse this SQL.
     """
     dialect = connection.dialect
-    if dialect.name == "sqlite" or (dialect.supports_server_side_cursors and dialect.name not in _READS_WHOLE_ANSWER):
+    if dialect.name == "sqlite" or (dialect.supports_server_side_cursors and dialect.name not in MYSQL):
         return None
     try:
         return connection.exec_driver_sql(limited_query(dialect, query, limit))
@@ -245,7 +241,7 @@ def _parse_url(text: str) -> URL:
     sqlite = SqliteUrl.parse(text)
     if sqlite and sqlite.is_file:  # decoded here, since SQLAlchemy 2.0 and 2.1 differ
         return url.set(database=sqlite.path)
-    return url.set(drivername="postgresql+psycopg") if url.drivername in _POSTGRESQL else url
+    return with_driver(url)
 
 
 def _unusable_type_error(request: SnapshotRequest, value: Any) -> SourceError:

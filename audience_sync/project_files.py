@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from audience_sync.config.models import Settings
+from audience_sync.config.read.env_file import NAME as ENV_FILE
 from audience_sync.config.validate.own_output import contains_other_than_metrics
 from audience_sync.config.validate.shared_files import FileUse, database_uses, shared_paths
 from audience_sync.errors import ConfigError, Problem
@@ -68,7 +69,9 @@ def _written_files(settings: Settings) -> Iterator[FileUse]:
 
 def _read_files(settings: Settings, config: str) -> Iterator[FileUse]:
     yield FileUse(option="the config", path=config)
-    yield from (FileUse(option="${file:...} in the config", path=path) for path in settings.files_read)
+    for path in settings.files_read:
+        option = ENV_FILE if Path(path) == settings.folder / ENV_FILE else "${file:...} in the config"
+        yield FileUse(option=option, path=path)
     if settings.ca_file is not None:
         yield FileUse(option="ca_file", path=settings.ca_file)
     for name, source in settings.sources.items():

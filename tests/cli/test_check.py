@@ -87,3 +87,21 @@ def test_a_file_of_retired_traits_alone_is_not_read(vip: Project) -> None:
     check = vip.run("check", "--json")
 
     assert (check.code, failed(check)) == (0, [])
+
+
+def test_a_variable_comes_from_the_file_env_and_is_never_shown(vip: Project) -> None:
+    vip.configure(sources={"shop": {"files": "."}, "crm": {"database": "${CRM_URL}"}})
+    missing = vip.run("check")
+    assert missing.code == 2
+    assert "sources.crm.database: the variable `CRM_URL` is not set, neither in the environment nor in `.env`" in (
+        missing.stdout + missing.stderr
+    )
+    vip.write(".env", "CRM_URL=mssql://ada:hush-4711@127.0.0.1:1/crm\n")
+    vip.configure(
+        sources={"shop": {"files": "."}, "crm": {"database": "${CRM_URL}"}},
+        audiences=[VIP, {"name": "Churn", "source": "crm", "query": "select user_id from churn"}],
+    )
+    check = vip.run("check")
+    assert check.code == 3
+    assert "pip install 'audience-sync[mssql]'" in " ".join(check.stdout.split())
+    assert "hush-4711" not in check.stdout + check.stderr

@@ -35,6 +35,11 @@ SHARED: dict[str, tuple[dict[str, Any], str, str]] = {
         DESTINATION,
         "${file:...} in the config",
     ),
+    "the file of the variables is the metrics'": (
+        {"store": "${STORE}", "metrics": {"file": ".env"}},
+        "metrics.file",
+        ".env",
+    ),
     "the certificates are the destination": ({"ca_file": "ca.pem", **to("ca.pem")}, DESTINATION, "ca_file"),
     "the metrics are the config": ({"metrics": {"file": "config.yaml"}}, "metrics.file", "the config"),
     "the metrics are the store": ({"metrics": {"file": "./audience_sync.db"}}, "metrics.file", "store"),
@@ -95,6 +100,7 @@ def shop(new_vip: Project) -> Project:
     folder = new_vip.folder
     new_vip.write("traits.csv", "user_id,plan\nada,pro\n")
     new_vip.write("secret.txt", "sqlite:///audience_sync.db")
+    new_vip.write(".env", "STORE=sqlite:///audience_sync.db\n")
     new_vip.write("ca.pem", certifi.contents())
     (folder / "day").mkdir()
     new_vip.write("day/vip.csv", "user_id\nada\n")

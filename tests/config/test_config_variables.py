@@ -72,10 +72,82 @@ def test_a_variable_may_be_the_size_of_a_table(load_text: Load, written: str, si
 def test_a_variable_that_is_not_set_is_a_problem_and_only_one(problems: Problems) -> None:
     text = START + "    timeout: ${LIMIT}\n    url: ${URL}\n"
     assert problems(text, URL="") == [
-        "destinations.connect.timeout: the environment variable `LIMIT` is not set: set it, or write "
-        "`${LIMIT:-default}`",
+        "destinations.connect.timeout: the variable `LIMIT` is not set, neither in the environment nor in `.env`: "
+        "set it, or write `${LIMIT:-default}`",
         "destinations.connect.url: the environment variable `URL` is empty: set it, or write `${URL:-default}`",
     ]
+
+
+ENV_FILE = """\ufeff# for the shop
+URL=https://from-the-file/#top  # a comment
+export KEY='its # a "key"'
+QUOTED="a\\tb"
+PRICE = ${URL} and $5
+EMPTY=
+LINES="one
+two"
+TWICE=1
+TWICE=2
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("${URL}", "https://from-the-file/#top"),
+        ("${KEY}", 'its # a "key"'),
+        ("${QUOTED}", "a\tb"),
+        ("${PRICE}", "${URL} and $5"),
+        ("${EMPTY:-default}", "default"),
+        ("${LINES}", "one\ntwo"),
+        ("${TWICE}", "2"),
+        ("${BOTH}", "of the environment"),
+        ("${NONE:-${URL}}", "https://from-the-file/#top"),
+    ],
+)
+def test_the_file_env_has_what_the_environment_lacks(load_text: Load, tmp_path: Path, written: str, url: str) -> None:
+    (tmp_path / ".env").write_text(ENV_FILE + "BOTH=of the file\n", "utf-8")
+    settings = load_text(f"{START}    url: {written}\n", BOTH="of the environment")
+    options = settings.destinations["connect"]
+    assert isinstance(options, ConnectOptions)
+    assert options.url == url
+
+
+def test_the_environment_wins_over_the_file_even_if_it_is_empty(problems: Problems, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("URL=https://from-the-file\nLIMIT=\n", "utf-8")
+    assert problems(START + "    url: ${URL}\n    timeout: ${LIMIT}\n", URL="") == [
+        "destinations.connect.url: the environment variable `URL` is empty: set it, or write `${URL:-default}`",
+        "destinations.connect.timeout: the variable `LIMIT` is empty in `.env`: set it, or write `${LIMIT:-default}`",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"URL=https://h\n'KEY=hush\n", "line 2 is not `NAME=value`"),
+        (b"URL=\xff", "it is not text in UTF-8"),
+        (b"#" * 1_000_001, "it has more than 1,000,000 characters"),
+    ],
+)
+def test_a_file_env_that_can_not_be_read_is_a_problem(
+    content: bytes, reason: str, problems: Problems, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_bytes(content)
+    assert problems(START + "    url: ${URL}\n") == [
+        f"destinations.connect.url: the file `.env` can't be used: {reason}"
+    ]
+
+
+def test_the_file_env_is_read_only_for_a_variable_that_is_missing(load_text: Load, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"\xff")
+    assert load_text(START + "    url: ${URL}\n", URL="https://h").files_read == ()
+
+
+def test_the_values_of_the_file_env_are_secrets(load_text: Load, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("URL=https://hush-hush\nNOT_USED=another-one\n", "utf-8")
+    settings = load_text(START + "    url: ${URL}\n")
+    assert mask_secrets("at https://hush-hush", settings.secrets) == "at ***"
+    assert settings.files_read == (str(tmp_path / ".env"),)
 
 
 def test_a_file_that_is_not_there_is_a_problem(problems: Problems) -> None:
@@ -95,7 +167,8 @@ def test_a_default_may_be_nested_to_any_sensible_depth(load_text: Load, problems
 
 def test_a_nested_variable_that_is_missing_is_named(problems: Problems) -> None:
     assert problems(f"{START}    url: ${{PROD:-${{DEV}}}}\n") == [
-        "destinations.connect.url: the environment variable `DEV` is not set: set it, or write `${DEV:-default}`"
+        "destinations.connect.url: the variable `DEV` is not set, neither in the environment nor in `.env`: set it, "
+        "or write `${DEV:-default}`"
     ]
 
 

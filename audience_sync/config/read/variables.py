@@ -1,4 +1,7 @@
-"""Resolve `${NAME}`, `${NAME:-default}` and `${file:/path}`, nested to any depth, to values."""
+"""Resolve `${NAME}`, `${NAME:-default}` and `${file:/path}`, nested to any depth, to values.
+
+A variable that the environment lacks is looked up in the file `.env` in the config's folder.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from audience_sync.config.read import env_file
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, children
 
 BROKEN = "`${` begins a variable, `${NAME}`, `${NAME:-default}` or `${file:/path}`; a plain `${` is written `$${`"
@@ -23,8 +27,8 @@ MAX_CHARACTERS = 100_000
 class Resolver:
     """Resolves references; collects problems, the values (which may be secrets), and the files that were read.
 
-    Paths of files are relative to ``folder``. ``reads_pipes``: false if the references are resolved again later, and a
-    pipe would then be empty; it is a problem.
+    Paths of files are relative to ``folder``, the config's. ``reads_pipes``: false if the references are resolved
+    again later, and a pipe would then be empty; it is a problem.
     """
 
     variables: Mapping[str, str]
@@ -33,6 +37,7 @@ class Resolver:
     problems: list[ConfigProblem] = field(default_factory=list)
     values: list[str] = field(default_factory=list, repr=False)
     files: list[str] = field(default_factory=list)
+    _env_file: Mapping[str, str] | None = field(default=None, init=False, repr=False)
 
     def resolve(self, tree: RawConfig) -> RawConfig:
         resolved: RawConfig = self._resolve_value(tree, ())
@@ -70,12 +75,34 @@ class Resolver:
                 return part
             case FileContent(path):
                 return self._note(self._content(self._join(path).strip()))
-        if value := self.variables.get(part.name):
+        if value := self._variable(part.name):
             return self._note(value)
         if part.default is None:
-            name, state = part.name, "is empty" if part.name in self.variables else "is not set"
-            raise LookupError(f"the environment variable `{name}` {state}: set it, or write `${{{name}:-default}}`")
+            raise LookupError(self._missing(part.name))
         return self._join(part.default)
+
+    def _variable(self, name: str) -> str | None:
+        """The variable of the environment, or else of the file `.env`. Raises LookupError if that can't be read."""
+        return self.variables[name] if name in self.variables else self._in_env_file().get(name)
+
+    def _in_env_file(self) -> Mapping[str, str]:
+        if self._env_file is None:
+            path = self.folder / env_file.NAME
+            exists = path.exists() and not path.is_dir() if self.reads_pipes else path.is_file()
+            try:
+                self._env_file = env_file.read_env_file(path) if exists else {}
+            except env_file.EnvFileError as error:
+                raise LookupError(f"the file `{env_file.NAME}` can't be used: {error}") from None
+            self.files += [str(path)] if exists else []
+        return self._env_file
+
+    def _missing(self, name: str) -> str:
+        remedy = f"set it, or write `${{{name}:-default}}`"
+        if name in self.variables:
+            return f"the environment variable `{name}` is empty: {remedy}"
+        if name in self._in_env_file():
+            return f"the variable `{name}` is empty in `{env_file.NAME}`: {remedy}"
+        return f"the variable `{name}` is not set, neither in the environment nor in `{env_file.NAME}`: {remedy}"
 
     def _join(self, text: ParsedText) -> str:
         return "".join(self._value(part) for part in text)

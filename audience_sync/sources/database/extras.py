@@ -1,4 +1,4 @@
-"""Give each scheme of a database's URL the driver of its extra, and say how to install a driver that is missing."""
+"""Give each scheme of a database's URL the driver of its extra, and name the extra of a driver that is missing."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def abandon_answer(connection: Any) -> None:
 def kill(engine: Engine, thread: int, seconds: float) -> None:
     """End a connection and its query over another connection. ``seconds``: for each step of it.
 
-    To end the query alone is not enough: a server that writes rows would go on until the network times out.
+    To end the query alone is not enough: a server that writes rows waits until the network times out.
     """
     dialect = engine.dialect
     arguments, options = dialect.create_connect_args(engine.url)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mariadb import MariaDB, mariadb
@@ -97,7 +98,7 @@ def test_a_zero_date_is_no_value_and_a_date_without_a_day_is_invalid(shop: Datab
 def test_json_of_mysql_is_parsed(shop: DatabaseSource) -> None:
     """MariaDB has no type of its own for JSON, and MySQL's can't be had here: this is its driver's hook alone."""
     with shop.connect() as connection:
-        driver = connection.connection.driver_connection
+        driver: Any = connection.connection.driver_connection
         accept_unsupported_values(driver)
         read_json = driver.decoders[245]
     assert read_json('{"a": [1, 2.5, 12345678901234567890]}') == {"a": [1, 2.5, 12345678901234567890]}

@@ -26,6 +26,7 @@ ALL_BUGS = {"AUDIENCE_SYNC_ALL_BUGS": "1"}
 DOCUMENTS = (
     "tests/test_architecture.py",
     "tests/prose",
+    "tests/documents",
     "tests/cli/test_docs_commands.py",
     "tests/cli/test_first_ten_minutes.py",
     "tests/cli/test_sample_project.py",
@@ -77,6 +78,12 @@ def docs(session: nox.Session) -> None:
     """Generate the generated documents, and test all of them against the program."""
     run(session, "python", "docs/generate.py")
     run(session, "pytest", *DOCUMENTS)
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Build the documentation site into build/site, and follow every link. Needs the extra `site`."""
+    run(session, "python", "docs/build_site.py", *session.posargs)
 
 
 @nox.session
@@ -183,14 +190,14 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """Build the wheel into dist/, and check that it has the migrations and the example, but no tests or tools."""
+    """Build the wheel into dist/, and check that it has migrations, example and site, but no tests or tools."""
     run(session, "python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", "dist", ".")
     newest = max(Path("dist").glob("audience_sync-*.whl"), key=lambda file: file.stat().st_mtime)
     names = zipfile.ZipFile(newest).namelist()
     strangers = [name for name in names if not name.startswith("audience_sync")]
     missing = [
         part
-        for part in ("/store/migrations/env.py", "/example/config.yaml", "/py.typed")
+        for part in ("/store/migrations/env.py", "/example/config.yaml", "/py.typed", "/site/index.html")
         if f"audience_sync{part}" not in names
     ]
     if strangers or missing:

@@ -1,7 +1,7 @@
 """Write the generated documents: `python docs/generate.py`.
 
 docs/configuration.md and docs/config.schema.json come from the config's models, docs/recipes/metadata.yaml from the
-store's tables and docs/database.md.
+store's tables and docs/database.md, and the options in docs/commands from the commands' help.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from command_reference import command_pages
 from config_reference import reference_markdown
 from config_schema import json_schema
 from datasette_metadata import datasette_metadata
@@ -36,6 +37,7 @@ def generated() -> Mapping[str, str]:
         "config.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         "configuration.md": NOTE + reference_markdown(schema, template),
         "recipes/metadata.yaml": datasette_metadata(questions, [*metadata.tables, "alembic_version"]),
+        **{f"commands/{name}": text for name, text in command_pages(FOLDER / "commands").items()},
     }
 
 

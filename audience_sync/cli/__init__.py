@@ -25,6 +25,7 @@ GROUPS = {
         "plan": ("plan:plan", "Show what sync would do. Changes nothing."),
         "sync": ("sync:sync", "Load, diff and deliver once."),
         "schedule": ("schedule:schedule", "Run on the config's schedules until stopped."),
+        "docs": ("docs:docs", "Open the documentation, without a network."),
     },
     "First sends and repairs": {
         "seed": ("seed:seed", "Send a new audience to all destinations, by hand."),

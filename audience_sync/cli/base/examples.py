@@ -10,6 +10,7 @@ EXAMPLES = {
     "check": ("check", "check --notify"),
     "plan": ("plan", "plan churn_risk --out plan.json"),
     "sync": ("sync", "sync churn_risk --json"),
+    "docs": ("docs", "docs commands/seed --print"),
     "schedule": ("schedule", "schedule --list"),
     "seed": ("seed churn_risk --limit 100", "seed churn_risk --rate 500/s"),
     "resync": ("resync churn_risk", "resync --destination segment"),

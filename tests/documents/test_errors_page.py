@@ -1,0 +1,38 @@
+"""docs/errors.md has every class of error with the exit code that a command ends with, and every exit code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from audience_sync import errors
+from audience_sync.cli.base.errors import BUSY, FAILED, HELD, INTERRUPTED, OK, UNDELIVERED, USAGE, exit_code_of
+
+PAGE = (Path(__file__).parents[2] / "docs" / "errors.md").read_text("utf-8")
+ROW = re.compile(r"^\| ((?:&nbsp;&nbsp;)*)`(\w+)` \| (\d|–) \| (.+) \| (.+) \|$", re.MULTILINE)
+CODE = re.compile(r"^\| (\d+) \| .+ \| .+ \|$", re.MULTILINE)
+
+
+def subclasses(error: type[errors.AudienceSyncError]) -> list[type[errors.AudienceSyncError]]:
+    return [inner for each in error.__subclasses__() for inner in (each, *subclasses(each))]
+
+
+def test_every_class_of_error_is_on_the_page_with_its_exit_code() -> None:
+    rows = {name: code for _, name, code, _, _ in ROW.findall(PAGE)}
+    classes = [each for each in subclasses(errors.AudienceSyncError) if each.__module__ == errors.__name__]
+    assert sorted(rows) == sorted(each.__name__ for each in classes)
+    for each in classes:
+        assert rows[each.__name__] in ("–", str(exit_code_of(each.__new__(each)))), each.__name__
+
+
+def test_a_class_is_indented_below_its_base() -> None:
+    stack: list[str] = ["AudienceSyncError"]
+    for indent, name, *_ in ROW.findall(PAGE):
+        depth = len(indent) // len("&nbsp;&nbsp;")
+        stack[depth + 1 :] = [name]
+        assert getattr(errors, name).__base__.__name__ == stack[depth]
+
+
+def test_every_exit_code_is_on_the_page() -> None:
+    codes = [OK, UNDELIVERED, USAGE, FAILED, HELD, BUSY, INTERRUPTED]
+    assert [int(code) for code in CODE.findall(PAGE)] == codes

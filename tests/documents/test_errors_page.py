@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 
 from audience_sync import errors
-from audience_sync.cli.base.errors import BUSY, FAILED, HELD, INTERRUPTED, OK, UNDELIVERED, USAGE, exit_code_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "errors.md").read_text("utf-8")
-ROW = re.compile(r"^\| ((?:&nbsp;&nbsp;)*)`(\w+)` \| (\d|–) \| (.+) \| (.+) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| ((?:&nbsp;&nbsp;)*)`(\w+)` \| (\d+|–) \| (.+) \| (.+) \|$", re.MULTILINE)
 CODE = re.compile(r"^\| (\d+) \| .+ \| .+ \|$", re.MULTILINE)
 
 
@@ -22,7 +21,7 @@ def test_every_class_of_error_is_on_the_page_with_its_exit_code() -> None:
     classes = [each for each in subclasses(errors.AudienceSyncError) if each.__module__ == errors.__name__]
     assert sorted(rows) == sorted(each.__name__ for each in classes)
     for each in classes:
-        assert rows[each.__name__] in ("–", str(exit_code_of(each.__new__(each)))), each.__name__
+        assert rows[each.__name__] in ("–", str(each.exit_code)), each.__name__
 
 
 def test_a_class_is_indented_below_its_base() -> None:
@@ -30,9 +29,9 @@ def test_a_class_is_indented_below_its_base() -> None:
     for indent, name, *_ in ROW.findall(PAGE):
         depth = len(indent) // len("&nbsp;&nbsp;")
         stack[depth + 1 :] = [name]
-        assert getattr(errors, name).__base__.__name__ == stack[depth]
+        assert stack[depth] in [base.__name__ for base in getattr(errors, name).__bases__]
 
 
 def test_every_exit_code_is_on_the_page() -> None:
-    codes = [OK, UNDELIVERED, USAGE, FAILED, HELD, BUSY, INTERRUPTED]
-    assert [int(code) for code in CODE.findall(PAGE)] == codes
+    codes = {0, *(each.exit_code for each in subclasses(errors.AudienceSyncError))}
+    assert [int(code) for code in CODE.findall(PAGE)] == sorted(codes)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from audience_sync.project import load_settings
+from audience_sync.project.opening import load_settings
 
 PAGES = sorted((Path(__file__).parents[2] / "docs" / "switching").glob("*.md"))
 PARTS = ["ours", "Your config", "What differs", "How to switch", "What you lose"]

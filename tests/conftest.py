@@ -152,6 +152,7 @@ MARKED = {
         "store/test_chains.py",
         "store/test_store_path.py",
         "store/test_point_lookup.py",
+        "store/test_rehearsal.py",
         "store/test_migrations.py",
         "store/test_roles.py",
         "sync/test_convergence.py",

@@ -208,6 +208,52 @@ def test_a_run_moves_a_store_on_sqlite_and_keeps_a_backup(old: OldStore, databas
         assert connection.execute("select count(*) from feeds").fetchone() == (6,)
 
 
+def test_a_rehearsal_has_every_row_and_call_and_changes_nothing(old: OldStore, receiver: Receiver) -> None:
+    before = old.rows()
+    ended = old.project.run("db", "upgrade", "--rehearse", "--json")
+    receipt = ended.json
+    assert (ended.code, receipt["good"], receipt["differences"]) == (0, True, [])
+    assert (receipt["from"], receipt["to"]) == ("0022", "0100")
+    rows = {each["name"]: (each["before"], each["after"], each["same"]) for each in receipt["tables"]}
+    assert len([name for name, (count, *_) in rows.items() if count is not None]) == 33
+    assert (rows["delivery_cursors"], rows["user_traits"]) == ((6, 6, True), (None, 0, True))
+    assert {each["name"]: each["before"] for each in receipt["contents"]} == {
+        "members": 22,
+        "trait values": 2,
+        "pending calls": 78,
+    }
+    assert {each["name"] for each in receipt["views"]} == {*OLD_VIEWS, "invalid_rows"} - {"rejected_rows"}
+    assert receipt["plan"]["compared"] is False
+    assert "audience-sync plan --out before.json" in receipt["plan"]["reason"]
+    assert receipt["plan"]["calls_after"] == {"seg": 0, "late": 1, "log": 0}
+    assert old.rows() == before
+    assert sent(receiver) == sent(old.late) == titles(old.address) == []
+
+
+def test_a_rehearsal_compares_with_the_plan_of_the_version_before(old: OldStore) -> None:
+    """Its plan has the same digests; this one is made with the same store, upgraded."""
+    project, url = old.project, old.url
+    before = [("plan", "--out", "before.json"), ("db", "upgrade", "--rehearse", "--json", "--plan", "before.json")]
+    other = f"sqlite:///{project.folder / 'other.db'}"
+    load_schema_0022(other)
+    project.environment["STORE"] = other
+    project.run("db", "upgrade")
+    assert project.run(*before[0]).code == 4
+    project.environment["STORE"] = url.replace("+psycopg", "")
+    same = project.run(*before[1]).json
+    assert (same["good"], same["plan"]["compared"], same["plan"]["new_calls"]) == (True, True, 0)
+    project.write_members("churn.csv", "ada", "eve", "new")
+    ended = project.run(*before[1])
+    assert ended.code == 3
+    assert ended.json["plan"]["differences"] == [
+        "audience churn: before 0 entered, 0 left; after 1 entered, 1 left",
+        "destination late: before 1 call; after 3 calls",
+        "destination log: before 0 calls; after 2 calls",
+        "destination seg: before 0 calls; after 2 calls",
+    ]
+    assert ended.json["plan"]["new_calls"] == 6
+
+
 class TestOnSqlite:
     @pytest.fixture
     def database(self) -> str:

@@ -37,7 +37,7 @@ EXAMPLES = {
     "completion": ("completion bash >> ~/.bashrc", "completion zsh --install"),
     "sandbox": ("sandbox", "sandbox --port 8800 --file shop.db"),
     "db": ("db check", "db backup audience_sync.bak"),
-    "db upgrade": ("db upgrade", "db upgrade --config shop.yaml"),
+    "db upgrade": ("db upgrade", "db upgrade --rehearse"),
     "db current": ("db current", "db current --json"),
     "db check": ("db check", "db check --json"),
     "db backup": ("db backup audience_sync.bak", "db backup /backups/audience_sync.db"),

@@ -22,9 +22,24 @@ def db() -> None:
 
 @db.command(short_help="Bring the store's schema up to date.")
 @reason_option
+@click.option("--rehearse", is_flag=True, help="Upgrade a copy, and compare it with the store. Changes nothing.")
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="With --rehearse: a plan that the version before has saved, to compare with.",
+)
 @with_session
-def upgrade(session: Session, reason: str | None) -> None:
-    """Bring the store's schema up to date; a SQLite store is backed up first."""
+def upgrade(session: Session, *, reason: str | None, rehearse: bool, plan_file: Path | None) -> int:
+    """Bring the store's schema up to date; a SQLite store is backed up first.
+
+    With --rehearse it does so on a copy, and prints a receipt: rows, checksums, calls that would be sent, time, space.
+    """
+    if rehearse:
+        return _rehearse(session, reason, plan_file)
+    if plan_file is not None:
+        raise click.UsageError("--plan is for --rehearse. Nothing was done.")
     from audience_sync.store.connection.engine import Store
     from audience_sync.store.maintenance import migrate
     from audience_sync.store.runs.decisions import stored_reason
@@ -40,6 +55,19 @@ def upgrade(session: Session, reason: str | None) -> None:
         {"from": before, "to": migrate.HEAD, "backup": backup and str(backup)},
         lambda screen: [*prose(text, screen), *labelled([("Backup", str(backup or ""))], screen)],
     )
+    return OK
+
+
+def _rehearse(session: Session, reason: str | None, plan_file: Path | None) -> int:
+    from audience_sync.cli.views.rehearsal import rehearsal_json, rehearsal_lines
+    from audience_sync.cli.wiring.plan_file import read_plan
+    from audience_sync.cli.wiring.rehearsal import rehearse_upgrade
+
+    if reason is not None:
+        raise click.UsageError("--reason is recorded with an upgrade, and --rehearse records nothing.")
+    found, plans = rehearse_upgrade(session, None if plan_file is None else read_plan(plan_file))
+    session.answer(rehearsal_json(found, plans), lambda screen: rehearsal_lines(found, plans, screen))
+    return OK if found.is_good and not plans.differences else FAILED
 
 
 @db.command(short_help="Show the store's schema.")

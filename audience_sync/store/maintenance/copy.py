@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from sqlalchemy import Connection, Table, delete, func, insert, select, text
 
 from audience_sync.errors import StoreError
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import Lease, acquire, acquire_row, release_row
 from audience_sync.store.maintenance import migrate
+from audience_sync.store.maintenance.checksum import count_and_checksum
 from audience_sync.store.runs.decisions import Decision, record_decision
 from audience_sync.store.tables import installation, lease, metadata
 
@@ -80,17 +79,9 @@ def _copy_table(reading: Connection, writing: Connection, table: Table) -> int:
 
 
 def _count_and_checksum(connection: Connection, table: Table) -> tuple[int, int]:
-    """The number of rows, and a checksum of their contents in any order: databases sort texts differently."""
     size = LARGE_BATCH if "content" in table.c else BATCH
-    count, total = 0, 0
     with connection.execute(select(table).execution_options(yield_per=size)) as result:
-        for row in result:
-            digest = hashlib.blake2b(digest_size=16)
-            for value in row:
-                part = value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")
-                digest.update(len(part).to_bytes(8, "big") + part)
-            count, total = count + 1, (total + int.from_bytes(digest.digest(), "big")) % 2**128
-    return count, total
+        return count_and_checksum(result)
 
 
 def _count(connection: Connection, table: Table) -> int:

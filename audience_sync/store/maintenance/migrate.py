@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,7 +82,7 @@ def refuse_newer(store: Store, revision: str | None) -> None:
         )
 
 
-def _refuse_older(store: Store, revision: str) -> None:
+def refuse_older(store: Store, revision: str) -> None:
     if revision < OLDEST:
         raise StoreError(
             f"The store {store.label} has schema {revision}, from before the first release. Nothing was done. "
@@ -90,11 +91,14 @@ def _refuse_older(store: Store, revision: str) -> None:
         )
 
 
-def upgrade(store: Store, *, reason: str | None = None) -> Path | None:
+def upgrade(
+    store: Store, *, reason: str | None = None, before_commit: Callable[[Connection], None] | None = None
+) -> Path | None:
     """Bring the schema up to date, in one transaction. Returns the backup made of a SQLite store, if any.
 
     It is recorded as a decision of this process's user, with their ``reason``. Raises RunInProgressError during a run.
-    If two processes upgrade at once, the second waits and finds it done.
+    If two processes upgrade at once, the second waits and finds it done. ``before_commit`` is called at the end of the
+    transaction of an older store.
     """
     revision = current(store)
     refuse_newer(store, revision)
@@ -104,7 +108,8 @@ def upgrade(store: Store, *, reason: str | None = None) -> Path | None:
         create_database(store.file)
     if revision is None and store.is_sqlite and _create_from_script(store):
         return None
-    return _run_alembic(store, "upgrade", "head", _decision(revision, reason) if revision else None)
+    decision = _decision(revision, reason) if revision else None
+    return _run_alembic(store, "upgrade", "head", decision, before_commit)
 
 
 def sqlite_script() -> Path:
@@ -139,7 +144,13 @@ def downgrade(store: Store, revision: str) -> None:
     _run_alembic(store, "downgrade", revision)
 
 
-def _run_alembic(store: Store, direction: str, target: str, decision: Decision | None = None) -> Path | None:
+def _run_alembic(
+    store: Store,
+    direction: str,
+    target: str,
+    decision: Decision | None = None,
+    before_commit: Callable[[Connection], None] | None = None,
+) -> Path | None:
     from alembic import command
 
     from audience_sync.store.connection.lease import acquire_row, release_row
@@ -153,7 +164,7 @@ def _run_alembic(store: Store, direction: str, target: str, decision: Decision |
                 return None
         token = None
         if before:
-            _refuse_older(store, before)
+            refuse_older(store, before)
             token = acquire_row(connection)
             backup = _back_up(store, before) if direction == "upgrade" else None
         granted = read_grants(connection)
@@ -167,6 +178,8 @@ def _run_alembic(store: Store, direction: str, target: str, decision: Decision |
             record_decision(connection, decision, ())
         if token is not None and inspect(connection).has_table("lease"):
             release_row(connection, token)
+        if before_commit is not None:
+            before_commit(connection)
     return backup
 
 

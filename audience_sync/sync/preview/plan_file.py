@@ -27,6 +27,7 @@ from audience_sync.workspace import Workspace
 FORMAT = 1
 #: Differences that a message lists.
 MOST = 10
+_MAPPING = "mapping of "
 #: Statuses that are not shown.
 _USUAL = (AudienceStatus.SYNCED, AudienceStatus.UNCHANGED)
 
@@ -98,6 +99,22 @@ def saved_plan(text: str) -> PlanFile:
         raise PlanError("it is not a plan. Make one: audience-sync plan --out FILE") from None
 
 
+def other_changes(before: PlanFile, after: PlanFile) -> list[str]:
+    """What a plan has otherwise than one that another version may have saved: its texts may differ, not its digests."""
+    found = list[str]()
+    for of in sorted(before.changes.keys() | after.changes.keys()):
+        old, new = before.changes.get(of), after.changes.get(of)
+        if old is None and of.startswith(_MAPPING):  # older versions save none
+            continue
+        if old and new and (old.digest == new.digest if old.digest else old == new):
+            continue
+        if old and new and old.what == new.what:
+            found.append(f"{of}: as many as before ({new.what}), but other users or values")
+        else:
+            found.append(f"{of}: before {old.what if old else 'nothing'}; after {new.what if new else 'nothing'}")
+    return found
+
+
 def changes_of(workspace: Workspace, plan: RunPlan, pending: Sequence[PendingDelivery]) -> dict[str, PlanEntry]:
     """All changes of a plan, without the number of its run."""
     findings, suppressed = plan.findings, plan.suppressed
@@ -119,7 +136,7 @@ def changes_of(workspace: Workspace, plan: RunPlan, pending: Sequence[PendingDel
         parts[f"destination {name}"] = PlanEntry(number, digest)
         parts[f"address of {name}"] = PlanEntry(plan.destinations[name].address, "")
         mapping = mapping_of(plan.destinations[name], state.subscriptions.values())
-        parts[f"mapping of {name}"] = PlanEntry(mapping.text, "")
+        parts[f"{_MAPPING}{name}"] = PlanEntry(mapping.text, "")
     return parts
 
 

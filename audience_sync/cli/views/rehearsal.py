@@ -18,7 +18,7 @@ COLUMNS = (
     Column("rows after", right=True, keep=True),
     Column("contents", keep=True),
 )
-#: What the rows of a part are, if its name does not say it.
+#: What the rows of a part are, if its name does not show it.
 _UNITS = {"pending calls": " rows of positions, changes and refusals, which decide what is pending"}
 #: Differences of plans that are shown; `--json` has all.
 MAX_LISTED = 10

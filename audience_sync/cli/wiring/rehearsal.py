@@ -101,7 +101,7 @@ def _compare_plans(
 
 
 def _plan(settings: Settings, saved: PlanFile | None) -> RunPreview | str:
-    """The plan with this store, or the reason why there is none."""
+    """The plan with this store, or the reason why it can't be made."""
     from audience_sync.project import open_to_read
     from audience_sync.sync.preview.plan import preview_run
     from audience_sync.sync.values.request import ProgressListener, Sync

@@ -173,7 +173,7 @@ def _snapshots_by_present_names(connection: Connection, *, needed: bool) -> Iter
 
 
 def _read_snapshots(connection: Connection, workspace: Workspace) -> Iterator[tuple[Chain, Part]]:
-    """Each audience's members, and the values of traits created together, whatever files they are in."""
+    """Each audience's members, and the values of traits created together, in any files."""
     query = select(properties.c.chain_id, properties.c.kind, properties.c.key).order_by(properties.c.id)
     keys = dict[tuple[int, str], list[str]]()
     for row in connection.execute(query).all():

@@ -137,8 +137,8 @@ def _create(store: Store, database: str, role: str, options: str) -> None:
             ) from None
         if state == "42P04":
             raise StoreError(
-                f"The database {database} exists already: another rehearsal is at work, or one was killed. Nothing was "
-                f'done. If none is at work: drop database "{database}" with (force)'
+                f"The database {database} exists already: another rehearsal is in progress, or one was killed. Nothing was "
+                f'done. If none is in progress: drop database "{database}" with (force)'
             ) from None
         raise _failed(store, error) from None
     except SQLAlchemyError as error:
@@ -162,7 +162,7 @@ def _execute(store: Store, statement: str) -> None:
 
 
 def _copy(store: Store, copy: Store, names: dict[str, Any]) -> None:
-    """Copy everything, as of one moment: runs go on meanwhile."""
+    """Copy everything, as of one moment; runs continue meanwhile."""
     frozen = store.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     with translated_errors(store), frozen.connect() as reading, copy.writing() as writing:
         # Names in the statements are then written in full.

@@ -27,7 +27,7 @@ class Scratch(Struct, frozen=True):
     folder: Path | None = None
 
     def size(self) -> int:
-        """The bytes of the copy as they are on the disk, a backup and an unfinished transaction included."""
+        """The bytes of the copy on the disk, with a backup and an unfinished transaction."""
         if self.folder is not None:
             return sum(each.stat().st_size for each in self.folder.iterdir() if each.is_file())
         with self.store.reading() as connection:

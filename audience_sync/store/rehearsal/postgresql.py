@@ -137,8 +137,8 @@ def _create(store: Store, database: str, role: str, options: str) -> None:
             ) from None
         if state == "42P04":
             raise StoreError(
-                f"The database {database} exists already: another rehearsal is in progress, or one was killed. Nothing was "
-                f'done. If none is in progress: drop database "{database}" with (force)'
+                f"The database {database} exists already: another rehearsal is in progress, or one was killed. Nothing "
+                f'was done. If none is in progress: drop database "{database}" with (force)'
             ) from None
         raise _failed(store, error) from None
     except SQLAlchemyError as error:

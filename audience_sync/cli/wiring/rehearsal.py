@@ -77,24 +77,24 @@ def rehearse_upgrade(session: Session, saved: PlanFile | None) -> tuple[Rehearsa
 def _compare_plans(
     settings: Settings, copy_url: str, saved: PlanFile | None, *, is_older: bool, of: str
 ) -> PlanComparison:
-    upgraded = settings.model_copy(update={"store": copy_url})
-    for _ in range(ATTEMPTS):
-        before = _plan(settings, None) if saved is None and not is_older else None
-        after = _plan(upgraded, saved)
-        if isinstance(before, str) or isinstance(after, str):
-            return PlanComparison(reason=before if isinstance(before, str) else str(after))
-        earlier = saved or (before and before.saved)
-        compared = PlanComparison(
-            reason=None if earlier else NEEDS_OLD_PROGRAM.format(schema=of),
-            before=earlier and _calls(earlier),
-            after=_calls(after.saved),
-            not_loaded=_not_loaded(after),
-        )
-        if earlier is None:
-            return compared
-        from audience_sync.sync.preview.plan_file import other_changes
+    from audience_sync.sync.preview.plan_file import other_changes
 
-        compared = replace(compared, differences=other_changes(earlier, after.saved))
+    upgraded = settings.model_copy(update={"store": copy_url})
+    compared = PlanComparison()
+    for _ in range(ATTEMPTS):
+        earlier = saved
+        if saved is None and not is_older:
+            before = _plan(settings, None)
+            if isinstance(before, str):
+                return PlanComparison(reason=before)
+            earlier = before.saved
+        after = _plan(upgraded, saved)
+        if isinstance(after, str):
+            return PlanComparison(reason=after)
+        found = PlanComparison(after=_calls(after.saved), not_loaded=_not_loaded(after))
+        if earlier is None:
+            return replace(found, reason=NEEDS_OLD_PROGRAM.format(schema=of))
+        compared = replace(found, before=_calls(earlier), differences=other_changes(earlier, after.saved))
         if not compared.differences or saved is not None:
             break
     return compared
@@ -102,7 +102,7 @@ def _compare_plans(
 
 def _plan(settings: Settings, saved: PlanFile | None) -> RunPreview | str:
     """The plan with this store, or the reason why it can't be made."""
-    from audience_sync.project import open_to_read
+    from audience_sync.project.opening import open_to_read
     from audience_sync.sync.preview.plan import preview_run
     from audience_sync.sync.values.request import ProgressListener, Sync
 

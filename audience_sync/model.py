@@ -101,6 +101,14 @@ class AlertKind(StrEnum):
     LATE = "late"  # a run began long after its time
 
 
+class WebhookStatus(StrEnum):
+    """What became of the webhook about a run."""
+
+    WAITING = "waiting"
+    ACCEPTED = "accepted"
+    GIVEN_UP = "given up"
+
+
 class HistoryKind(StrEnum):
     """History that ``retention`` deletes when it is old enough. The current state is always kept."""
 

@@ -25,6 +25,7 @@ _LINKS = {
     "TotalGuard": "[limits](#guard)",
     "Schedule": "[schedule](#schedule)",
     "Notify": "[notify](#notify)",
+    "RunHook": "[hook](#on_run)",
     "Metrics": "[metrics](#metrics)",
 }
 

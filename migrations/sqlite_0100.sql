@@ -263,6 +263,22 @@ CREATE TABLE properties (
 	CONSTRAINT uq_properties_key UNIQUE ("key")
 );
 
+CREATE TABLE run_webhook_log (
+	run_id INTEGER NOT NULL, 
+	hook TEXT NOT NULL, 
+	webhook_id TEXT NOT NULL, 
+	status TEXT NOT NULL, 
+	attempts INTEGER NOT NULL, 
+	attempted_at DATETIME, 
+	next_attempt_at DATETIME, 
+	http_status INTEGER, 
+	error TEXT, 
+	CONSTRAINT pk_run_webhook_log PRIMARY KEY (run_id, hook), 
+	CONSTRAINT fk_run_webhook_log_run_id FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_run_webhook_log_status ON run_webhook_log (status, hook);
+
 CREATE TABLE run_audiences (
 	run_id INTEGER NOT NULL, 
 	audience_key TEXT NOT NULL, 
@@ -740,6 +756,19 @@ select
     a.ended_run as "ended_run", -- The run that no longer found it
     a.ended_at as "ended_at" -- When that run did not find it (UTC); NULL = the alert is open
 from alert_log a;
+
+CREATE VIEW run_webhooks as -- The webhooks about each run (on_run), one row a run and hook
+select
+    w.run_id as "run", -- The run
+    w.hook as "hook", -- The hook: its name in on_run, or the host of its address
+    w.status as "status", -- waiting, accepted or given up
+    w.attempts as "attempts", -- How often it was posted
+    w.attempted_at as "attempted_at", -- When it was posted last (UTC)
+    case when w.status = 'waiting' then w.next_attempt_at end as "next_attempt_at", -- The first run after this time posts it again (UTC); NULL = the next run, or none
+    w.http_status as "http_status", -- The status of the last answer; NULL = there was none
+    w.error as "error", -- Why the last attempt failed
+    w.webhook_id as "webhook_id" -- The webhook-id of every attempt
+from run_webhook_log w;
 
 CREATE VIEW absent_members as -- Members who are missing from their source and stay for now (min_stay)
 select

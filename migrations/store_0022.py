@@ -60,7 +60,7 @@ TABLES = {
 NEW_TABLES = {
     "members": ("user_traits",),
     "snapshot_files": ("source_states",),
-    "run_audiences": ("stage_log",),
+    "run_audiences": ("stage_log", "run_webhook_log"),
     "held_snapshots": ("decision_log",),
     "delivery_requests": ("request_attempts",),
 }

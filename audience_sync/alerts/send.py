@@ -12,11 +12,11 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from audience_sync.alerts import apprise_process as apprised
+from audience_sync.alerts.request import request
 from audience_sync.config.sections.egress import ENVIRONMENT, NO_PROXY, PROXY_VARIABLES
 from audience_sync.destinations.http.egress import Egress, shown_proxy
 
@@ -24,6 +24,8 @@ from audience_sync.destinations.http.egress import Egress, shown_proxy
 MESSAGE_TIMEOUT = 60
 #: Seconds that the dead-man's switch has to answer.
 PING_TIMEOUT = 10
+#: Statuses from here on are errors.
+FIRST_ERROR = 400
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
@@ -77,24 +79,7 @@ def _public_cas() -> bytes:
 
 def ping(url: str, egress: Egress) -> str | None:
     """Call the dead-man's switch. Returns the problem with it, if any, without the address."""
-    import time
-
-    import requests
-
-    from audience_sync.destinations.http.deadline import Deadline, DeadlineAdapter
-    from audience_sync.destinations.http.proxy_errors import tunnel_message
-    from audience_sync.destinations.http.transport import PROXY_LOGIN_STATUS, no_answer
-
-    deadline, proxy = Deadline(time.monotonic), egress.proxy_for(url)
-    deadline.start(PING_TIMEOUT)
-    with requests.Session() as session:
-        session.trust_env = False
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, DeadlineAdapter(deadline, egress.ca_file))
-        try:
-            answer = session.get(url, timeout=PING_TIMEOUT, proxies={"http": proxy, "https": proxy} if proxy else {})
-        except (requests.RequestException, HTTPException, OSError, ValueError) as error:
-            return f"could not be called: {no_answer(error, proxy, url).error}"
-    if proxy and answer.status_code == PROXY_LOGIN_STATUS:
-        return f"could not be called: {tunnel_message(proxy, PROXY_LOGIN_STATUS, url)}"
-    return None if answer.ok else f"answered {answer.status_code}"
+    outcome = request("GET", url, egress, timeout=PING_TIMEOUT)
+    if outcome.status is None:
+        return f"could not be called: {outcome.problem}"
+    return None if outcome.status < FIRST_ERROR else f"answered {outcome.status}"

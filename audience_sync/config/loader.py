@@ -166,6 +166,8 @@ def _secrets_in_file(file: ConfigFile) -> Iterator[str]:
         yield from passwords_in_url(url)
     for address in filter(None, [*file.notify.to, file.notify.ping]):
         yield from (address, address.partition("://")[2], *api_keys_in_url(address))
+    for hook in file.on_run:
+        yield from (hook.secret.get_secret_value(), *api_keys_in_url(hook.url))
     for options in file.destinations.values():
         for name, value in options:
             texts = value.values() if isinstance(value, Mapping) else (value,)

@@ -29,6 +29,7 @@ from audience_sync.config.sections.guard import (
 )
 from audience_sync.config.sections.metrics import Metrics
 from audience_sync.config.sections.notify import Notify
+from audience_sync.config.sections.on_run import RunHooks
 from audience_sync.config.sections.snapshot import RowsConfig, SnapshotConfig, SourceConfig
 from audience_sync.keys import explicit_key, explicit_trait_key, snake_key, trait_key
 from audience_sync.model import InitialSync
@@ -188,14 +189,15 @@ class ConfigFile(StoreConfig):
     )
     ca_file: CaFile | None = Field(
         default=None,
-        description=f"{CA_FILE}: for every destination, `notify` and `ping`. A relative path is relative to the "
-        "config file.",
+        description=f"{CA_FILE}: for every destination, `notify`, `ping` and `on_run`. A relative path is relative to "
+        "the config file.",
         examples=["company-ca.pem"],
     )
     proxy: ProxyText | None = Field(
         default=None,
         repr=False,  # may hold a password
-        description=f"{PROXY}: for every destination, `notify` and `ping`. Default: none; the variables are not read.",
+        description=f"{PROXY}: for every destination, `notify`, `ping` and `on_run`. Default: none; the variables are "
+        "not read.",
         examples=PROXY_EXAMPLES,
     )
     schedule: ScheduleText | None = Field(
@@ -203,6 +205,9 @@ class ConfigFile(StoreConfig):
         description="When `audience-sync schedule` runs everything without a `schedule` of its own.",
     )
     notify: Notify = Field(default=Notify(), description="Where alerts go, and about what.")
+    on_run: RunHooks = Field(
+        default=[], description="Where the summary of every run is posted, as a signed webhook: one hook, or a list."
+    )
     metrics: Metrics = Field(default=Metrics(), description="Where Prometheus reads the metrics.")
     guard: Guard = Field(default=Guard(), description="Limits for how much a snapshot may change.")
     members_table: bool = Field(

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 from msgspec.structs import replace
 from pydantic import Field
 
+from audience_sync.config.sections.http_options import Key
 from audience_sync.destinations.base import Answer, Audiencing, Event, HttpRequest, Judgement, Meaning, Merge, Message
-from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.json_api.answers import (
     BodyRule,
     parsed_body,

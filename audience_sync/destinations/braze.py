@@ -10,9 +10,9 @@ import orjson
 from pydantic import Field, model_validator
 
 from audience_sync.config.sections.base import Rate
+from audience_sync.config.sections.http_options import BaseUrl, Key
 from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Meaning, Merge, Message
 from audience_sync.destinations.http.credentials import bearer
-from audience_sync.destinations.http.option_types import BaseUrl, Key
 from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.json_api.answers import BodyRule, objects_at, reasons_by_index
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions, divide, split_kinds

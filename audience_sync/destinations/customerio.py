@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from audience_sync.config.sections.base import Rate
+from audience_sync.config.sections.http_options import Key
 from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Merge, Message
 from audience_sync.destinations.http.credentials import basic
-from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.json_api.answers import objects_at, reasons_by_index
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions, split_kinds

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from pydantic import Field, model_validator
 
 from audience_sync.config.sections.base import Rate
+from audience_sync.config.sections.http_options import Key
 from audience_sync.destinations.base import (
     Answer,
     Audiencing,
@@ -22,7 +23,6 @@ from audience_sync.destinations.base import (
     Message,
 )
 from audience_sync.destinations.http.credentials import bearer
-from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import StatusTable, status_reason
 from audience_sync.destinations.json_api.answers import (
     BodyRule,

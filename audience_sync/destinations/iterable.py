@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from pydantic import Field, model_validator
 
 from audience_sync.config.sections.base import Rate
+from audience_sync.config.sections.http_options import Key
 from audience_sync.destinations.base import (
     Answer,
     Audiencing,
@@ -20,7 +21,6 @@ from audience_sync.destinations.base import (
     Merge,
     Message,
 )
-from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import StatusTable, status_reason
 from audience_sync.destinations.json_api.answers import (
     BodyRule,

@@ -9,9 +9,9 @@ import orjson
 from msgspec.structs import replace
 from pydantic import Field
 
+from audience_sync.config.sections.http_options import Key
 from audience_sync.destinations.base import Answer, Audiencing, Event, HttpRequest, Judgement, Meaning, Merge, Message
 from audience_sync.destinations.http.credentials import basic
-from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.json_api.answers import BodyRule, objects_at, parsed_body, reasons_by_index, value_at
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions, split_kinds

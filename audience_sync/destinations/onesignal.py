@@ -10,8 +10,8 @@ import orjson
 from pydantic import Field, model_validator
 
 from audience_sync.config.sections.base import Rate
+from audience_sync.config.sections.http_options import Key
 from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Meaning, Message
-from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.json_api.answers import BodyRule
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from audience_sync.config.sections.http_options import Key
 from audience_sync.destinations.base import Audiencing, Event, HttpRequest, Meaning, Message
-from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.json_api.answers import BodyRule
 from audience_sync.destinations.json_api.destination import JsonApiDestination, JsonApiOptions

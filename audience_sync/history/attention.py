@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from audience_sync.history.concern_rows import (
     failed_concerns,
     held_concerns,
+    hook_concerns,
     late_concerns,
     pending_concerns,
     refused_concerns,
@@ -18,6 +19,7 @@ from audience_sync.history.concern_rows import (
 )
 from audience_sync.history.concerns import Attention, Concern, LastRun, LateSchedule, State, SubjectKind
 from audience_sync.history.view_rows import Row, read_rows
+from audience_sync.model import WebhookStatus
 
 _AUDIENCES = "select key, name, flags, last_run from {views}audiences where retired_at is null order by key"
 _ALERTS = "select kind, subject, words, began_run, began_at from {views}alerts where ended_at is null order by began_at"
@@ -38,6 +40,19 @@ _WAITING = """
 """
 _PENDING = "select destination, calls, waiting, since_run, since_at from {views}pending_calls order by destination"
 _STAGES = "select stage, subject from {views}run_stages where run = :run and seconds is null order by started_at"
+#: Webhooks about ended runs that hooks have not accepted; those given up only until the hook accepts a later one.
+_WEBHOOKS = """
+    select w.hook, w.status, count(*) as webhooks, min(w.run) as since_run, min(r.started_at) as since_at,
+        max(case when w.run = newest.run then w.error end) as error
+    from {views}run_webhooks w join {views}sync_runs r on r.run = w.run join (
+        select hook, status, max(run) as run from {views}run_webhooks where attempted_at is not null
+        group by hook, status
+    ) newest on newest.hook = w.hook and newest.status = w.status
+    where r.status <> 'running' and (w.status = 'waiting' or (w.status = 'given up' and not exists (
+        select 1 from {views}run_webhooks a where a.hook = w.hook and a.status = 'accepted' and a.run > w.run
+    )))
+    group by w.hook, w.status order by w.hook
+"""
 _LAST_RUN = """
     select run, command, status, started_at, finished_at, seconds, delivered, refused, pending, error
     from {views}sync_runs order by run desc limit 1
@@ -64,6 +79,7 @@ def read_attention(
     if keys is not None:
         newest = last and last["run"]  # it knows an audience that was renamed while it was held
         keys = {*keys, *(key for key, row in audiences.items() if row["name"] in keys or row["last_run"] == newest)}
+    webhooks = read_rows(connection, _WEBHOOKS)
     open_failures = [row for row in alerts if row["kind"] == "failed"]
     failed = list(failed_concerns([*open_failures, *_failures_of(connection, last, open_failures)], audiences, known))
     refused = list(refused_concerns(read_rows(connection, _REFUSED)))
@@ -75,6 +91,7 @@ def read_attention(
         *_waiting(connection, audiences),
         *late_concerns(late, [row for row in alerts if row["kind"] == "late"]),
         *size_concerns(unusual, audiences),
+        *hook_concerns(webhooks, WebhookStatus.GIVEN_UP),
     ]
     is_running = last is not None and last["status"] == State.RUNNING
     stages = read_rows(connection, _STAGES, run=last["run"]) if last is not None and is_running else []
@@ -82,6 +99,7 @@ def read_attention(
     continuing = [
         *unfinished_concerns(last, stages),
         *pending_concerns([row for row in pending if row["destination"] not in stopped], last),
+        *hook_concerns(webhooks, WebhookStatus.WAITING),
     ]
     needs_person = tuple(each for each in found if _is_configured(each, keys, destinations))
     troubled = {key for each in needs_person for key in each.subjects if each.kind is SubjectKind.AUDIENCE}

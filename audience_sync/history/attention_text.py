@@ -22,7 +22,9 @@ def headline(found: Attention) -> str:
         return ", ".join(parts)
     if found.last_run is None:
         return "There is no run yet"
-    pending = sum(each.count for each in found.continuing if each.state is State.PENDING)
+    pending = sum(
+        each.count for each in found.continuing if each.state is State.PENDING and each.kind is SubjectKind.DESTINATION
+    )
     rest = f"; {pluralize(pending, 'call')} {form(pending, 'is')} pending" if pending else ""
     return f"Nothing needs a person{rest}"
 
@@ -42,6 +44,8 @@ def _parts(concerns: Sequence[Concern]) -> Iterator[str]:
                     yield f"{pluralize(count, 'mapping')} {form(count, 'is')} held"
                 case State.FAILED, SubjectKind.RUN:
                     yield f"{' and '.join(each.name for each in same)} failed"
+                case State.FAILED, SubjectKind.HOOK:
+                    yield f"{pluralize(count, 'hook')} of `on_run` failed"
                 case State.FAILED, _:
                     yield f"{pluralize(count, _KINDS[kind])} failed"
                 case State.WAITING, _:

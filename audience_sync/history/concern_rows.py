@@ -12,6 +12,7 @@ from itertools import groupby
 from audience_sync.command_line import to_paste
 from audience_sync.history.concerns import Concern, LateSchedule, Reason, State, SubjectKind
 from audience_sync.history.view_rows import Row
+from audience_sync.model import WebhookStatus
 from audience_sync.text import by_reason, form, join_names, pluralize
 
 #: The most reasons of refused calls that the text of a concern names; ``reasons`` has all.
@@ -285,6 +286,27 @@ def pending_concerns(rows: Sequence[Row], last: Row | None) -> Iterator[Concern]
             text=f"{pluralize(calls, 'call')} {form(calls, 'is')} pending; {which} sends {them}{rest}",
             commands=() if is_running or waiting == calls else ("audience-sync sync",),
             count=calls,
+            since_run=row["since_run"],
+            since_at=row["since_at"],
+        )
+
+
+def hook_concerns(rows: Sequence[Row], status: str) -> Iterator[Concern]:
+    """Webhooks about runs that hooks have not accepted: they wait, or were given up. One concern for each hook."""
+    for row in rows:
+        if row["status"] != status:
+            continue
+        is_waiting = status == WebhookStatus.WAITING
+        calls, reason = row["webhooks"], row["error"] or "no run has posted it yet"
+        effect = "the next run posts what is due" if is_waiting else "no longer posted. Later runs still are"
+        yield Concern(
+            state=State.PENDING if is_waiting else State.FAILED,
+            kind=SubjectKind.HOOK,
+            subjects=(row["hook"],),
+            name=f"on_run hook {row['hook']}",
+            text=f"{pluralize(calls, 'webhook')} {form(calls, 'was')} not accepted ({reason}); {effect}.",
+            commands=("audience-sync check --notify",),
+            count=calls if is_waiting else 1,
             since_run=row["since_run"],
             since_at=row["since_at"],
         )

@@ -29,6 +29,7 @@ class SubjectKind(StrEnum):
     SCHEDULE = "schedule"
     SUPPRESSED = "suppressed"
     RUN = "run"
+    HOOK = "hook"
 
 
 class Reason(Struct, frozen=True):

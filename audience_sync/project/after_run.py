@@ -1,4 +1,4 @@
-"""Finish a run: log it, send alerts and write the metrics file."""
+"""Finish a run: log it, send alerts, write the metrics file, and post its summary."""
 
 from __future__ import annotations
 
@@ -25,6 +25,15 @@ def finish_run(settings: Settings, store: Store, request: RunRequest, report: Re
     log_report(report)
     after_run(settings, store, request, report)
     write_metrics(settings)
+    post_summary(settings, store)
+
+
+def post_summary(settings: Settings, store: Store) -> None:
+    """Post the webhooks that are due, if the config has a hook."""
+    if settings.on_run:
+        from audience_sync.alerts.run_webhooks import post_webhooks
+
+        post_webhooks(settings, store)
 
 
 def write_metrics(settings: Settings) -> None:
@@ -58,3 +67,6 @@ def alert_failed_run(settings: Settings, error: Exception) -> None:
     message = str(error) if expected else f"an unexpected error: {summarize_error(error, mask)}"
     raise_alert(settings, RUN, message)
     write_metrics(settings)
+    if settings.on_run:
+        with closing(Store(settings.store)) as store:
+            post_summary(settings, store)

@@ -35,7 +35,7 @@ def sync(
     started, now, settings = time.monotonic(), datetime.now(UTC), dependencies.settings
     refuse_damaged(dependencies.store)
     with acquire(dependencies.store) as lease:
-        run = start_run(lease, request, now)
+        run = start_run(lease, request, now, [each.label for each in settings.on_run])
         with (
             recording_stages(lease, run),
             recording_failure(lease, run, request, settings.secrets, started),

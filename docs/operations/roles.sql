@@ -23,7 +23,7 @@ alter default privileges in schema audience_sync grant select on tables to audie
 -- refusals and invalid_rows.
 set search_path = audience_sync, public;
 grant select on
-    sync_runs, run_stages, audience_syncs, audiences, computed_traits, holds, held_changes, freezes, decisions,
+    sync_runs, run_stages, run_webhooks, audience_syncs, audiences, computed_traits, holds, held_changes, freezes, decisions,
     deliveries, pending_calls, destinations, requests,
     audience_members, scheduled_runs, alerts, absent_members, held_out_members, membership_changes, trait_changes,
     trait_values, refused_calls, refusals, invalid_rows, pruned_history

@@ -385,6 +385,25 @@ VIEWS = (
         "alert_log a",
     ),
     View(
+        "run_webhooks",
+        "The webhooks about each run (on_run), one row a run and hook",
+        {
+            "run": ("w.run_id", "The run"),
+            "hook": ("w.hook", "The hook: its name in on_run, or the host of its address"),
+            "status": ("w.status", "waiting, accepted or given up"),
+            "attempts": ("w.attempts", "How often it was posted"),
+            "attempted_at": ("w.attempted_at", "When it was posted last (UTC)"),
+            "next_attempt_at": (
+                "case when w.status = 'waiting' then w.next_attempt_at end",
+                "The first run after this time posts it again (UTC); NULL = the next run, or none",
+            ),
+            "http_status": ("w.http_status", "The status of the last answer; NULL = there was none"),
+            "error": ("w.error", "Why the last attempt failed"),
+            "webhook_id": ("w.webhook_id", "The webhook-id of every attempt"),
+        },
+        "run_webhook_log w",
+    ),
+    View(
         "absent_members",
         "Members who are missing from their source and stay for now (min_stay)",
         {
@@ -1211,6 +1230,31 @@ def create_tables() -> None:
         comment="User properties: audiences and computed traits",
     )
     op.create_table(
+        "run_webhook_log",
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run"),
+        sa.Column(
+            "hook", sa.Text(), nullable=False, comment="The hook: its name in on_run, or the host of its address"
+        ),
+        sa.Column("webhook_id", sa.Text(), nullable=False, comment="The webhook-id of every attempt"),
+        sa.Column("status", sa.Text(), nullable=False, comment="waiting, accepted or given up"),
+        sa.Column("attempts", sa.Integer(), nullable=False, comment="How often it was posted"),
+        sa.Column("attempted_at", TIME, nullable=True, comment="When it was posted last (UTC)"),
+        sa.Column(
+            "next_attempt_at",
+            TIME,
+            nullable=True,
+            comment="When it is due again (UTC); NULL = as soon as the run has ended",
+        ),
+        sa.Column(
+            "http_status", sa.Integer(), nullable=True, comment="The status of the last answer; NULL = there was none"
+        ),
+        sa.Column("error", sa.Text(), nullable=True, comment="Why the last attempt failed, without secrets"),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_webhook_log_run_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("run_id", "hook", name=op.f("pk_run_webhook_log")),
+        comment="The webhooks about each run, one row a run and hook",
+    )
+    op.create_index("ix_run_webhook_log_status", "run_webhook_log", ["status", "hook"], unique=False)
+    op.create_table(
         "run_audiences",
         sa.Column("run_id", sa.Integer(), nullable=False, comment="The run"),
         sa.Column("audience_key", sa.Text(), nullable=False, comment="The audience"),
@@ -1673,6 +1717,8 @@ def drop_tables() -> None:
     op.drop_table("schedule_slots")
     op.drop_table("run_invalid_rows")
     op.drop_table("run_destinations")
+    op.drop_index("ix_run_webhook_log_status", table_name="run_webhook_log")
+    op.drop_table("run_webhook_log")
     op.drop_index("ix_run_audiences_audience_key", table_name="run_audiences")
     op.drop_table("run_audiences")
     op.drop_table("properties")

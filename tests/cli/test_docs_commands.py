@@ -35,6 +35,7 @@ PLAYED = (
     "operations",
     "production",
     "switching",
+    "on-run",
 )
 SESSION = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: A command, and what it answers.

@@ -16,7 +16,7 @@ from audience_sync.destinations.base import Answer, HttpRequest, Judgement, Limi
 from audience_sync.destinations.http.statuses import HTML_PAGE
 from audience_sync.destinations.http.transport import HttpTransport
 from audience_sync.destinations.webhook.options import WebhookOptions
-from audience_sync.destinations.webhook.signature import signature_headers, signing_key
+from audience_sync.webhook_signature import signature_headers, signing_key
 
 from .examples import SIGNING_SECRET, TOKEN, a_call, webhook
 from .receiver import Received, Receiver, Reply

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from audience_sync.destinations.webhook.signature import signature_headers, signing_key
 from audience_sync.sandbox.keys import WEBHOOK_SECRET
 from audience_sync.sandbox.values import Request, Service
+from audience_sync.webhook_signature import signature_headers, signing_key
 
 from .support import NOW, codes, received
 

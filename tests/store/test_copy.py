@@ -15,6 +15,7 @@ from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import Lease, acquire
 from audience_sync.store.maintenance import migrate
 from audience_sync.store.maintenance.copy import copy_store
+from audience_sync.store.runs.webhooks import add_webhooks
 from audience_sync.store.snapshots import files
 from audience_sync.store.tables import (
     VIEWS,
@@ -97,6 +98,7 @@ def _add_decided(store: Store) -> None:
         connection.execute(insert(alert_log).values(**alert, started_at=morning(4), ended_run=42, ended_at=morning(5)))
         request = connection.execute(select(func.max(delivery_requests.c.id))).scalar_one()
         connection.execute(insert(unaccepted_calls).values(request_id=request, user_id="ben", reason="an error"))
+        add_webhooks(connection, RunId(43), ["ops"])
 
 
 def _shown(store: Store, view: str) -> list[tuple[object, ...]]:

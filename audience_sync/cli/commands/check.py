@@ -9,7 +9,9 @@ from audience_sync.errors import FAILED, OK, USAGE
 
 
 @click.command()
-@click.option("--notify", is_flag=True, help="Send a test message to every address of `notify`, and call its `ping`.")
+@click.option(
+    "--notify", is_flag=True, help="Send a test message to every address of `notify` and `on_run`, and call `ping`."
+)
 @with_session
 def check(session: Session, notify: bool) -> int:
     """Check config, sources, store and destinations. Changes nothing, and sends users nothing."""

@@ -22,6 +22,8 @@ ALL = "audience-sync status --all"
 _PROMPT = 1
 #: The most keys in a title on a terminal.
 _MAX_KEYS = 3
+#: Kinds whose subjects are shown by the concern's name.
+_NAMED = (SubjectKind.RUN, SubjectKind.SUPPRESSED, SubjectKind.HOOK)
 _TITLES = {State.SIZE: "Unusual size"}
 
 
@@ -119,14 +121,15 @@ def _brief(each: Concern, screen: Screen) -> list[str]:
 
 def _title(each: Concern, screen: Screen) -> str:
     title, most = _TITLES.get(each.state, each.state.value.capitalize()), None if screen.width is None else _MAX_KEYS
-    subject = each.name if each.kind in (SubjectKind.RUN, SubjectKind.SUPPRESSED) else listed(each.subjects, most=most)
+    subject = each.name if each.kind in _NAMED else listed(each.subjects, most=most)
     if each.state is State.HELD and each.kind is SubjectKind.DESTINATION:
         subject = each.name
     match each.state:
         case State.REFUSED:
             return f"Refused by {display_id(subject)}: {pluralize(each.count, 'call')}"
         case State.PENDING:
-            return f"Pending at {display_id(subject)}: {pluralize(each.count, 'call')}"
+            what = "webhook" if each.kind is SubjectKind.HOOK else "call"
+            return f"Pending at {display_id(subject)}: {pluralize(each.count, what)}"
         case _:
             return f"{title}: {display_id(subject)}"
 
@@ -136,7 +139,7 @@ def _text(each: Concern) -> str:
     text = each.text
     if each.state is State.REFUSED:
         return text.partition(": ")[2]
-    if each.state is State.PENDING:
+    if each.state is State.PENDING and each.kind is SubjectKind.DESTINATION:
         text = f"{text.partition('; ')[2]}."
     return text[:1].upper() + text[1:]
 

@@ -110,17 +110,19 @@ def _schedules(settings: Settings) -> Iterator[ProjectCheck]:
 
 
 def _notify(settings: Settings) -> list[ProjectCheck]:
-    """Send a test message to every address of `notify`, and call the dead-man's switch."""
+    """Send a test message to every address of `notify` and hook of `on_run`, and call the dead-man's switch."""
     from audience_sync.alerts.notify import alert_egress
+    from audience_sync.alerts.run_webhooks import post_test
     from audience_sync.alerts.send import ping, send
 
     addresses = settings.notify.to
-    if not addresses and not settings.notify.ping:
-        return [_failed("notify", "", "no alerts are configured: set `notify.to` or `notify.ping`")]
+    if not addresses and not settings.notify.ping and not settings.on_run:
+        return [_failed("notify", "", "no alerts are configured: set `notify.to`, `notify.ping` or `on_run`")]
     egress = alert_egress(settings)
     tried = [(f"{ordinal(i)} address", send(each, *TEST_MESSAGE, egress)) for i, each in enumerate(addresses, 1)]
     if settings.notify.ping:
         tried.append(("ping", ping(settings.notify.ping, egress)))
+    tried += [(f"on_run {each.label}", post_test(settings, each)) for each in settings.on_run]
     return [
         _failed("notify", name, problem) if problem else ProjectCheck("notify", name, True, "accepted a test message")
         for name, problem in tried

@@ -127,8 +127,8 @@ def server_time(headers: Mapping[str, str]) -> datetime | None:
     return _http_date(headers.get("date", ""))
 
 
-def retry_after(headers: Mapping[str, str], now: datetime | None) -> float | None:
-    """Return the seconds to wait, 0 to 300, or None without such headers (names in lower case).
+def retry_after(headers: Mapping[str, str], now: datetime | None, most: float = LONGEST_WAIT) -> float | None:
+    """Return the seconds to wait, 0 to ``most`` (300), or None without such headers (names in lower case).
 
     ``Retry-After`` (or ``X-RateLimit-Retry-After``) is in seconds or an HTTP date, ``X-RateLimit-Reset`` in seconds
     (for some servers a time since 1970); the latest one counts. A date counts only with ``now``.
@@ -139,7 +139,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None) -> float | Non
         _seconds_or_moment(headers.get("x-ratelimit-reset", ""), now),
     )
     known = [wait for wait in waits if wait is not None]
-    return min(max(*known, 0.0), LONGEST_WAIT) if known else None
+    return min(max(*known, 0.0), most) if known else None
 
 
 def _seconds_or_date(text: str, now: datetime | None) -> float | None:

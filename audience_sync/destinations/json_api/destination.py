@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from audience_sync.config.sections.base import DestinationOptions
+from audience_sync.config.sections.http_options import BaseUrl, without_path
 from audience_sync.destinations.base import (
     Answer,
     Audiencing,
@@ -25,7 +26,6 @@ from audience_sync.destinations.base import (
     Merge,
     Message,
 )
-from audience_sync.destinations.http.option_types import BaseUrl, without_path
 from audience_sync.destinations.http.statuses import (
     StatusTable,
     excerpt,

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from audience_sync.config.sections.http_options import Key
 from audience_sync.destinations.base import Audiencing, Event, Meaning, Message
-from audience_sync.destinations.http.option_types import Key
 from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.messages.identify import (
     json_bytes,

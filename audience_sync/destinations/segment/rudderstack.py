@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from audience_sync.destinations.http.option_types import Key
+from audience_sync.config.sections.http_options import Key
 from audience_sync.destinations.http.statuses import StatusTable
 from audience_sync.destinations.messages.split import MessageLimits
 from audience_sync.destinations.segment.tracking_api import TrackingDestination, TrackingOptions, TrackingUrl

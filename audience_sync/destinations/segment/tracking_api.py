@@ -11,6 +11,7 @@ import orjson
 from pydantic import AfterValidator, Field, JsonValue
 
 from audience_sync.config.sections.base import DestinationOptions
+from audience_sync.config.sections.http_options import BaseUrl, Key, without_path
 from audience_sync.destinations.base import (
     Answer,
     Audiencing,
@@ -24,7 +25,6 @@ from audience_sync.destinations.base import (
     joined_bodies,
 )
 from audience_sync.destinations.http.credentials import basic
-from audience_sync.destinations.http.option_types import BaseUrl, Key, without_path
 from audience_sync.destinations.http.statuses import StatusTable, excerpt, judge_status, judge_success, judge_unreadable
 from audience_sync.destinations.messages.identify import alias_bytes, message_tail, track_bytes
 from audience_sync.destinations.messages.split import MessageLimits, encode_within_limits, single_message_sql

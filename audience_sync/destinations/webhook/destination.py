@@ -29,9 +29,9 @@ from audience_sync.destinations.messages.identify import (
     track_bytes,
 )
 from audience_sync.destinations.webhook.options import WebhookOptions, status_table
-from audience_sync.destinations.webhook.signature import ID, signature_headers, signing_key
 from audience_sync.model import AudienceEvent, IdentifyCall
 from audience_sync.redaction.secrets import collect_secrets
+from audience_sync.webhook_signature import ID, signature_headers, signing_key
 
 #: Limits that small services without documented limits accept.
 BATCH_MESSAGES = 100

@@ -9,11 +9,11 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema, model_validator
 
 from audience_sync.config.sections.base import DestinationOptions
+from audience_sync.config.sections.http_options import WholeUrl
 from audience_sync.destinations.base import Meaning
-from audience_sync.destinations.http.option_types import WholeUrl
 from audience_sync.destinations.http.statuses import StatusTable
-from audience_sync.destinations.webhook.signature import ID, SIGNATURE, TIMESTAMP, usable_secret
 from audience_sync.text import unknown_name_message
+from audience_sync.webhook_signature import ID, SIGNATURE, TIMESTAMP, usable_secret
 
 _ANSWER_NAMES = ("2xx", "3xx", "4xx", "5xx", "a status such as 409")
 _STATUS = re.compile(r"[2-5](?:xx|\d\d)", re.ASCII)

@@ -13,6 +13,7 @@ import orjson
 from pydantic import AfterValidator, ConfigDict, Field
 
 from audience_sync.config.sections.base import DestinationOptions
+from audience_sync.config.sections.http_options import BaseUrl, Key, without_path
 from audience_sync.destinations.base import (
     Answer,
     Audiencing,
@@ -24,7 +25,6 @@ from audience_sync.destinations.base import (
     Meaning,
     Message,
 )
-from audience_sync.destinations.http.option_types import BaseUrl, Key, without_path
 from audience_sync.destinations.http.statuses import StatusTable, excerpt, judge_status, judge_success, judge_unreadable
 from audience_sync.destinations.messages.identify import json_bytes, json_list
 from audience_sync.destinations.zendesk_connect.user import AndroidToken, connect_user, normalize_key

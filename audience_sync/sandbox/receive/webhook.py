@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from audience_sync.destinations.webhook.signature import ID, SIGNATURE, TIMESTAMP, signature_headers, signing_key
 from audience_sync.sandbox.json_text import storable, written
 from audience_sync.sandbox.keys import WEBHOOK_SECRET
 from audience_sync.sandbox.receive.body import BodyError, not_too_many, parsed, unpacked
 from audience_sync.sandbox.receive.messages import TYPES, read_message
 from audience_sync.sandbox.values import Answer, Call, Problem, Reading, Request, Service
+from audience_sync.webhook_signature import ID, SIGNATURE, TIMESTAMP, signature_headers, signing_key
 
 #: Fields that name the user, in the order in which they are looked for.
 IDS = ("userId", "user_id", "external_id", "distinct_id", "anonymousId", "id", "email")

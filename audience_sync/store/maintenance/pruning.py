@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, exists, func, insert, or_, select, tuple_, update
 
-from audience_sync.model import NO_RUN, HistoryKind, RunId
+from audience_sync.model import NO_RUN, HistoryKind, RunId, WebhookStatus
 from audience_sync.store.tables import (
     alert_log,
     changes,
@@ -27,6 +27,7 @@ from audience_sync.store.tables import (
     run_audiences,
     run_destinations,
     run_invalid_rows,
+    run_webhook_log,
     schedule_slots,
     stage_log,
     unaccepted_calls,
@@ -37,7 +38,7 @@ from audience_sync.store.tables import (
 _TABLES_BY_RUN: Mapping[HistoryKind, tuple[Table, ...]] = {
     HistoryKind.REQUESTS: (delivery_requests, request_attempts),
     HistoryKind.INVALID_ROWS: (run_invalid_rows,),
-    HistoryKind.RUNS: (run_audiences, run_destinations, stage_log),
+    HistoryKind.RUNS: (run_audiences, run_destinations, stage_log, run_webhook_log),
 }
 
 
@@ -113,6 +114,8 @@ def _prune_table(connection: Connection, table: Table, through: int, rows: int) 
     old = table.c.run_id <= through
     if table is delivery_requests:
         old &= ~exists().where(unaccepted_calls.c.request_id == delivery_requests.c.id, _is_call_pending())
+    if table is run_webhook_log:
+        old &= run_webhook_log.c.status != WebhookStatus.WAITING.value
     oldest = select(*table.primary_key).where(old).order_by(table.c.run_id).limit(rows)
     return connection.execute(delete(table).where(_key(table).in_(oldest))).rowcount >= rows
 

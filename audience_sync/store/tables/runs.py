@@ -63,6 +63,22 @@ stage_log = Table(
     sqlite_with_rowid=False,
 )
 
+run_webhook_log = Table(
+    "run_webhook_log",
+    metadata,
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, comment="The run"),
+    Column("hook", Text, primary_key=True, comment="The hook: its name in on_run, or the host of its address"),
+    Column("webhook_id", Text, nullable=False, comment="The webhook-id of every attempt"),
+    Column("status", Text, nullable=False, comment="waiting, accepted or given up"),
+    Column("attempts", Integer, nullable=False, comment="How often it was posted"),
+    Column("attempted_at", UtcDateTime, comment="When it was posted last (UTC)"),
+    Column("next_attempt_at", UtcDateTime, comment="When it is due again (UTC); NULL = as soon as the run has ended"),
+    Column("http_status", Integer, comment="The status of the last answer; NULL = there was none"),
+    Column("error", Text, comment="Why the last attempt failed, without secrets"),
+    Index("ix_run_webhook_log_status", "status", "hook"),
+    comment="The webhooks about each run, one row a run and hook",
+)
+
 run_audiences = Table(
     "run_audiences",
     metadata,

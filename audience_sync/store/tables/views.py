@@ -6,8 +6,8 @@ VIEW_SCHEMA = "audience_sync"
 VIEWS = (
     *("absent_members", "alerts", "audience_members", "audience_syncs", "audiences", "computed_traits", "decisions"),
     *("deliveries", "destinations", "freezes", "held_changes", "held_out_members", "holds", "invalid_rows"),
-    *("membership_changes", "pending_calls", "refusals", "refused_calls", "requests", "run_stages", "scheduled_runs"),
-    *("sync_runs", "trait_changes", "trait_values"),
+    *("membership_changes", "pending_calls", "refusals", "refused_calls", "requests", "run_stages", "run_webhooks"),
+    *("scheduled_runs", "sync_runs", "trait_changes", "trait_values"),
 )
 
 

@@ -30,6 +30,7 @@ from audience_sync.store.runs import schedule_slots
 from audience_sync.store.runs.clock import count_from, read_run_clock
 from audience_sync.store.runs.deliveries import count_answers, replace_deliveries, settle_pending
 from audience_sync.store.runs.stages import save_progress, save_stages
+from audience_sync.store.runs.webhooks import add_webhooks
 from audience_sync.store.tables import delivery_requests, run_audiences, run_invalid_rows, runs
 from audience_sync.text import storable
 from audience_sync.tracing import current_stages, stage
@@ -52,14 +53,18 @@ def new_nonce() -> str:
     return secrets.token_hex(8)
 
 
-def start_run(lease: Lease, request: RunRequest, now: datetime) -> RunId:
-    """Write the run's row and claim its scheduled times. Raises SlotsClaimedError if another run has served them."""
+def start_run(lease: Lease, request: RunRequest, now: datetime, hooks: Sequence[str] = ()) -> RunId:
+    """Write the run's row and claim its scheduled times. Raises SlotsClaimedError if another run has served them.
+
+    ``hooks``: the names of those that learn of its end, also if this process does not live to see it.
+    """
     nonce = new_nonce()
 
     def write(connection: Connection) -> RunId:
         free = schedule_slots.free_slots(connection, request.slots)
         run = begin_run(connection, request.command, now, nonce=nonce, accept_clock=request.exceptions.accept_clock)
         schedule_slots.claim_slots(connection, free, run)
+        add_webhooks(connection, run, hooks)
         return run
 
     return lease.transact(write, partial(_run_with_nonce, nonce=nonce))

@@ -1,4 +1,4 @@
-"""Validate addresses and keys in the options of HTTP destinations."""
+"""Validate addresses and keys in the options of services that are reached over HTTP."""
 
 from __future__ import annotations
 

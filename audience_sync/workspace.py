@@ -116,9 +116,10 @@ class Workspace(AbstractContextManager["Workspace"]):
     def _restrict_files(self, allowed: Sequence[str]) -> None:
         """Allow DuckDB these paths only, for good. They have to be real paths: it follows links before it checks."""
         readable = [path for path in allowed if not self._folder.is_unreadable(path)]
-        for setting, is_kind in (("allowed_directories", os.path.isdir), ("allowed_paths", os.path.isfile)):
-            paths = ", ".join(map(quote_literal, filter(is_kind, readable)))
-            self.connection.execute(f"SET {setting} = [{paths}]")
+        folders = [path for path in readable if os.path.isdir(path)]
+        files = [path for path in readable if path not in folders]  # they may be written later
+        for setting, paths in (("allowed_directories", folders), ("allowed_paths", files)):
+            self.connection.execute(f"SET {setting} = [{', '.join(map(quote_literal, paths))}]")
         self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET lock_configuration = true")
 

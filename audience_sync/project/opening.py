@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from audience_sync.config.loader import load
 from audience_sync.config.models import Settings
+from audience_sync.config.read.paths import duckdb_path
 from audience_sync.config.sections.snapshot import IN_WAREHOUSE, SourceConfig
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
@@ -84,6 +85,10 @@ def _source(config: SourceConfig) -> Source:
         from audience_sync.sources.database.engine import warehouse_source
 
         return warehouse_source(config.database or "", config.state_schema)
+    if path := duckdb_path(config.database or ""):
+        from audience_sync.sources.database.duckdb_file import DuckDbSource
+
+        return DuckDbSource(path)
     from audience_sync.sources.database.source import DatabaseSource
 
     return DatabaseSource(config.database or "")

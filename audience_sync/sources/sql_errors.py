@@ -41,9 +41,16 @@ def query_problem(error: Exception, folder: FileLocation, *, headless: bool, tex
     message = str(error)
     if (missing := _NO_FILE.search(message)) and (problem := _missing_file_problem(missing, folder)):
         return problem
+    return statement_problem(message, headless=headless, texts=texts)
+
+
+def statement_problem(
+    message: str, name: str = "the query", *, headless: bool = False, texts: Sequence[str] = ()
+) -> SourceError:
+    """The SourceError for DuckDB's message about a query, with the position. See ``query_problem``."""
     what = _KIND.sub("", first_line(message)).rstrip("!. ")
     if _FORBIDDEN in what:
-        what = f"{what.partition(' - ')[0]}: a query may only read files in the folder of its source"
+        what = f"{what.partition(' - ')[0]}: a query may only read the files of its source"
     candidates = _CANDIDATES.search(message)
     hint = f" The columns are {candidates[1].strip()}." if candidates and not headless else ""
     if texts and not headless and "VARCHAR" in message:
@@ -51,7 +58,7 @@ def query_problem(error: Exception, folder: FileLocation, *, headless: bool, tex
             f" A column that becomes a user id is text, as written: {join_names(texts)}. To calculate with it or "
             f"compare it with numbers, cast it: cast({texts[0]} as bigint)."
         )
-    return SourceError(f"the query{_position(message)}: {what}.{hint} {_REMEDY}")
+    return SourceError(f"{name}{_position(message)}: {what}.{hint} {_REMEDY}")
 
 
 def _position(message: str) -> str:

@@ -90,7 +90,7 @@ def test_a_file_that_lies_outside_of_the_folder_is_a_matter_of_access(place: str
     shop.write("outside.csv", b"user_id\nada\n")
     query = f"select user_id from '{place.format(folder=Path(shop.folder))}'"
     shop.configure(sources={"shop": {"files": "shop"}}, audiences=[{"name": "VIP", "source": "shop", "query": query}])
-    assert "a query may only read files in the folder of its source" in shop.sync().json["audiences"][0]["error"]
+    assert "a query may only read the files of its source" in shop.sync().json["audiences"][0]["error"]
 
 
 def test_the_folder_that_people_are_in_is_named_whole(shop: Project) -> None:

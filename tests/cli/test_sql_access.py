@@ -35,7 +35,7 @@ def test_other_files_are_not_read(vip: Project, elsewhere: Path, query: str) -> 
     by_query(vip, query.format(file=elsewhere, folder=elsewhere.parent))
     ended = vip.sync()
     assert ended.code == 3
-    assert "a query may only read files in the folder of its source" in ended.json["audiences"][0]["error"]
+    assert "a query may only read the files of its source" in ended.json["audiences"][0]["error"]
     assert "zoe" not in ended.stdout + ended.stderr
     assert "secret" not in str(vip.messages())
     assert vip.messages() == []

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 #: The store of a config that names none.
 DEFAULT_STORE = "sqlite:///audience_sync.db"
 _SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?):///([^?]+)(\?.*)?", re.DOTALL)
+_DUCKDB_FILE = re.compile(r"duckdb:///([^?]+)", re.DOTALL)
 _OPTIONS = re.compile(r"(\?(\w+=[^&]*(&\w+=[^&]*)*)?)?", re.DOTALL)
 _POSTGRESQL = re.compile(r"postgres(?:ql)?://")
 
@@ -41,13 +42,35 @@ class SqliteUrl:
         return f"{self.driver}:///{path}{self.query}"
 
 
+def duckdb_path(url: str) -> str | None:
+    """The path in the URL of a DuckDB file, decoded; None for other URLs."""
+    match = _DUCKDB_FILE.fullmatch(url)
+    return match and unquote(match[1], errors="surrogateescape")
+
+
+def duckdb_files_of(path: str) -> tuple[str, str]:
+    """The real paths of a DuckDB file, and of the file next to it with its last changes, which need not exist."""
+    real = os.path.realpath(path)
+    return real, f"{real}.wal"
+
+
+def duckdb_url(path: str) -> str:
+    """The URL of this file, with special characters of its name encoded."""
+    return f"duckdb:///{path.replace('%', '%25').replace('?', '%3F')}"
+
+
 def sqlite_url(path: str | Path) -> str:
     """The URL of this file, with special characters of its name encoded."""
     return SqliteUrl("sqlite", str(path)).text
 
 
 def database_url(url: str, folder: Path) -> str:
-    """The URL with SQLite's file as an absolute path, and PostgreSQL with psycopg 3 in every version of SQLAlchemy."""
+    """The URL with the file of SQLite or DuckDB as an absolute path, and PostgreSQL with psycopg 3.
+
+    SQLAlchemy's own default differs between its versions.
+    """
+    if duckdb := duckdb_path(url):
+        return duckdb_url(absolute_path(duckdb, folder))
     if sqlite := SqliteUrl.parse(url):
         if not sqlite.is_file:
             return url
@@ -91,7 +114,18 @@ def url_problem(url: str) -> str | None:
     sqlite = SqliteUrl.parse(url)
     if sqlite and not _OPTIONS.fullmatch(sqlite.query):
         return "a `?` in it begins options, `?timeout=30`; in a file's name write `%3F` instead"
+    if url.startswith("duckdb:"):
+        return _duckdb_problem(url)
     return password_problem_in_url(url)
+
+
+def _duckdb_problem(url: str) -> str | None:
+    path = duckdb_path(url)
+    if path is None:
+        return "it must name a file and have no options: `duckdb:///warehouse.duckdb`; in its name write `%3F` for `?`"
+    if path == ":memory:" or path.startswith("md:"):
+        return "it must be a file on this machine: `duckdb:///warehouse.duckdb`"
+    return None
 
 
 def password_problem_in_url(url: str) -> str | None:

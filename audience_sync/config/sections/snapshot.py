@@ -40,7 +40,7 @@ class SourceConfig(StrictModel):
     database: Text | None = Field(
         default=None,
         repr=False,  # may hold a password
-        description="The SQLAlchemy URL of a database.",
+        description="The SQLAlchemy URL of a database, or of a DuckDB file (`duckdb:///warehouse.duckdb`).",
         examples=["${WAREHOUSE_URL}"],
     )
     spark: Text | None = Field(

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from audience_sync.config.read.paths import SqliteUrl
+from audience_sync.config.read.paths import SqliteUrl, duckdb_path
 from audience_sync.errors import ConfigError, Problem
 from audience_sync.text import display_path
 
@@ -32,7 +32,9 @@ class FileUse:
 
 
 def database_uses(option: str, url: str, *, is_written: bool) -> Iterator[FileUse]:
-    """An SQLite database and the files next to it; nothing for other databases."""
+    """A DuckDB file, or an SQLite database and the files next to it; nothing for other databases."""
+    if path := duckdb_path(url):
+        yield FileUse(option=option, path=path, is_written=is_written)
     found = SqliteUrl.parse(url)
     if found and found.is_file:
         yield from (

@@ -1,4 +1,4 @@
-"""List the local files that a config names, and the paths that a run may read: these, and nothing else."""
+"""List the local files that a config names, and the paths that a run's DuckDB may read: these, and nothing else."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import os
 from collections.abc import Iterator
 
 from audience_sync.config.models import Settings
+from audience_sync.config.read.paths import duckdb_files_of, duckdb_path
 from audience_sync.sources.storage.resolve_names import LocalFolder, file_words
 
 
 def allowed_paths(settings: Settings) -> list[str]:
-    """Real paths: folders of local sources, files that `file` names outside of them, and the targets of links.
+    """Real paths: folders of local sources, files that `file` names outside of them, targets of links, DuckDB files.
 
     Remote files are copied into the workspace, which is always readable.
     """
     folders = [source.files for source in settings.sources.values() if source.files and "://" not in source.files]
     files = (str(path) for _, folder, name in local_names(settings) for path in folder.paths(name))
-    return sorted({os.path.realpath(path) for path in (*folders, *files)})
+    databases = (duckdb_path(source.database or "") for source in settings.sources.values())
+    duckdb_files = (file for path in filter(None, databases) for file in duckdb_files_of(path))
+    return sorted({os.path.realpath(path) for path in (*folders, *files, *duckdb_files)})
 
 
 def local_names(settings: Settings) -> Iterator[tuple[str, LocalFolder, str]]:

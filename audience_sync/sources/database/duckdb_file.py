@@ -109,8 +109,12 @@ class DuckDbSource(Source):
 
     def _new_database(self) -> Cursor:
         """A database in memory that can open this file, and nothing else."""
-        options = {"memory_limit": f"{_PROBE_BYTES}B", "threads": 1, "temp_directory": ""}
-        options |= dict.fromkeys(("autoinstall_known_extensions", "autoload_known_extensions"), False)
+        options: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{_PROBE_BYTES}B",
+            "threads": 1,
+            "temp_directory": "",
+        }
+        options |= {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
         database = duckdb.connect(":memory:", config=options)
         paths = ", ".join(map(quote_literal, duckdb_files_of(self._path)))
         for setting in (f"allowed_paths = [{paths}]", "enable_external_access = false", "lock_configuration = true"):

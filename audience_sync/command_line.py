@@ -9,9 +9,9 @@ from functools import cache
 PROGRAM = "audience-sync"
 #: The commands that work on a project. The others (`init`, `sandbox`, `completion`) need none.
 PROJECT_COMMANDS = (
-    *("approve", "check", "dashboard", "db", "erase", "explain", "freeze", "history", "members", "plan", "reject"),
-    *("resync", "retire", "retry", "schedule", "seed", "show", "status", "suppress", "sync", "test-destination"),
-    *("undo", "unfreeze", "unsuppress"),
+    *("approve", "check", "dashboard", "db", "dbt", "erase", "explain", "freeze", "history", "members", "plan"),
+    *("reject", "resync", "retire", "retry", "schedule", "seed", "show", "status", "suppress", "sync"),
+    *("test-destination", "undo", "unfreeze", "unsuppress"),
 )
 
 _given: list[str] = []

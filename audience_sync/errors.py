@@ -69,6 +69,9 @@ class Problem(Struct, frozen=True):
 class ConfigError(WrongUseError):
     """The config can't be used. Nothing was loaded or sent. Carries every problem found."""
 
+    #: What has the problems, and what they mean, for messages.
+    subject, effect = "the config", "Nothing was loaded or sent."
+
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
@@ -76,6 +79,12 @@ class ConfigError(WrongUseError):
 
 class NoConfigError(ConfigError):
     """There is no config file. Its one problem has the file's path."""
+
+
+class DbtProjectError(ConfigError):
+    """A dbt project can't be used. Carries every problem found."""
+
+    subject, effect = "the dbt project", "Nothing was written."
 
 
 class ScarceMemoryError(AudienceSyncError):

@@ -76,6 +76,8 @@ def _read_files(settings: Settings, config: str) -> Iterator[FileUse]:
         yield FileUse(option="ca_file", path=settings.ca_file)
     for name, source in settings.sources.items():
         yield from database_uses(f"sources.{name}.database", source.database or "", is_written=False)
+        if source.dbt is not None:
+            yield FileUse(option=f"sources.{name}.dbt.run_results", path=source.dbt.run_results)
     for name, options in settings.destinations.items():
         for option, value in options:
             is_file = option.endswith("_file") and isinstance(value, str | Path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -37,6 +38,16 @@ def copy_project_template(target: Path, *, destinations: str = "") -> list[Path]
     except OSError as error:
         raise AudienceSyncError(_UNWRITABLE.format(error=error, target=target)) from error
     return [copies[-1], *copies[:-1]]
+
+
+def write_new_config(config: Path, text: str) -> None:
+    """Write a config that does not exist yet, which only its owner may read. Raises AudienceSyncError."""
+    try:
+        config.parent.mkdir(parents=True, exist_ok=True)
+        with open(config, "x", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(text)
+    except OSError as error:
+        raise AudienceSyncError(f"{config} can't be written: {error.strerror}. Choose another folder.") from error
 
 
 def example_folder(package: Path = _PACKAGE) -> Path:

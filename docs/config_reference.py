@@ -21,6 +21,7 @@ _LINKS = {
     "Retention": "[retention](#retention)",
     "GuardOverride": "[guard](#guard)",
     "TraitsGuard": "[guard](#guard)",
+    "DbtConfig": "[dbt](#dbt)",
     "Expect": "[expect](#expect)",
     "TotalGuard": "[limits](#guard)",
     "Schedule": "[schedule](#schedule)",

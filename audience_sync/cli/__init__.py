@@ -58,6 +58,7 @@ GROUPS = {
         ),
         "sandbox": ("sandbox:sandbox", "Receive calls and show them in the browser."),
         "db": ("db:db", "Upgrade, check, back up or copy the store."),
+        "dbt": ("dbt:dbt", "Write dbt exposures of the destinations."),
         "completion": ("completion:completion", "Complete keys, runs and destinations in the shell."),
     },
 }

@@ -151,12 +151,19 @@ def _settings(file: ConfigFile, environment: str | None, resolver: Resolver) -> 
 
 
 def _with_absolute_paths(source: SourceConfig, folder: Path) -> SourceConfig:
+    changed: dict[str, Any] = {}
     if source.database is not None:
-        return source.model_copy(update={"database": database_url(source.database, folder)})
-    if source.files is None:
-        return source
-    files = source.files if "://" in source.files else absolute_path(source.files, folder)
-    return source.model_copy(update={"files": files})
+        changed["database"] = database_url(source.database, folder)
+    if source.files is not None:
+        changed["files"] = _absolute(source.files, folder)
+    if source.dbt is not None:
+        results = _absolute(source.dbt.run_results, folder)
+        changed["dbt"] = source.dbt.model_copy(update={"run_results": results})
+    return source.model_copy(update=changed) if changed else source
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return path if "://" in path else absolute_path(path, folder)
 
 
 def _secrets_in_file(file: ConfigFile) -> Iterator[str]:

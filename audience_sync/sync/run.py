@@ -14,6 +14,7 @@ from audience_sync.sync.commit.commit import commit_run
 from audience_sync.sync.commit.run_record import record_result, recording_failure, start_run
 from audience_sync.sync.deliver.dispatch import deliver_all
 from audience_sync.sync.deliver.pending import pending_deliveries, planned_calls
+from audience_sync.sync.load.wait_for_dbt import wait_for_dbt
 from audience_sync.sync.plan_run import planned_run
 from audience_sync.sync.values.report import Report, build_report
 from audience_sync.sync.values.request import ProgressListener, RunDependencies, RunRequest
@@ -32,6 +33,8 @@ def sync(
     ``review`` gets the plan before anything is written, and raises to refuse it. Raises RunInProgressError,
     SlotsClaimedError, StoreError and the errors of WRONG_USES.
     """
+    if request.reads_sources and any(each.dbt for each in dependencies.settings.sources.values()):
+        wait_for_dbt(dependencies.settings, request.selection)
     started, now, settings = time.monotonic(), datetime.now(UTC), dependencies.settings
     refuse_damaged(dependencies.store)
     with acquire(dependencies.store) as lease:

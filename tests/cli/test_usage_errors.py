@@ -176,6 +176,7 @@ GROUPS = """Start
   plan              Show what sync would do. Changes nothing.
   sync              Load, diff and deliver once.
   schedule          Run on the config's schedules until stopped.
+  docs              Open the documentation, without a network.
 
 First sends and repairs
   seed              Send a new audience to all destinations, by hand.
@@ -205,6 +206,7 @@ History and store
   test-destination  Send one real call and show request and answer.
   sandbox           Receive calls and show them in the browser.
   db                Upgrade, check, back up or copy the store.
+  dbt               Write dbt exposures of the destinations.
   completion        Complete keys, runs and destinations in the shell.
 
 Examples:

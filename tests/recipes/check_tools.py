@@ -1,4 +1,4 @@
-"""DuckDB, Datasette and dbt read the sample project's store as docs/recipes.md says. In the environments of .ci/run.
+"""DuckDB, Datasette and dbt read the sample project's store as docs/recipes.md says, and dbt builds for docs/dbt.md.
 
 check_tools.py READERS DBT: two virtual environments. It runs in that of the tests, which has PostgreSQL.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -142,6 +143,46 @@ def check_dbt(dbt: Path, url: str, folder: Path) -> int:
     return len(results) + 1
 
 
+def check_dbt_project(dbt: Path, url: str, folder: Path) -> int:
+    """dbt builds tests/dbt/shop; its models become a project that is synced, and exposures that dbt reads.
+
+    Also what dbt keeps of a model that fails: its audience stays unchanged.
+    """
+    project = shutil.copytree(HERE.parent / "dbt" / "shop", folder / "dbt_shop")
+    address = make_url(url)
+    ENVIRONMENT.update(
+        SHOP_HOST=str(address.query.get("host") or address.host or "localhost"),
+        SHOP_PORT=str(address.port or 5432),
+        SHOP_USER=address.username or "postgres",
+        SHOP_PASSWORD=address.password or "",
+        SHOP_DATABASE=str(address.database),
+        WAREHOUSE_URL=url,
+    )
+    command, program = [dbt / "bin" / "dbt", "--quiet"], [sys.executable, "-m", "audience_sync"]
+    assert run(*command, "build", "--profiles-dir", ".", folder=project).returncode == 0
+    assert run(*program, "init", "--from-dbt", "target/manifest.json", folder=project).returncode == 0
+    config = project / "config.yaml"
+    config.write_text(config.read_text("utf-8").replace("    # dbt:", "    dbt:"), "utf-8")
+    synced = run(*program, "sync", "--json", folder=project)
+    assert synced.returncode == 0
+    found = json.loads(synced.stdout)
+    members = {each["key"]: each["members"] for each in found["audiences"]}
+    assert members == {"big_spenders": 2, "churn_risk": 1, "testers": 1}, members
+    assert found["traits"]["users"] == 3
+
+    written = run(*program, "dbt", "exposures", folder=project)
+    (project / "models" / "audience_sync.yml").write_text(written.stdout, "utf-8")
+    broken = run(*command, "build", "--profiles-dir", ".", "--vars", "{broken: nonsense}", folder=project, code=1)
+    assert broken.returncode == 1
+    manifest = json.loads((project / "target" / "manifest.json").read_text("utf-8"))
+    nodes = manifest["exposures"]["exposure.shop.audience_sync_braze"]["depends_on"]["nodes"]
+    assert sorted(nodes) == ["model.shop.churn_risk.v2", "model.shop.customers", "seed.shop.testers"], nodes
+    again = run(*program, "sync", "--json", folder=project, code=3)
+    statuses = {each["key"]: each["status"] for each in json.loads(again.stdout)["audiences"]}
+    assert statuses == {"big_spenders": "unchanged", "churn_risk": "failed", "testers": "unchanged"}, statuses
+    return 8
+
+
 def main() -> None:
     readers, dbt = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     with TemporaryDirectory() as temporary, a_server() as server:
@@ -161,7 +202,7 @@ def main() -> None:
         assert duckdb.returncode == 0
         print(duckdb.stdout.strip())
         print(f"Datasette: {check_datasette(readers, shop)} passed, 0 failed")
-        print(f"dbt: {check_dbt(dbt, url, folder)} passed, 0 failed")
+        print(f"dbt: {check_dbt(dbt, url, folder) + check_dbt_project(dbt, url, folder)} passed, 0 failed")
 
 
 if __name__ == "__main__":

@@ -169,7 +169,7 @@ def message_of(error: AudienceSyncError) -> str:
         if count == 1 and "\n" in (message := error.problems[0].message):  # it has its own effect and fix
             return labelled(message.replace("\n    ", "\n  "))
         problems = "\n".join(f"  {problem}" for problem in error.problems)
-        fact = f"the config has {count} problem{'s' * (count != 1)}. Nothing was loaded or sent."
+        fact = f"{error.subject} has {count} problem{'s' * (count != 1)}. {error.effect}"
         return labelled(f"{fact}\n{problems}")
     if isinstance(error, RunInProgressError):  # an answer rather than a failure
         first, *others = str(error).splitlines()

@@ -6,7 +6,7 @@ import click
 
 EXAMPLES = {
     "": ("plan churn_risk", "sync --json"),
-    "init": ("init my-project", "init --sandbox my-project"),
+    "init": ("init my-project", "init --from-dbt target/manifest.json"),
     "check": ("check", "check --notify"),
     "plan": ("plan", "plan churn_risk --out plan.json"),
     "sync": ("sync", "sync churn_risk --json"),
@@ -36,6 +36,11 @@ EXAMPLES = {
     ),
     "completion": ("completion bash >> ~/.bashrc", "completion zsh --install"),
     "sandbox": ("sandbox", "sandbox --port 8800 --file shop.db"),
+    "dbt": ("dbt exposures", "dbt exposures > models/exposures.yml"),
+    "dbt exposures": (
+        "dbt exposures > models/exposures.yml",
+        "dbt exposures --owner 'Growth <growth@example.com>' > models/exposures.yml",
+    ),
     "db": ("db check", "db backup audience_sync.bak"),
     "db upgrade": ("db upgrade", "db upgrade --rehearse"),
     "db current": ("db current", "db current --json"),

@@ -1,4 +1,4 @@
-"""``audience-sync init``: create an example project in a folder."""
+"""``audience-sync init``: create an example project in a folder, or one for a dbt project."""
 
 from __future__ import annotations
 
@@ -16,9 +16,21 @@ from audience_sync.cli.base.session import Session, with_session
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
 @click.option("--sandbox", is_flag=True, help="Send to `audience-sync sandbox` instead of a file.")
+@click.option(
+    "--from-dbt",
+    "manifest",
+    type=click.Path(path_type=Path),
+    metavar="MANIFEST",
+    help="Write a config for the models that have `meta.audience_sync`: target/manifest.json, or dbt's project folder.",
+)
 @with_session
-def init(session: Session, folder: Path, sandbox: bool) -> None:
+def init(session: Session, folder: Path, sandbox: bool, manifest: Path | None) -> None:
     """Create a working project (config and sample data) in FOLDER; default: this folder."""
+    if manifest is not None:
+        if sandbox:
+            raise click.UsageError("--sandbox and --from-dbt exclude each other: the example has its own data")
+        _init_from_dbt(session, folder, manifest)
+        return
     from audience_sync.project_template import copy_project_template
     from audience_sync.sandbox.config import ADDRESS, sandbox_destinations
     from audience_sync.text import pluralize
@@ -37,3 +49,43 @@ def init(session: Session, folder: Path, sandbox: bool) -> None:
         yield from advice(then, f"{change}audience-sync sync", screen=own)
 
     session.answer({"created": [str(path) for path in created]}, lines)
+
+
+def _init_from_dbt(session: Session, folder: Path, manifest_path: Path) -> None:
+    """Write the config for a dbt project; if there is one, show the entries that it lacks."""
+    from audience_sync.dbt.config_text import VARIABLE, entries_text, lacking, warehouse_of, write_config
+    from audience_sync.dbt.manifest import find_manifest, read_manifest
+    from audience_sync.project_template import CONFIG, write_new_config
+    from audience_sync.text import pluralize
+
+    path, config = find_manifest(manifest_path), folder / CONFIG
+    manifest = read_manifest(path)
+    if config.exists():
+        missing = lacking(manifest, config)
+        count = len(missing.audiences) + len(missing.computed_traits)
+
+        def differences(screen: Screen) -> Iterator[str]:
+            if not count:
+                yield from prose(f"{config} has every entry of {path}. Nothing was written.", screen)
+                return
+            lacks = f"{config} exists and was not changed. It lacks {pluralize(count, 'entry')} of {path}:"
+            yield from prose(lacks, screen)
+            yield from entries_text(missing).rstrip("\n").splitlines()
+
+        parts = {"audiences": list(missing.audiences), "computed_traits": list(missing.computed_traits)}
+        session.answer({"created": [], "missing": parts}, differences)
+        return
+    write_new_config(config, write_config(manifest, path.parent / "run_results.json", folder))
+    warehouse = warehouse_of(manifest)
+    change = "" if folder == Path() else f"cd {quote(str(folder))} && "
+
+    def lines(screen: Screen) -> Iterator[str]:
+        own = replace(screen, options="")
+        yield from prose(f"Created {config} from {path}: {pluralize(len(manifest.marked), 'model')}.", own)
+        yield ""
+        if warehouse.extra:
+            yield from advice("Install its driver:", f"pip install 'audience-sync[{warehouse.extra}]'", screen=own)
+        yield from advice("Fill in the address:", f"export {VARIABLE}='{warehouse.url}'", screen=own)
+        yield from advice("Then:", f"{change}audience-sync check", screen=own)
+
+    session.answer({"created": [str(config)], "missing": {"audiences": [], "computed_traits": []}}, lines)

@@ -221,6 +221,7 @@ def _snapshots(settings: Settings, stored: dict[str, Property], failed: Set[str]
 
     ``failed``: sources that can't be read.
     """
+    from audience_sync.dbt.run_results import require_built
     from audience_sync.sources.files.allowed_paths import allowed_paths
     from audience_sync.sync.load.snapshot import snapshot_request
     from audience_sync.workspace import Workspace
@@ -241,6 +242,7 @@ def _snapshots(settings: Settings, stored: dict[str, Property], failed: Set[str]
                 yield _failed(part, name, f"{whose} source {entry.source} failed")
                 continue
             try:
+                require_built(settings.sources[entry.source], entry)
                 sources[entry.source].read(workspace, replace(snapshot_request(entry), sample_rows=FEW_ROWS))
                 yield ProjectCheck(part, name, True, good)
             except AudienceSyncError as error:

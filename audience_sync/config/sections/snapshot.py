@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from audience_sync.config.sections.base import Duration, StrictModel, Text
+from audience_sync.config.sections.base import Duration, StrictModel, Text, text_form
 from audience_sync.encodings import codec_of
 
 #: Time limit for reading one entry, unless the source has its own.
@@ -27,6 +27,39 @@ Partitions = Literal["hive"]
 HERE: Literal["here"] = "here"
 IN_WAREHOUSE: Literal["in_warehouse"] = "in_warehouse"
 _PARTITIONS = "`hive`: folders named `name=value` below the source's folder add a text column to their files; default: "
+
+
+class DbtConfig(StrictModel):
+    """The dbt project that builds what a source has. An entry with `dbt_model` is loaded if dbt has built its model."""
+
+    run_results: Text = Field(
+        description="The file in which dbt keeps the results of its last command, relative to the config file, or in a "
+        "bucket. With a glob, the newest result of a model in these files counts.",
+        examples=["../dbt/target/run_results.json"],
+    )
+    max_age: Duration | None = Field(
+        default=None,
+        description="Maximum age of the model: the time since dbt built it; default: any age.",
+        examples=["26h"],
+    )
+    wait: Duration | None = Field(
+        default=None,
+        description="How long a run waits, before it begins, for models that are missing or too old there; "
+        "default: it does not wait.",
+        examples=["30m"],
+    )
+
+
+def _parse_models(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+#: One model, or several.
+DbtModels = Annotated[
+    list[Text],
+    Field(min_length=1),
+    BeforeValidator(_parse_models, json_schema_input_type=Text | Annotated[list[Text], Field(min_length=1)]),
+]
 
 
 class SourceConfig(StrictModel):
@@ -70,6 +103,12 @@ class SourceConfig(StrictModel):
         default="audience_sync",
         alias="schema",
         description="With `compare: in_warehouse`: the schema for the tables of last snapshots, and for nothing else.",
+    )
+    dbt: Annotated[DbtConfig | None, text_form(DbtConfig, "run_results")] = Field(
+        default=None,
+        description="The dbt project that builds it. Entries with `dbt_model` are loaded only after dbt has built "
+        "that model; a text is its `run_results`.",
+        examples=["{run_results: ../dbt/target/run_results.json, max_age: 26h}"],
     )
     timeout: Duration = Field(
         default=DEFAULT_TIMEOUT,
@@ -160,5 +199,11 @@ class SnapshotConfig(RowsConfig):
         description="For a `database` or `spark` source: a cheap query whose answer changes with the snapshot. While "
         "the answer stays the same, the snapshot is not read.",
         examples=["select max(updated_at), count(*) from predictions"],
+    )
+    dbt_model: DbtModels | None = Field(
+        default=None,
+        description="The dbt model (or seed, or dbt snapshot) that the rows come from, or several: its name, or its "
+        "`unique_id`. See `dbt` of the source, and `audience-sync dbt exposures`.",
+        examples=["churn_risk"],
     )
     expect: Expect | None = Field(default=None, description="What the snapshot must meet to be used.")

@@ -100,6 +100,11 @@ def _load(
     is_held: IsHeld,
 ) -> LoadedSnapshot | None:
     is_accepted, source = not set(keys).isdisjoint(context.request.exceptions.accepted), context.sources[config.source]
+    place = context.settings.sources.get(config.source)
+    if config.dbt_model and not is_accepted:
+        from audience_sync.dbt.run_results import require_built
+
+        require_built(place, config)
     wanted = snapshot_request(config, is_accepted=is_accepted)
     fingerprint = source.fingerprint(wanted)
     if fingerprint is not None:
@@ -107,7 +112,6 @@ def _load(
         fingerprint = " ".join(filter(None, (fingerprint, holdout, context.aliases.version, versions)))
     if may_skip and _is_unchanged(context, known, fingerprint, wanted):
         return None
-    place = context.settings.sources.get(config.source)
     is_trait = isinstance(config, ComputedTraitsConfig)
     if place is not None and (place.compares_traits if is_trait else place.compares):
         from audience_sync.sync.load.compared_elsewhere import comparison_of

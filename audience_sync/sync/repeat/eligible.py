@@ -40,7 +40,7 @@ def files_read(settings: Settings) -> list[FileName] | None:
 def _names(settings: Settings, entry: SnapshotConfig) -> list[FileName]:
     """The files of one entry; empty if something else decides what is read, too."""
     source, expect = settings.sources.get(entry.source), entry.expect
-    if source is None or source.files is None or (expect and expect.max_age):
+    if source is None or source.files is None or (expect and expect.max_age) or (source.dbt and entry.dbt_model):
         return []
     if entry.query is not None and not is_repeatable(entry.query):
         return []

@@ -1,0 +1,30 @@
+"""Wait, before a run begins, until dbt has built the models of what the run loads."""
+
+from __future__ import annotations
+
+import logging
+
+from audience_sync.config.models import AudienceConfig, Settings
+from audience_sync.config.sections.snapshot import SnapshotConfig
+from audience_sync.sync.values.request import Selection
+
+log = logging.getLogger("audience_sync")
+
+
+def wait_for_dbt(settings: Settings, selection: Selection) -> None:
+    """Wait at most as long as `dbt.wait` of each source. Another run may begin and end meanwhile.
+
+    What is not built even then is an error of its entry, when the run loads it.
+    """
+    from audience_sync.dbt.run_results import wait_until_built
+
+    entries: list[SnapshotConfig] = [each for each in settings.audiences if _is_loaded(each, selection)]
+    entries += settings.computed_traits
+    pairs = ((settings.sources.get(each.source), each) for each in entries)
+    wait_until_built(((source, each) for source, each in pairs if source is not None), log.info)
+
+
+def _is_loaded(config: AudienceConfig, selection: Selection) -> bool:
+    """Whether the run loads this entry. The keys of `names_from` are in the data."""
+    named = selection.audiences is None or config.property_key is None or config.property_key in selection.audiences
+    return named and selection.is_due(config)

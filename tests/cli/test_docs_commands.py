@@ -19,7 +19,20 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted((DOCS / "commands").glob("*.md"))
 #: Those that serve until they are stopped, write into the home folder, or have their examples on another page.
 WITHOUT_EXAMPLE = {
-    *("completion", "dashboard", "db", "docs", "erase", "history", "init", "retry", "sandbox", "schedule", "show"),
+    *(
+        "completion",
+        "dashboard",
+        "db",
+        "dbt",
+        "docs",
+        "erase",
+        "history",
+        "init",
+        "retry",
+        "sandbox",
+        "schedule",
+        "show",
+    ),
     *("status", "suppress", "sync", "test-destination", "unfreeze", "unsuppress"),
 }
 #: Pages with examples, beside those of the commands.

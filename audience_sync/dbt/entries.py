@@ -117,9 +117,7 @@ def _problems(path: ConfigPath, options: Any) -> Iterator[ConfigProblem]:
     yield from validate(model, {**known, "source": "warehouse", "query": "select 1"}, path)[1]
 
 
-def _problems_of_all(
-    entries: Entries, source: str, paths: Mapping[tuple[str | int, ...], ConfigPath]
-) -> Iterator[Problem]:
+def _problems_of_all(entries: Entries, source: str, paths: Mapping[tuple[str, int], ConfigPath]) -> Iterator[Problem]:
     """The problems of entries together, such as two with one key, by the paths in the descriptions of the models."""
     tree = {
         "sources": {source: {"database": "sqlite:///warehouse.db"}},
@@ -129,7 +127,7 @@ def _problems_of_all(
     }
     found = [*cross_checks.find_problems(tree), *property_keys.find_problems(tree, frozenset())]
     for each in found:
-        path, message = paths.get(each.path[:2]), each.message
+        path, message = next((at for key, at in paths.items() if key == each.path[:2]), None), each.message
         for (part, index), other in paths.items():
             message = re.sub(rf"\b{part}\[{index}\]", _shown(other).replace("\\", r"\\"), message)
         if path is not None:
@@ -139,7 +137,7 @@ def _problems_of_all(
 def _entry(node: Node, options: Mapping[str, Any], source: str, dbt_model: str, adapter: str) -> Entry:
     """The entry in the order in which people write it: what it is, where it is from, the rest."""
     options = dict(options)
-    start = {name: options.pop(name) for name in ("name", "names_from", "key") if name in options}
+    start: Entry = {name: options.pop(name) for name in ("name", "names_from", "key") if name in options}
     if not start and "traits" not in options:
         start = {"name": node.name}
     columns = ", ".join(_quoted(column, adapter) for column in _columns({**start, **options}))

@@ -158,7 +158,7 @@ def check_dbt_project(dbt: Path, url: str, folder: Path) -> int:
         SHOP_DATABASE=str(address.database),
         WAREHOUSE_URL=url,
     )
-    command, program = [dbt / "bin" / "dbt", "--quiet"], [sys.executable, "-m", "audience_sync"]
+    command, program = [str(dbt / "bin" / "dbt"), "--quiet"], [sys.executable, "-m", "audience_sync"]
     assert run(*command, "build", "--profiles-dir", ".", folder=project).returncode == 0
     assert run(*program, "init", "--from-dbt", "target/manifest.json", folder=project).returncode == 0
     config = project / "config.yaml"

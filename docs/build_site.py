@@ -52,6 +52,9 @@ def build(site: Path = SITE) -> int:
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "-f", str(ROOT / "mkdocs.yml")]
     subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     (SITE / "search.json").unlink()  # the same as search.js, which also a page that was opened as a file can load
+    for page in SITE.rglob("*.html"):  # the corner of a table with row names is no head
+        page.write_text(page.read_text("utf-8").replace("<th></th>", "<td></td>"), "utf-8")
+    shutil.rmtree(SITE / "assets/stylesheets/classic")  # the theme's other variant
     write_llms(PAGES, SITE)
     if broken := [*broken_links(SITE), *foreign_parts(SITE)]:
         raise BrokenSiteError("\n".join(broken))

@@ -153,3 +153,9 @@ def display_path(path: str) -> str:
     """The path relative to the working directory if it is below it, else the absolute path."""
     full, here = Path(os.path.abspath(path)), Path(os.path.realpath("."))
     return str(full.relative_to(here)) if here in full.parents else str(full)
+
+
+def path_text(text: str) -> str:
+    """Make a path relative to the present folder if it lies within it; addresses stay the same."""
+    here = os.path.relpath(text)
+    return text if "://" in text or here.startswith("..") else here

@@ -17,6 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from audience_sync.cancellation import interruptible
 from audience_sync.errors import ScarceMemoryError
 from audience_sync.sql import LINE_BYTES, WRITTEN_CSV, TableName, csv_scan, quote_literal
 
@@ -70,14 +71,15 @@ def _write_csv(path: Path, batches: Iterable[Sequence[Sequence[Any]]]) -> int:
 
 
 @contextmanager
-def interruptible_query() -> Iterator[None]:
+def interruptible_query(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Raise KeyboardInterrupt for an interrupted query: DuckDB handles the signal itself and raises its own error."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "Query interrupted" in str(error):
-            raise KeyboardInterrupt from None
-        raise
+    with interruptible(connection.interrupt):
+        try:
+            yield
+        except RuntimeError as error:
+            if "Query interrupted" in str(error):
+                raise KeyboardInterrupt from None
+            raise
 
 
 class Workspace(AbstractContextManager["Workspace"]):
@@ -183,16 +185,16 @@ class Workspace(AbstractContextManager["Workspace"]):
         return False
 
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> None:
-        with interruptible_query():
+        with interruptible_query(self.connection):
             self.connection.execute(statement, list(parameters) or None)
 
     def all(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with interruptible_query():
+        with interruptible_query(self.connection):
             return self.connection.execute(query, list(parameters) or None).fetchall()
 
     def one(self, query: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...]:
         """The first row of a query that always has one (an aggregate)."""
-        with interruptible_query():
+        with interruptible_query(self.connection):
             row: tuple[Any, ...] | None = self.connection.execute(query, list(parameters) or None).fetchone()
         assert row is not None, query
         return row
@@ -201,7 +203,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         """The rows in lists of at most ``size``, on a connection of its own."""
         cursor = self.cursor()
         try:
-            with interruptible_query():
+            with interruptible_query(cursor):
                 cursor.execute(query)
                 while rows := cursor.fetchmany(size):
                     yield rows
@@ -217,7 +219,7 @@ class Workspace(AbstractContextManager["Workspace"]):
 
         cursor = self.cursor()
         try:
-            with interruptible_query():
+            with interruptible_query(cursor):
                 yield from text_columns(cursor.sql(query))
         finally:
             cursor.close()

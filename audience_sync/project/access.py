@@ -48,7 +48,7 @@ class Access:
             from audience_sync.config.validate.shared_files import refuse_store_as_config
 
             found = load_store(self.config, environment=self.environment, variables=os.environ)
-            self._keep_secrets(found.secrets)
+            self.keep_secrets(found.secrets)
             refuse_store_as_config(found.store, str(self.config))
             self._store_settings = found
         return self._store_settings
@@ -82,7 +82,7 @@ class Access:
             found = read_config_inputs(self.config, self.environment, os.environ)
         except (ConfigError, OSError, RecursionError, ValueError):
             return None
-        self._keep_secrets(found.secrets if found else ())
+        self.keep_secrets(found.secrets if found else ())
         if self._settings is None:
             self._inputs = found
         return found if found == self._inputs else None
@@ -114,7 +114,7 @@ class Access:
         found = read_store_address(self.config, self.environment, os.environ)
         if found is None:
             return self.store_settings().store
-        self._keep_secrets(found.secrets)
+        self.keep_secrets(found.secrets)
         refuse_store_as_config(found.url, str(self.config))
         return found.url
 
@@ -135,9 +135,10 @@ class Access:
         from audience_sync.project.opening import load_settings
 
         settings = load_settings(self.config, environment=self.environment)
-        self._keep_secrets(settings.secrets)
+        self.keep_secrets(settings.secrets)
         return settings
 
-    def _keep_secrets(self, found: Iterable[str]) -> None:
+    def keep_secrets(self, found: Iterable[str]) -> None:
+        """Mask these from now on."""
         self.secrets = tuple(dict.fromkeys([*self.secrets, *found]))
         self._report_secrets(found)

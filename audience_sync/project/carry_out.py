@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from audience_sync.config.models import Settings
     from audience_sync.sync.repeat.inputs import ConfigInputs
     from audience_sync.sync.run import PlanReview
+    from audience_sync.sync.values.request import RunDependencies
+
+Frames = Mapping[str, Any]
 
 
 def carry_out(
@@ -27,6 +32,7 @@ def carry_out(
     upgrade: bool = False,
     review: PlanReview | None = None,
     inputs: ConfigInputs | None = None,
+    frames: Frames | None = None,
 ) -> Run:
     """Make a run by the config, with its alerts and metrics.
 
@@ -45,7 +51,8 @@ def carry_out(
     files = files_read(settings) if inputs else None
     before = read_run_inputs(inputs, files, files_written(settings)) if inputs and files is not None else None
     with alert_on_failure(settings), open_for_run(settings, upgrade=upgrade) as (parts, is_new):
-        report = replace(sync(parts, request, progress, review=review), store_is_new=is_new)
+        with _with_frames(settings, parts, frames) as whole:
+            report = replace(sync(whole, request, progress, review=review), store_is_new=is_new)
         finish_run(settings, parts.store, request, report)
         with parts.store.reading() as connection:
             details = read_details(connection, settings, report, access.config.name)
@@ -55,17 +62,35 @@ def carry_out(
         return Run(report=report, details=details, store=parts.store.label)
 
 
-def preview(access: Access, request: RunRequest, progress: ProgressListener, *, counts_sends: bool = False) -> Plan:
+def preview(
+    access: Access,
+    request: RunRequest,
+    progress: ProgressListener,
+    *,
+    counts_sends: bool = False,
+    frames: Frames | None = None,
+) -> Plan:
     """Plan a run without changing anything. ``counts_sends``: count the users by value for each destination."""
     from audience_sync.project.opening import open_to_read
     from audience_sync.sync.preview.plan import preview_run
 
     settings = access.settings()
     with open_to_read(settings) as parts:
-        found = preview_run(parts, request, progress, counts_sends=counts_sends)
+        with _with_frames(settings, parts, frames) as whole:
+            found = preview_run(whole, request, progress, counts_sends=counts_sends)
         with parts.store.reading() as connection:
             details = preview_details(connection, settings, found.findings, access.config.name)
     return Plan(preview=found, details=details, secrets=tuple(settings.secrets))
+
+
+def _with_frames(
+    settings: Settings, parts: RunDependencies, frames: Frames | None
+) -> AbstractContextManager[RunDependencies]:
+    if not frames:
+        return nullcontext(parts)
+    from audience_sync.project.frames import with_frames
+
+    return with_frames(settings, parts, frames)
 
 
 def _refuse_unknown_destination(request: RunRequest, settings: Settings) -> None:

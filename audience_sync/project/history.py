@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -13,7 +14,7 @@ from audience_sync.model import AudienceStatus, RunId, RunStatus
 from audience_sync.project.access import Access
 from audience_sync.project.records import Records
 from audience_sync.project.unsynced import explaining_unsynced
-from audience_sync.text import iso_time
+from audience_sync.text import iso_time, path_text
 
 Kind = TypeVar("Kind", bound=Struct)
 Row = dict[str, Any]
@@ -135,9 +136,14 @@ class PendingCalls(Struct, frozen=True, kw_only=True):
 
 
 class RunRecord(PastRun, frozen=True, kw_only=True):
-    """One run of the history in full. ``document``: everything, as ``audience-sync show --json`` has it."""
+    """One run of the history in full. ``document``: everything, as ``audience-sync show --json`` has it.
+
+    ``program``: the words that start the client of the store, in a shell. ``views``: the text before a view's name.
+    """
 
     document: dict[str, Any]
+    program: tuple[str, ...]
+    views: str
 
     @property
     def audience_syncs(self) -> Records[PastAudienceSync]:
@@ -156,10 +162,13 @@ class RunRecord(PastRun, frozen=True, kw_only=True):
     def invalid_rows(self) -> Records[PastInvalidRow]:
         return records(PastInvalidRow, self.document["invalid_rows"])
 
+    def query_command(self, view: str) -> str:
+        """The shell command that prints the run's rows in a view."""
+        return shlex.join([*self.program, f"select * from {self.views}{view} where run = {self.run}"])
+
     def to_dict(self) -> dict[str, Any]:
         """The document of ``audience-sync show --json``."""
-        document: dict[str, Any] = plain_json(self.document)
-        return document
+        return plain_json(self.document)
 
 
 class PastRuns(Records[Kind]):
@@ -215,10 +224,13 @@ def read_audience_runs(access: Access, key: str, limit: int) -> PastRuns[Audienc
 def read_run(access: Access, number: int) -> RunRecord:
     """One run in full. Raises UnknownNameError if there is no such run."""
     from audience_sync.history.runs import one_run
+    from audience_sync.store.tables.views import view_prefix
 
     with access.reading() as store, store.reading() as connection:
         found = one_run(connection, RunId(number))
-    return convert({**found, "document": found}, RunRecord, strict=False)
+        program = ("sqlite3", path_text(str(store.file))) if store.file else ("psql", store.label, "-c")
+        views = view_prefix(store.engine)
+    return convert({**found, "document": found, "program": program, "views": views}, RunRecord, strict=False)
 
 
 def read_pending(access: Access) -> Records[PendingCalls]:

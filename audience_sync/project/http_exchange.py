@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from audience_sync.destinations.base import Answer, HttpRequest, Judgement, Meaning
@@ -91,6 +91,10 @@ class LiveCall(Struct, frozen=True):
     request: ShownRequest | None = None
     response: ShownResponse | None = None
     seconds: float = 0.0
+    destination: str = ""
+    type: str = ""
+    user_id: str = ""
+    traits: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -103,11 +107,16 @@ class LiveCall(Struct, frozen=True):
             case _:
                 return UNDELIVERED
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
+        """The document of ``audience-sync test-destination --json``."""
         return {
+            "destination": self.destination,
+            "type": self.type,
+            "user_id": self.user_id,
+            "traits": dict(self.traits),
             "request": self.request and asdict(self.request),
             "response": self.response and asdict(self.response),
-            "meaning": self.judgement.meaning,
+            "meaning": self.judgement.meaning.value,
             "reason": self.judgement.reason or None,
             "seconds": round(self.seconds, 3),
             "exit_code": self.exit_code,

@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from msgspec import Struct
+
+from audience_sync.cancellation import INTERVAL, Cancellation, cancelled_by, check_cancelled
+from audience_sync.errors import RunCancelledError
 
 if TYPE_CHECKING:
     from audience_sync.delivery.deliver import DeliveryStats
@@ -35,23 +38,54 @@ Event = Loading | Delivering
 Progress = Callable[[Event], None]
 Cancelled = threading.Event | Callable[[], bool]
 
+_CANCELLED = "The run was cancelled. Every answer received so far is recorded. The next run sends the rest."
+
 
 @contextmanager
 def watching(progress: Progress | None, cancelled: Cancelled | None) -> Iterator[ProgressListener]:
-    """A context with the listener of a run."""
+    """A context with the listener of a run, which ``cancelled`` ends as Ctrl-C ends a command.
+
+    Raises RunCancelledError, or the error that ``progress`` or ``cancelled`` raised, which cancels the run, too.
+    """
     from audience_sync.sync.values.request import ProgressListener
 
-    if progress is None:
+    if progress is None and cancelled is None:
         yield ProgressListener()
         return
-    lock = threading.Lock()
+    watch = _Watch(progress, cancelled)
+    with watch, cancelled_by(watch.cancellation):
+        try:
+            watch.ask()
+            check_cancelled()  # before anything is done
+            yield ProgressListener(watch.load, watch.deliver)
+        except KeyboardInterrupt:
+            if watch.error is None and watch.cancellation.is_raised:
+                raise RunCancelledError(_CANCELLED) from None
+            if watch.error is None:
+                raise
+    if watch.error is not None:
+        raise watch.error
 
-    def report(event: Event) -> None:
-        with lock:
-            progress(event)
 
-    def deliver(stats: DeliveryStats) -> None:
-        report(
+class _Watch:
+    """Passes events on, one at a time, and asks every tenth of a second whether to cancel."""
+
+    def __init__(self, progress: Progress | None, cancelled: Cancelled | None) -> None:
+        self._progress = progress
+        self._is_cancelled = cancelled.is_set if isinstance(cancelled, threading.Event) else cancelled
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="cancellation", daemon=True)
+        self.cancellation = Cancellation()
+        self.error: BaseException | None = None
+
+    def load(self, entry: str) -> None:
+        self._report(Loading(entry))
+        self.ask()
+        check_cancelled()
+
+    def deliver(self, stats: DeliveryStats) -> None:
+        self._report(
             Delivering(
                 destination=stats.name,
                 calls=stats.calls,
@@ -62,4 +96,36 @@ def watching(progress: Progress | None, cancelled: Cancelled | None) -> Iterator
             )
         )
 
-    yield ProgressListener(lambda entry: report(Loading(entry)), deliver)
+    def _report(self, event: Event) -> None:
+        if self._progress is None:
+            return
+        with self._lock:
+            if self.error is None:
+                try:
+                    self._progress(event)
+                except BaseException as error:
+                    self._fail(error)
+
+    def _look(self) -> None:
+        while not self._ended.wait(INTERVAL):
+            self.ask()
+
+    def ask(self) -> None:
+        try:
+            if self.cancellation.is_requested or (self._is_cancelled is not None and self._is_cancelled()):
+                self.cancellation.request()
+        except BaseException as error:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """End the run, which has no use for an error of the caller's own code."""
+        self.error = self.error or error
+        self.cancellation.request()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()

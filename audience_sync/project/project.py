@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from msgspec.structs import replace
 
@@ -15,9 +15,18 @@ from audience_sync.project.access import Access
 from audience_sync.project.progress import Cancelled, Progress, watching
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from audience_sync.project.checks import Checks
     from audience_sync.project.decisions import Rejection
+    from audience_sync.project.explanation import UserExplanation
+    from audience_sync.project.freezes import Frozen, Unfrozen
     from audience_sync.project.history import AudienceRun, PastRun, PastRuns, PendingCalls, RunRecord
+    from audience_sync.project.http_exchange import LiveCall
     from audience_sync.project.records import Records
+    from audience_sync.project.status import Status
+    from audience_sync.project.store import StoreBackup, StoreChecks, StoreCopy, StoreSchema, StoreUpgrade
+    from audience_sync.project.users import Erased, Members, Suppressed, Unsuppressed
     from audience_sync.project.values import Plan, Run
     from audience_sync.sync.repeat.inputs import ConfigInputs
     from audience_sync.sync.values.request import RunRequest
@@ -78,6 +87,7 @@ class Project:
         self,
         audiences: Iterable[str] | None = None,
         *,
+        frames: Mapping[str, Any] | None = None,
         accept: Iterable[str] = (),
         accept_clock: bool = False,
         move_keys: Mapping[str, str] | None = None,
@@ -89,7 +99,10 @@ class Project:
     ) -> Run:
         """Load, diff and deliver once, as ``audience-sync sync`` does.
 
-        ``audiences``: their keys; None is all of them. Computed traits are always loaded. ``accept``: keys whose
+        ``audiences``: their keys; None is all of them. Computed traits are always loaded. ``frames``: snapshots that
+        replace those of the sources in this run alone: by the key of an audience or of a computed trait, or the column
+        of a `names_from`, a pandas or Polars DataFrame, an Arrow table or a DuckDB relation. It has the columns that
+        the config names, such as ``user_id``. A later run without a frame reads the source. ``accept``: keys whose
         snapshots pass their guard and `expect`. ``accept_clock``: the clock is right, though it is more than a week
         from the newest run. ``move_keys``: new keys of audiences, by their present keys. ``plan``: do exactly what this
         plan has, or nothing and raise PlanError; it has the other arguments. ``reason``: recorded with who asked for
@@ -107,9 +120,9 @@ class Project:
             if keys or accepted or moves or accept_clock:
                 raise WrongValueError("plan", _PLAN_ALONE)
             planned = replace(plan.preview.saved.request, reason=reason)
-            return self._run(planned, progress, cancelled, upgrade=upgrade, plan=plan)
+            return self._run(planned, progress, cancelled, upgrade=upgrade, plan=plan, frames=frames)
         with self._access.masking():
-            if not (keys or accepted or moves or accept_clock or reason or upgrade):
+            if not (keys or frames or accepted or moves or accept_clock or reason or upgrade):
                 from audience_sync.project.repeat_run import repeat_last_run
 
                 inputs = self._access.inputs()
@@ -121,12 +134,13 @@ class Project:
             moves=moves,
             reason=reason,
         )
-        return self._run(request, progress, cancelled, upgrade=upgrade, inputs=inputs)
+        return self._run(request, progress, cancelled, upgrade=upgrade, inputs=inputs, frames=frames)
 
     def plan(
         self,
         audiences: Iterable[str] | None = None,
         *,
+        frames: Mapping[str, Any] | None = None,
         accept: Iterable[str] = (),
         accept_clock: bool = False,
         move_keys: Mapping[str, str] | None = None,
@@ -145,12 +159,13 @@ class Project:
             exceptions=GuardExceptions(accepted=tuple(accept), accept_clock=accept_clock),
             moves=dict(move_keys or {}),
         )
-        return self._preview(request, progress, cancelled)
+        return self._preview(request, progress, cancelled, frames=frames)
 
     def seed(
         self,
         key: str,
         *,
+        frames: Mapping[str, Any] | None = None,
         rate: str | float | None = None,
         limit: int | None = None,
         send: bool = True,
@@ -163,13 +178,13 @@ class Project:
 
         It can be interrupted and called again: it continues where it stopped. ``rate``: users a second, as a number or
         ``"500/s"``. ``limit``: the calls to send now; call again to continue. ``send``: False records the members and
-        sends nothing. The other arguments and errors are those of ``sync``.
+        sends nothing. The other arguments and errors are those of ``sync``; its frames have to be given again.
         """
         from audience_sync.sync.values.request import Seed, SendLimits
 
         limits = SendLimits(calls=limit, users_per_second=users_per_second(rate))
         request = Seed(key=key, baseline=not send, limits=limits, reason=reason)
-        return self._run(request, progress, cancelled, upgrade=upgrade)
+        return self._run(request, progress, cancelled, upgrade=upgrade, frames=frames)
 
     def resync(
         self,
@@ -258,20 +273,21 @@ class Project:
         run: int,
         keys: Iterable[str] = (),
         *,
+        frames: Mapping[str, Any] | None = None,
         reason: str | None = None,
         progress: Progress | None = None,
         cancelled: Cancelled | None = None,
     ) -> Run:
         """Let what ``run`` held pass: all of it, or only these keys. Makes a run over them, with its own calls.
 
-        If the source has changed since, the change is held for another decision. Raises UnknownNameError if nothing of
-        it waits, and the errors of ``sync``.
+        If the source has changed since, the change is held for another decision. What was held of a frame has to be
+        given again as ``frames``. Raises UnknownNameError if nothing of it waits, and the errors of ``sync``.
         """
         from audience_sync.project.decisions import approval
 
         with self._access.masking():
             request = approval(self._access, run, _keys(keys) or (), reason)
-        return self._run(request, progress, cancelled)
+        return self._run(request, progress, cancelled, frames=frames)
 
     def reject(self, run: int, keys: Iterable[str] = (), *, reason: str | None = None) -> Rejection:
         """Drop what ``run`` held: all of it, or only these keys. No source is read, and nothing is sent.
@@ -282,6 +298,105 @@ class Project:
 
         with self._access.masking():
             return reject(self._access, run, _keys(keys) or (), reason)
+
+    def freeze(self, key: str, *, until: str | date | None = None, reason: str | None = None) -> Frozen:
+        """Skip an audience until it is unfrozen: no run loads it, and nothing new of it is sent.
+
+        Calls that are pending are still sent. ``until``: end the freeze by itself at this time (UTC without a zone). A
+        second freeze replaces the time and the reason. Raises UnknownNameError and RetiredError.
+        """
+        from audience_sync.project.freezes import freeze
+        from audience_sync.project.times import future_time
+
+        with self._access.masking():
+            return freeze(self._access, key, future_time("until", until), reason)
+
+    def unfreeze(self, key: str, *, reason: str | None = None) -> Unfrozen:
+        """Sync a frozen audience again: the next run loads it, and its guard checks what has changed meanwhile."""
+        from audience_sync.project.freezes import unfreeze
+
+        with self._access.masking():
+            return unfreeze(self._access, key, reason)
+
+    def suppress(self, users: str | Iterable[str], *, reason: str | None = None) -> Suppressed:
+        """Never send anything to these users, not even ``false``. They stay members in the store.
+
+        A run in progress leaves them out, too; then this waits some seconds for it.
+        """
+        from audience_sync.project.users import suppress, user_ids
+
+        with self._access.masking():
+            return suppress(self._access, user_ids(users), reason)
+
+    def unsuppress(self, users: str | Iterable[str], *, reason: str | None = None) -> Unsuppressed:
+        """Send to these users again; the next run sends what they missed. Erased users can come back, too."""
+        from audience_sync.project.users import unsuppress, user_ids
+
+        with self._access.masking():
+            return unsuppress(self._access, user_ids(users), reason)
+
+    def erase(self, users: str | Iterable[str], *, reason: str | None = None) -> Erased:
+        """Remove users from the store, history included. Only a hash of each id is kept, so that they stay away.
+
+        Destinations keep what they have: the answer names each, and how to delete a user there. Raises
+        RunInProgressError.
+        """
+        from audience_sync.project.users import erase, user_ids
+
+        with self._access.masking():
+            return erase(self._access, user_ids(users), reason)
+
+    def check(self, *, notify: bool = False) -> Checks:
+        """Check config, sources, store and destinations. Nothing is changed, and users are sent nothing.
+
+        ``notify``: send a test message to every address of `notify`, and call its `ping`.
+        """
+        from audience_sync.project.checks import check_project
+
+        return check_project(self._access, notify=notify)
+
+    def test_destination(self, destination: str, user_id: str, traits: Mapping[str, Any] | None = None) -> LiveCall:
+        """Send one real call, and return request and response with secrets masked. The store records nothing.
+
+        ``traits``: values of JSON by key; by default ``audience_sync_test`` is true. Raises WrongValueError for an
+        unknown destination and for a suppressed user.
+        """
+        from audience_sync.project.live_call import call_destination
+
+        with self._access.masking():
+            return call_destination(self._access.settings(), destination, user_id, traits)
+
+    def status(self) -> Status:
+        """What needs a person, and the command for each; what continues by itself; what is well."""
+        from datetime import UTC, datetime
+
+        from audience_sync.project.status import find_status
+
+        with self._access.masking():
+            return find_status(self._access, datetime.now(UTC))
+
+    def members(self, key: str, *, at: str | date | None = None) -> Members:
+        """The members of an audience now, or as of a time (UTC without a zone).
+
+        Raises UnknownNameError, and HistoryPrunedError for a time whose changes were deleted.
+        """
+        from audience_sync.project.times import past_time
+        from audience_sync.project.users import find_members
+
+        with self._access.masking():
+            return find_members(self._access, key, past_time("at", at))
+
+    def explain(self, user_id: str, *, at: str | date | None = None) -> UserExplanation:
+        """One user now, or as of a time: audiences, traits, and what each destination was sent and answered.
+
+        Ids are compared exactly as written. A user whom the store does not have is not an error: see ``is_known``.
+        Raises HistoryPrunedError for a time whose changes were deleted.
+        """
+        from audience_sync.project.explanation import explain
+        from audience_sync.project.times import past_time
+
+        with self._access.masking():
+            return explain(self._access, user_id, past_time("at", at))
 
     def runs(self, limit: int = 20) -> PastRuns[PastRun]:
         """The last runs, the newest first."""
@@ -314,6 +429,44 @@ class Project:
         with self._access.masking():
             return read_pending(self._access)
 
+    def store_schema(self) -> StoreSchema:
+        """The schema that the store has, and the one that this program needs."""
+        from audience_sync.project.store import read_schema
+
+        with self._access.masking():
+            return read_schema(self._access)
+
+    def upgrade_store(self, *, reason: str | None = None) -> StoreUpgrade:
+        """Bring the store's schema up to date. A SQLite store is backed up first."""
+        from audience_sync.project.store import upgrade
+
+        with self._access.masking():
+            return upgrade(self._access, reason)
+
+    def check_store(self) -> StoreChecks:
+        """Check the database, every snapshot's checksum, the members, and the position of each destination."""
+        from audience_sync.project.store import check
+
+        with self._access.masking():
+            return check(self._access)
+
+    def back_up_store(self, file: str | os.PathLike[str]) -> StoreBackup:
+        """Copy a SQLite store into a file, consistent at one moment; runs may continue. Raises WrongValueError."""
+        from audience_sync.project.store import back_up
+
+        with self._access.masking():
+            return back_up(self._access, Path(file))
+
+    def copy_store(self, url: str, *, reason: str | None = None) -> StoreCopy:
+        """Copy everything to another, empty store: ``sqlite:///new.db`` or ``postgresql://user@host/database``.
+
+        ``${NAME}`` in it reads the environment of the process. Raises WrongValueError and StoreError.
+        """
+        from audience_sync.project.store import copy
+
+        with self._access.masking():
+            return copy(self._access, url, reason)
+
     def _run(
         self,
         request: RunRequest,
@@ -323,12 +476,15 @@ class Project:
         upgrade: bool = False,
         plan: Plan | None = None,
         inputs: ConfigInputs | None = None,
+        frames: Mapping[str, Any] | None = None,
     ) -> Run:
         from audience_sync.project.carry_out import carry_out
 
         review = None if plan is None else plan.preview.saved.refuse_other
         with self._access.masking(), watching(progress, cancelled) as listener:
-            return carry_out(self._access, request, listener, upgrade=upgrade, review=review, inputs=inputs)
+            return carry_out(
+                self._access, request, listener, upgrade=upgrade, review=review, inputs=inputs, frames=frames
+            )
 
     def _preview(
         self,
@@ -337,11 +493,12 @@ class Project:
         cancelled: Cancelled | None,
         *,
         counts_sends: bool = False,
+        frames: Mapping[str, Any] | None = None,
     ) -> Plan:
         from audience_sync.project.carry_out import preview
 
         with self._access.masking(), watching(progress, cancelled) as listener:
-            return preview(self._access, request, listener, counts_sends=counts_sends)
+            return preview(self._access, request, listener, counts_sends=counts_sends, frames=frames)
 
 
 def _keys(keys: Iterable[str] | None) -> Sequence[str] | None:

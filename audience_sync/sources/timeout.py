@@ -11,6 +11,8 @@ from contextvars import copy_context
 from datetime import timedelta
 from typing import TypeVar
 
+from audience_sync.cancellation import wait_or_cancel
+
 Result = TypeVar("Result")
 #: Seconds that work has to end after a request to stop; then its thread is abandoned.
 GRACE_SECONDS = 5.0
@@ -54,7 +56,7 @@ def run_in_time(deadline: Deadline, work: Callable[[], Result], stop: Callable[[
 
     threading.Thread(target=run, daemon=True).start()
     try:
-        is_done = ends_within(deadline.remaining)
+        is_done = wait_or_cancel([outcome], deadline.remaining)
     except BaseException:  # a person interrupts the run
         _stop_until(ends_within, stop)
         raise

@@ -48,6 +48,10 @@ def detect_changes(context: RunContext, targets: Sequence[ResolvedAudience], bef
         _refuse_unknown(context, {target.key for target in targets})
     selected = {target.key for target in targets if _is_selected(context, target)}
     loads_traits = context.request.seeded_key is None
+    if context.frames:
+        from audience_sync.sync.load.frames import refuse_wrong_frames
+
+        refuse_wrong_frames(context, targets, selected, loads_traits=loads_traits)
     expect_entries(_count_entries(context, selected, loads_traits=loads_traits))
     thaws = RunFindings(warnings=tuple(freeze_ended_message(freeze) for freeze in context.stored.ended_freezes))
     first = [*before, Detection(findings=thaws)]

@@ -105,6 +105,7 @@ def plan_run(
         recorded_run=run,
         counted_at=clock.counted_at,
         profile_fields=dependencies.profile_fields,
+        frames=dependencies.frames,
         erased=_erased(workspace, stored),
         loading=progress.loading,
     )
@@ -196,7 +197,7 @@ def _read_stored(
         from audience_sync.sync.operations.retire import refuse_unretirable
 
         refuse_unretirable(leaving, stored)
-    _refuse_retired(request, stored)
+    _refuse_retired(request, stored, dependencies.frames)
     _refuse_frozen(request, stored)
     if request.moves:
         check_moves(request.moves, settings.audiences)
@@ -266,10 +267,10 @@ def _erased(workspace: Workspace, stored: StoredState) -> Condition:
     return Condition(f"sha256('{stored.installation}:' || user_id) in (select user_hash from {table})")
 
 
-def _refuse_retired(request: RunRequest, stored: StoredState) -> None:
-    """Raise RetiredError if the request names a retired key."""
+def _refuse_retired(request: RunRequest, stored: StoredState, frames: Collection[str]) -> None:
+    """Raise RetiredError if the request names a retired key, or brings a frame for one."""
     selection = request.selection
-    named = {*(selection.audiences or ()), *(selection.traits or ()), *request.exceptions.accepted}
+    named = {*(selection.audiences or ()), *(selection.traits or ()), *request.exceptions.accepted, *frames}
     found = [key for key in sorted(named) if key in stored.properties and stored.properties[key].retired]
     if found:
         raise RetiredError(retired_message(*found))

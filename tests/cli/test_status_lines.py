@@ -8,10 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from audience_sync.cli.base.layout import PIPE, Screen
-from audience_sync.cli.views.status import status_json, status_lines
-from audience_sync.cli.wiring.status import exit_code_of_status
+from audience_sync.cli.views.status import status_lines
 from audience_sync.history.concern_rows import held_concerns
 from audience_sync.history.concerns import Attention, Concern, LastRun, Reason, State, SubjectKind
+from audience_sync.project.status import exit_code_of_status, status_json
 
 NOW = datetime(2026, 11, 29, 9, 0, tzinfo=UTC)
 SCREEN = Screen(80)

@@ -81,12 +81,6 @@ def time_text(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else ""
 
 
-def path_text(text: str) -> str:
-    """Make a path relative to the present folder if it lies within it; addresses stay the same."""
-    here = os.path.relpath(text)
-    return text if "://" in text or here.startswith("..") else here
-
-
 def short_duration(seconds: float | None) -> str:
     """Format ``0.1 s``, ``10 s`` or ``3 min``; empty for None."""
     if seconds is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from audience_sync.cli.base.session import Session, with_session
-from audience_sync.errors import FAILED, OK, USAGE
 
 
 @click.command()
@@ -16,13 +15,7 @@ from audience_sync.errors import FAILED, OK, USAGE
 def check(session: Session, notify: bool) -> int:
     """Check config, sources, store and destinations. Changes nothing, and sends users nothing."""
     from audience_sync.cli.views.checks import project_check_lines
-    from audience_sync.cli.wiring.checks import check_project
 
-    results = check_project(session, notify=notify)
-    session.answer(
-        {"checks": [each._asdict() for each in results]},
-        lambda screen: project_check_lines(results, screen, notified=notify),
-    )
-    if all(each.good for each in results):
-        return OK
-    return USAGE if any(each.part == "config" and not each.good for each in results) else FAILED
+    found = session.project.check(notify=notify)
+    session.answer(found.to_dict(), lambda screen: project_check_lines(found.results, screen, notified=notify))
+    return found.exit_code

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.base.errors import add_secrets
 from audience_sync.cli.base.layout import Screen, advice, labelled, prose
 from audience_sync.cli.base.options import reason_option
-from audience_sync.cli.base.output import path_text
 from audience_sync.cli.base.session import Session, with_session
 from audience_sync.errors import FAILED, OK
+from audience_sync.text import path_text, pluralize
+
+if TYPE_CHECKING:
+    from audience_sync.project.store import StoreSchema
 
 
 @click.group()
@@ -40,27 +42,21 @@ def upgrade(session: Session, *, reason: str | None, rehearse: bool, plan_file: 
         return _rehearse(session, reason, plan_file)
     if plan_file is not None:
         raise click.UsageError("--plan is for --rehearse. Nothing was done.")
-    from audience_sync.store.connection.engine import Store
-    from audience_sync.store.maintenance import migrate
-    from audience_sync.store.runs.decisions import stored_reason
-
-    settings = session.settings_to_write()
-    store = Store(settings.store)
-    before = migrate.current(store)
-    backup = migrate.upgrade(store, reason=stored_reason(reason, settings.secrets))
-    text = f"{path_text(store.label)} was upgraded to schema {migrate.HEAD}{f' (before: {before})' if before else ''}."
-    if before == migrate.HEAD:
-        text = f"{path_text(store.label)} is up to date: schema {migrate.HEAD}."
+    found = session.project.upgrade_store(reason=reason)
+    store, before = path_text(found.store), f" (before: {found.before})" if found.before else ""
+    text = f"{store} was upgraded to schema {found.after}{before}."
+    if found.before == found.after:
+        text = f"{store} is up to date: schema {found.after}."
     session.answer(
-        {"from": before, "to": migrate.HEAD, "backup": backup and str(backup)},
-        lambda screen: [*prose(text, screen), *labelled([("Backup", str(backup or ""))], screen)],
+        found.to_dict(),
+        lambda screen: [*prose(text, screen), *labelled([("Backup", str(found.backup or ""))], screen)],
     )
     return OK
 
 
 def _rehearse(session: Session, reason: str | None, plan_file: Path | None) -> int:
     from audience_sync.cli.views.rehearsal import rehearsal_json, rehearsal_lines
-    from audience_sync.cli.wiring.plan_file import read_plan
+    from audience_sync.project.plan_file import read_plan
     from audience_sync.cli.wiring.rehearsal import rehearse_upgrade
 
     if reason is not None:
@@ -74,19 +70,13 @@ def _rehearse(session: Session, reason: str | None, plan_file: Path | None) -> i
 @with_session
 def current(session: Session) -> int:
     """Show which schema the store has, and which this program needs."""
-    from audience_sync.store.connection.engine import Store
-    from audience_sync.store.maintenance import migrate
-
-    store = Store(session.store_settings().store)
-    revision = migrate.current(store)
-    session.answer(
-        {"store": store.label, "schema": revision, "program": migrate.HEAD},
-        lambda screen: _current_lines(path_text(store.label), revision, migrate.HEAD, screen),
-    )
-    return OK if revision == migrate.HEAD else FAILED
+    found = session.project.store_schema()
+    session.answer(found.to_dict(), lambda screen: _current_lines(found, screen))
+    return OK if found.is_current else FAILED
 
 
-def _current_lines(label: str, revision: str | None, needed: str, screen: Screen) -> list[str]:
+def _current_lines(found: StoreSchema, screen: Screen) -> list[str]:
+    label, revision, needed = path_text(found.store), found.schema, found.program
     if revision == needed:
         return prose(f"{label} is up to date: schema {needed}.", screen)
     if revision is None:
@@ -104,13 +94,10 @@ def _current_lines(label: str, revision: str | None, needed: str, screen: Screen
 def check(session: Session) -> int:
     """Check the database, every snapshot's checksum, the members, and the position of each destination."""
     from audience_sync.cli.views.checks import store_check_lines
-    from audience_sync.store.connection.engine import Store
-    from audience_sync.store.integrity.check_store import check_store
 
-    settings = session.store_settings()
-    found = list(check_store(Store(settings.store), memory_limit=settings.memory_limit))
-    session.answer({"checks": [each._asdict() for each in found]}, lambda screen: store_check_lines(found, screen))
-    return OK if all(each.good for each in found) else FAILED
+    found = session.project.check_store()
+    session.answer(found.to_dict(), lambda screen: store_check_lines(found.results, screen))
+    return found.exit_code
 
 
 @db.command(short_help="Copy a SQLite store into FILE.")
@@ -118,17 +105,11 @@ def check(session: Session) -> int:
 @with_session
 def backup(session: Session, file: Path) -> None:
     """Copy a SQLite store into FILE, consistent at one moment; runs may continue."""
-    from audience_sync.config.validate.shared_files import FileUse
-    from audience_sync.store.connection.engine import Store
-    from audience_sync.store.maintenance.backup import back_up
-
-    settings = session.settings_to_write([FileUse(option="FILE", path=str(file), is_written=True)])
-    store = Store(settings.store)
-    size = back_up(store, file, settings.memory_limit)
-    done = f"Backed up {path_text(store.label)} to {file} ({size:,} bytes)."
+    found = session.project.back_up_store(file)
+    done = f"Backed up {path_text(found.store)} to {file} ({found.bytes:,} bytes)."
     restore = "To restore it, copy it over the store while no run is in progress. Then:"
     session.answer(
-        {"file": str(file), "bytes": size},
+        found.to_dict(),
         lambda screen: [*prose(done, screen), *advice(restore, "audience-sync resync", screen=screen)],
     )
 
@@ -143,37 +124,16 @@ def copy_to(session: Session, url: str, reason: str | None) -> None:
     Anyone on this machine can read a command line: give an address with a password as '${NEW_STORE}', in quotes, which
     stands for the environment variable, or as '${file:/run/secrets/store}'.
     """
-    from audience_sync.config.loader import read_store_url
-    from audience_sync.config.validate.shared_files import database_uses
-    from audience_sync.errors import ConfigError
-    from audience_sync.redaction.secrets import collect_secrets, passwords_in_url
-    from audience_sync.store.connection.engine import Store
-    from audience_sync.store.maintenance.copy import copy_store
-    from audience_sync.store.maintenance.state import stored_folders
-    from audience_sync.store.runs.decisions import Decision, stored_reason
-    from audience_sync.text import pluralize
-
-    add_secrets(passwords_in_url(url))
-    try:
-        address = read_store_url(url, Path.cwd(), os.environ)
-    except ConfigError as error:
-        raise click.BadParameter("; ".join(each.message for each in error.problems), param_hint="URL") from None
-    add_secrets(passwords_in_url(address) if address == url else collect_secrets([address]))
-    settings = session.settings_to_write(list(database_uses("URL", address, is_written=True)))
-    source, target = Store(settings.store), Store(address)
-    decision = Decision("db copy", f"from {source.label}", stored_reason(reason, settings.secrets))
-    counts = copy_store(source, target, decision)
-    with target.reading() as connection:
-        folders = stored_folders(connection)
-    rows = pluralize(sum(counts.values()), "row")
-    copied = f"Copied {rows} of {len(counts)} tables to {path_text(target.label)}. Counts and checksums match."
-    shared = f"Both stores have their snapshots in {' and '.join(folders)}: a run of one makes the other unusable."
+    found = session.project.copy_store(url, reason=reason)
+    rows = pluralize(sum(found.rows.values()), "row")
+    copied = f"Copied {rows} of {len(found.rows)} tables to {path_text(found.store)}. Counts and checksums match."
+    shared = f"Both stores have their snapshots in {' and '.join(found.shared)}: a run of one makes the other unusable."
     switch = "Set `store:` in the config to the new store. Then:"
     session.answer(
-        {"store": target.label, "rows": counts},
+        found.to_dict(),
         lambda screen: [
             *prose(copied, screen),
-            *(prose(shared, screen) if folders else ()),
+            *(prose(shared, screen) if found.shared else ()),
             "",
             *advice(switch, "audience-sync check", screen=screen),
         ],

@@ -12,7 +12,6 @@ from audience_sync.cli.base.completion import complete_destinations
 from audience_sync.cli.base.options import validate_user_id
 from audience_sync.cli.base.session import Session, with_session
 
-DEFAULT_TRAIT = ("audience_sync_test", True)
 _WRITE_JSON = "write KEY=JSON, texts in quotes: --trait vip=true --trait 'plan=\"gold\"'"
 
 Pair = tuple[str, Any]
@@ -56,16 +55,8 @@ def test_destination(session: Session, destination: str, user_id: str, traits: l
     1: refused, or not delivered this time; 3: stopped (a wrong key, no server).
     """
     from audience_sync.cli.views.http_exchange import live_call_lines
-    from audience_sync.cli.wiring.live_call import new_call, open_destination, send_live_call
 
-    settings = session.settings()
-    target = open_destination(destination, settings, user_id)
-    sent = dict(traits or [DEFAULT_TRAIT])
-    call = send_live_call(target, new_call(user_id, sent), settings.secrets, name=destination)
-    about = {"destination": destination, "type": target.options.type, "user_id": user_id, "traits": sent}
-    title = f"{destination} ({target.options.type})"
-    session.answer(
-        {**about, **call.as_json()},
-        lambda screen: live_call_lines(call, title, user_id, screen, is_default=not traits),
-    )
+    call = session.project.test_destination(destination, user_id, dict(traits))
+    title = f"{destination} ({call.type})"
+    session.answer(call.to_dict(), lambda screen: live_call_lines(call, title, user_id, screen, is_default=not traits))
     return call.exit_code

@@ -20,15 +20,8 @@ def explain(session: Session, user: str, at: datetime | None) -> None:
     Ids are compared exactly as written: 007 and 7 are two users. An id that begins with a dash comes after `--`.
     """
     from audience_sync.cli.views.explain import explanation_lines
-    from audience_sync.destinations.registry import destination_types
-    from audience_sync.history.explain.as_json import explanation_json
-    from audience_sync.history.explain.explain import explain as explained
-    from audience_sync.model import UserId
-    from audience_sync.store.maintenance.open_to_read import open_store_to_read
 
-    settings = session.store_settings()
-    companions = destination_types().each(lambda kind: kind.companions)
-    with open_store_to_read(settings.store) as store:
-        found = explained(store, UserId(user), at=at, memory_limit=settings.memory_limit, companions=companions)
-    document = {**explanation_json(found), "at": at} if session.as_json else None
-    session.answer(document, lambda screen: explanation_lines(found, screen, at=at))
+    found = session.project.explain(user, at=at)
+    session.answer(
+        found.to_dict() if session.as_json else None, lambda screen: explanation_lines(found.found, screen, at=at)
+    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from audience_sync.cli.base.completion import complete_stored_keys
 from audience_sync.cli.base.options import LARGEST_NUMBER
 from audience_sync.cli.base.session import Session, with_session
-from audience_sync.project.unsynced import explaining_unsynced
 
 
 @click.command()
@@ -17,16 +18,12 @@ from audience_sync.project.unsynced import explaining_unsynced
 def history(session: Session, key: str | None, limit: int) -> None:
     """List the last runs; with KEY, the results of that audience."""
     from audience_sync.cli.views.history import audience_lines, history_lines
-    from audience_sync.history.runs import last_runs
-    from audience_sync.store.audiences.properties import read_audience
 
-    with session.reading() as store, store.reading() as connection:
-        runs = last_runs(connection, key=key, limit=limit)
-        has_runs = bool(runs or last_runs(connection, limit=1))
-        if key is not None and has_runs and not runs:
-            with explaining_unsynced(session.project._access, key):
-                read_audience(connection, key)
-    session.answer(
-        {"runs": runs},
-        lambda screen: audience_lines(key, runs, screen) if key and has_runs else history_lines(runs, screen),
-    )
+    if key is None:
+        found = session.project.runs(limit)
+        session.answer(found.to_dict(), lambda screen: history_lines(found.documents, screen))
+        return
+    results = session.project.audience_runs(key, limit)
+    has_runs = bool(results or session.project.runs(1))
+    lines = partial(audience_lines, key, results.documents) if has_runs else partial(history_lines, ())
+    session.answer(results.to_dict(), lines)

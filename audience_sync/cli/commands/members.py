@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from contextlib import closing
 from datetime import datetime
 from itertools import chain
 
@@ -16,7 +17,6 @@ from audience_sync.cli.base.options import at_option
 from audience_sync.cli.base.output import screen, write
 from audience_sync.cli.base.process import write_utf8
 from audience_sync.cli.base.session import Session, with_session
-from audience_sync.project.unsynced import explaining_unsynced
 from audience_sync.text import pluralize
 
 
@@ -26,16 +26,9 @@ from audience_sync.text import pluralize
 @with_session
 def members(session: Session, key: str, at: datetime | None) -> None:
     """List the members of an audience, as CSV (or JSON lines with --json)."""
-    from audience_sync.history.members import CSV_LINE, JSON_LINE, members_of
-    from audience_sync.store.maintenance.open_to_read import open_store_to_read
-
-    settings = session.store_settings()
-    is_terminal, line = sys.stdout.isatty(), JSON_LINE if session.as_json else CSV_LINE
-    count = 0
-    with open_store_to_read(settings.store) as store:
-        parts = members_of(store, key, at=at, memory_limit=settings.memory_limit, line=line)
-        with explaining_unsynced(session.project._access, key):
-            first = next(parts, None)  # before the header, so that a wrong key is only an error
+    is_terminal, count = sys.stdout.isatty(), 0
+    with closing(session.project.members(key, at=at).parts(as_json=session.as_json)) as parts:
+        first = next(parts, None)  # before the header, so that a wrong key is only an error
         if not is_terminal:
             write_utf8(sys.stdout)
         if not session.as_json:

@@ -40,9 +40,9 @@ def plan(
     """
     from audience_sync.cli.views.plan import plan_lines
     from audience_sync.cli.views.progress import RunProgress
-    from audience_sync.cli.wiring.plan_file import refuse_other_file, write_plan
     from audience_sync.config.read.units import parse_rate
     from audience_sync.project.opening import open_to_read
+    from audience_sync.project.plan_file import refuse_other_file, write_plan
     from audience_sync.project.run_details import preview_details
     from audience_sync.store.maintenance.open_to_read import open_store_to_read
     from audience_sync.sync.preview.plan import preview_run

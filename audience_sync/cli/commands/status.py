@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from datetime import UTC, datetime
 
 import click
 
 from audience_sync.cli.base.session import Session, with_session
+from audience_sync.command_line import given_options
 
 
 @click.command()
@@ -19,15 +19,12 @@ def status(session: Session, show_all: bool, as_exit_code: bool) -> int:
 
     The exit code is 0, unless --exit-code asks for that of the worst concern.
     """
-    from audience_sync.cli.views.status import HEIGHT, status_json, status_lines
-    from audience_sync.cli.wiring.status import exit_code_of_status, find_attention
-    from audience_sync.command_line import given_options
+    from audience_sync.cli.views.status import HEIGHT, status_lines
 
-    now = datetime.now(UTC)
-    found, notes = find_attention(session, now)
+    found = session.project.status()
     height = None if show_all else max(HEIGHT, shutil.get_terminal_size().lines)
     session.answer(
-        status_json(found, now=now, notes=notes, options=given_options()),
-        lambda screen: status_lines(found, screen, now=now, height=height, notes=notes),
+        found.to_dict(options=given_options()),
+        lambda screen: status_lines(found.found, screen, now=found.at, height=height, notes=found.notes),
     )
-    return exit_code_of_status(found) if as_exit_code else 0
+    return found.exit_code if as_exit_code else 0

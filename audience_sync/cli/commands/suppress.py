@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
@@ -13,9 +12,6 @@ from audience_sync.cli.base.options import decode_utf8, reason_option, users_arg
 from audience_sync.cli.base.process import read_utf8
 from audience_sync.cli.base.session import Session, with_session
 from audience_sync.text import form, pluralize
-
-if TYPE_CHECKING:
-    from audience_sync.store.connection.engine import Store
 
 #: The most characters of ids on stdin.
 MOST_CHARACTERS = 100_000_000
@@ -30,23 +26,11 @@ def suppress(session: Session, users: tuple[str, ...], reason: str | None) -> No
 
     They stay members in the store. A run in progress leaves them out, too.
     """
-    from audience_sync.store.audiences import suppressions
-    from audience_sync.store.runs.decisions import Decision, forget_users, record_decision
-
-    ids = _ids(users)
-    with session.writing() as (store, settings):
-        with store.writing() as connection:
-            erased = suppressions.erased_among(connection, ids)
-            added = suppressions.suppress(connection, [user for user in ids if user not in erased], "command")
-            if added:
-                forget_users(connection, ids)
-                decision = Decision("suppress", pluralize(added, "user"), reason)
-                record_decision(connection, decision, settings.secrets, ids)
-        _wait_for_a_run(store)
-    already = len(ids) - added
+    found = session.project.suppress(_ids(users), reason=reason)
+    added, already = found.suppressed, found.already
     also = f", {already:,} already {form(already, 'was')}" if already else ""
     text = f"{pluralize(added, 'user')} suppressed{also}. Nothing is sent to suppressed users, not even `false`."
-    session.answer({"suppressed": added, "already": already}, lambda screen: prose(text, screen))
+    session.answer(found.to_dict(), lambda screen: prose(text, screen))
 
 
 @click.command()
@@ -58,16 +42,8 @@ def unsuppress(session: Session, users: tuple[str, ...], reason: str | None) -> 
 
     Users who were erased can come back, too. Users on a list of the config stay suppressed.
     """
-    from audience_sync.store.audiences import suppressions
-    from audience_sync.store.runs.decisions import Decision, record_decision
-
-    ids = _ids(users)
-    with session.writing() as (store, settings), store.writing() as connection:
-        lifted = suppressions.unsuppress(connection, ids, "command") + suppressions.remove_tombstones(connection, ids)
-        if lifted:
-            decision = Decision("unsuppress", pluralize(lifted, "user"), reason)
-            record_decision(connection, decision, settings.secrets, ids)
-        still = sum(suppressions.is_suppressed(connection, user) for user in ids)
+    found = session.project.unsuppress(_ids(users), reason=reason)
+    lifted, still = found.unsuppressed, found.still_listed
     done = f"{pluralize(lifted, 'user')} no longer suppressed. The next run sends what they missed."
     if not lifted:
         done = "0 users no longer suppressed: none of these ids was suppressed by command, or erased."
@@ -76,7 +52,7 @@ def unsuppress(session: Session, users: tuple[str, ...], reason: str | None) -> 
     def lines(screen: Screen) -> list[str]:
         return [*prose(done, screen), *(prose(f"{pluralize(still, 'user')} {listed}", screen) if still else [])]
 
-    session.answer({"unsuppressed": lifted, "still_on_a_list_of_the_config": still}, lines)
+    session.answer(found.to_dict(), lines)
 
 
 @click.command()
@@ -89,24 +65,10 @@ def erase(session: Session, users: tuple[str, ...], reason: str | None) -> None:
     Only a hash of each id is kept, so that they are neither loaded nor sent again. Destinations keep what they have:
     the answer names each, and how to delete a user there.
     """
-    from audience_sync.cli.views.erasure import destinations_with_data, erased_lines
-    from audience_sync.store.audiences.source_states import read_sources
-    from audience_sync.store.maintenance.erase import erase as erase_users
-    from audience_sync.store.maintenance.state import stored_folders
-    from audience_sync.store.runs.decisions import stored_reason
+    from audience_sync.cli.views.erasure import erased_lines
 
-    ids = _ids(users)
-    with session.writing() as (store, settings):
-        with store.reading() as connection:
-            warehouses = read_sources(connection)  # erasing forgets them
-        stored = erase_users(store, ids, settings.memory_limit, reason=stored_reason(reason, settings.secrets))
-        with store.reading() as connection:
-            left, folders = destinations_with_data(connection), stored_folders(connection)
-    answer = {"erased": len(ids), "known": stored, "destinations": [each._asdict() for each in left]}
-    session.answer(
-        {**answer, "state": folders, "warehouses": warehouses},
-        lambda screen: erased_lines(len(ids), stored, left, folders, warehouses, screen=screen),
-    )
+    found = session.project.erase(_ids(users), reason=reason)
+    session.answer(found.to_dict(), lambda screen: erased_lines(found, screen))
 
 
 def _ids(users: Sequence[str]) -> list[str]:
@@ -125,16 +87,3 @@ def _ids(users: Sequence[str]) -> list[str]:
     if not all(user.strip() for user in ids) or not ids:
         raise click.BadParameter("an id is empty", param_hint="ID")
     return list(dict.fromkeys(ids))
-
-
-def _wait_for_a_run(store: Store) -> None:
-    """Wait until a run in progress has read the new list, which it does every ``CACHE_SECONDS``."""
-    import time
-
-    from audience_sync.delivery.send.withheld import CACHE_SECONDS
-    from audience_sync.store.connection.lease import is_run_in_progress
-
-    with store.reading() as connection:
-        is_running = is_run_in_progress(connection)
-    if is_running:
-        time.sleep(2 * CACHE_SECONDS)

@@ -75,7 +75,7 @@ def sync(
         raise click.UsageError(
             "the plan has the audiences, the guards that are lifted, the moves and the clock: give --plan alone"
         )
-    from audience_sync.cli.wiring.plan_file import read_plan
+    from audience_sync.project.plan_file import read_plan
 
     plan = read_plan(plan_file)
     planned = replace(plan.request, reason=reason)

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from audience_sync.cli.base.layout import Screen, advice, prose
+from audience_sync.project.checks import ProjectCheck
 from audience_sync.store.integrity.result import CheckResult
 from audience_sync.text import pluralize
-
-
-class ProjectCheck(NamedTuple):
-    """The result for one part. ``part``: config, source, store, audience, traits, destination, schedule, notify."""
-
-    part: str
-    name: str
-    good: bool
-    message: str
 
 
 def project_check_lines(checks: Sequence[ProjectCheck], screen: Screen, *, notified: bool = False) -> list[str]:

@@ -21,7 +21,6 @@ from audience_sync.cli.base.layout import (
     prose,
     table,
 )
-from audience_sync.cli.base.output import path_text
 from audience_sync.cli.views.attention import (
     failure_blocks,
     invalid_lines,
@@ -38,7 +37,7 @@ from audience_sync.project.run_details import Details
 from audience_sync.sync.preview.forecast import Forecast
 from audience_sync.sync.preview.plan import RunPreview
 from audience_sync.sync.values.findings import AudienceResult
-from audience_sync.text import and_more, join_names, listed, pluralize
+from audience_sync.text import and_more, join_names, listed, path_text, pluralize
 
 #: The most traits, invalid rows and refused calls that are shown; `--json` has more.
 MAX_LISTED = 5

@@ -7,11 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from audience_sync.cli.base.layout import PIPE, Column, Screen, prose, table, width_of
-from audience_sync.cli.base.output import path_text
 from audience_sync.cli.views.summary import notes
 from audience_sync.sync.preview.forecast import Forecast
 from audience_sync.sync.preview.plan import RunPreview, Sends
-from audience_sync.text import duration, form, pluralize
+from audience_sync.text import duration, form, path_text, pluralize
 
 _COLUMNS = (
     Column("destination"),

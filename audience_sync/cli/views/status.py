@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from msgspec.structs import replace
 
 from audience_sync.cli.base.layout import COLOURS, INDENT, Screen, command, display_id, printable_lines, prose
 from audience_sync.cli.base.output import short_duration
-from audience_sync.command_line import with_options
 from audience_sync.history.attention_text import headline
 from audience_sync.history.concerns import Attention, Concern, LastRun, State, SubjectKind
 from audience_sync.text import ago, form, join_names, listed, pluralize
@@ -154,36 +152,3 @@ def _since(moment: datetime | None, now: datetime) -> str:
     if moment is None:
         return ""
     return ", ".join(filter(None, [f"{moment:%Y-%m-%d %H:%M} UTC", ago((now - moment).total_seconds())]))
-
-
-def status_json(found: Attention, *, now: datetime, notes: Sequence[str] = (), options: str = "") -> dict[str, Any]:
-    """The answer as a document. ``options``: those that its commands need to find the same project."""
-    last = found.last_run
-    return {
-        "at": now,
-        "headline": headline(found),
-        "needs_person": [_concern_json(each, options) for each in found.needs_person],
-        "continuing": [_concern_json(each, options) for each in found.continuing],
-        "last_run": None if last is None else {name: getattr(last, name) for name in LastRun.__struct_fields__},
-        "in_order": {
-            "audiences": found.well,
-            "of_audiences": found.audiences,
-            "frozen": found.frozen,
-            "destinations": list(found.destinations),
-        },
-        "notes": list(notes),
-    }
-
-
-def _concern_json(each: Concern, options: str) -> dict[str, Any]:
-    return {
-        "state": each.state.value,
-        "kind": each.kind.value,
-        "subjects": list(each.subjects),
-        "text": each.text,
-        "count": each.count,
-        "reasons": [{"reason": reason.text, "calls": reason.calls} for reason in each.reasons],
-        "since_run": each.since_run,
-        "since_at": each.since_at,
-        "commands": [with_options(text, options) for text in each.commands],
-    }

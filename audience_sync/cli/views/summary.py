@@ -20,14 +20,13 @@ from audience_sync.cli.base.layout import (
     prose,
     table,
 )
-from audience_sync.cli.base.output import path_text
 from audience_sync.cli.views.attention import blocks
 from audience_sync.cli.views.headline import headline
 from audience_sync.model import AudienceStatus, RunStatus
 from audience_sync.project.run_details import Details
 from audience_sync.sync.values.findings import AudienceResult, MappingChange, MappingKind, MappingResult, TraitsResult
 from audience_sync.sync.values.report import DestinationReport, Report
-from audience_sync.text import form, listed, pluralize
+from audience_sync.text import form, listed, path_text, pluralize
 
 AUDIENCES = (
     Column("audience"),

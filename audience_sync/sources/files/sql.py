@@ -240,7 +240,7 @@ def _create_answer_view(workspace: Workspace, schema: str, query: str, wanted: S
 
     Raises duckdb.Error, and SourceError if the query is not one SELECT or its answer has a wanted column twice.
     """
-    with workspace.cursor() as cursor, interruptible_query():
+    with workspace.cursor() as cursor, interruptible_query(cursor):
         cursor.execute(f"use {schema}")
         statements = cursor.extract_statements(query)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:

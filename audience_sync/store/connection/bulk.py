@@ -112,7 +112,7 @@ def _lines(workspace: Workspace, columns: str, rows: Relation) -> bytes:
     """The present users of some rows as lines of CSV."""
     path = workspace.path(".csv")
     query = f"select {columns} from {rows} and present"
-    with workspace.cursor() as cursor, interruptible_query():
+    with workspace.cursor() as cursor, interruptible_query(cursor):
         cursor.execute(f"copy ({query}) to {quote_literal(str(path))} (format csv, header false)")
     lines = path.read_bytes()
     path.unlink()
@@ -129,7 +129,7 @@ def _users_by_audience(
 
     def make(rows: Relation) -> list[tuple[Any, ...]]:
         query = f"select {audience}, to_json(list(user_id))::varchar from {rows} and {condition} group by 1 order by 1"
-        with workspace.cursor() as cursor, interruptible_query():
+        with workspace.cursor() as cursor, interruptible_query(cursor):
             return cursor.execute(query).fetchall()
 
     return chain.from_iterable(prefetch(map(make, row_groups(file, count))))

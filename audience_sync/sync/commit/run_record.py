@@ -20,6 +20,7 @@ from audience_sync.errors import (
     LeaseLostError,
     RetiredError,
     UnknownNameError,
+    WrongValueError,
     summarize_error,
 )
 from audience_sync.model import RunId, RunStatus
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from audience_sync.sync.values.run_plan import RunPlan
 
 #: Errors in the command, whose run is deleted again.
-WRONG_USES = (ConfigError, HistoryPrunedError, FrozenError, RetiredError, UnknownNameError)
+WRONG_USES = (ConfigError, HistoryPrunedError, FrozenError, RetiredError, UnknownNameError, WrongValueError)
 #: Times in calls have milliseconds, so a run starts at least one after the run before it. The clock may show less.
 TICK = timedelta(milliseconds=1)
 

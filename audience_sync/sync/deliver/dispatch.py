@@ -10,6 +10,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from audience_sync.cancellation import wait_or_cancel
 from audience_sync.delivery.deliver import DeliveryContext, DeliveryJob, DeliveryStats, deliver
 from audience_sync.delivery.send.acknowledge import count_refused
 from audience_sync.delivery.send.withheld import RecentSuppressions
@@ -98,7 +99,7 @@ def _recently_suppressed(store: Store, since: datetime) -> set[UserId]:
 
 def _wait(context: DeliveryContext, futures: Sequence[Future[list[DeliveryStats]]]) -> None:
     try:
-        wait(futures)
+        wait_or_cancel(futures)
     except BaseException:  # the run is interrupted: requests in flight are still answered
         context.interrupt()
         wait(futures)

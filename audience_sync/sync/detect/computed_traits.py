@@ -255,7 +255,7 @@ def _detect_entry(
     source, compared = loaded.source_state(snapshot.invalid), Detection()
     if source.compared is not None:
         source, compared = _with_reread(context, source, source.compared, snapshot)
-    change_of_source = PropertyChange(source=source, loaded_from=loaded_from(config))
+    change_of_source = PropertyChange(source=source, loaded_from=loaded_from(context, config, config.columns))
     sources = ChangeSet(properties={key: change_of_source for key in keys if key not in held})
     detections = [Detection(changes=sources, findings=read), compared, guarded, *(found for found, _ in accepted)]
     return Detection.total(detections), [table for _, table in accepted]

@@ -148,7 +148,7 @@ def _accept(context: RunContext, each: AudienceDiff, source: SourceState) -> Det
     stay = None if target.config.min_stay is None else str(target.config.min_stay)
     property_change = PropertyChange(
         source=source,
-        loaded_from=loaded_from(target.config),
+        loaded_from=loaded_from(context, target.config, [target.key]),
         renamed=(target.name, target.definition) if target.is_renamed else None,
         absences=each.absences,
         held_out=each.held_out,

@@ -99,9 +99,9 @@ def _load(
     versions: str,
     is_held: IsHeld,
 ) -> LoadedSnapshot | None:
-    is_accepted, source = not set(keys).isdisjoint(context.request.exceptions.accepted), context.sources[config.source]
-    place = context.settings.sources.get(config.source)
-    if config.dbt_model and not is_accepted:
+    is_accepted, frame = not set(keys).isdisjoint(context.request.exceptions.accepted), frame_of(context, config, keys)
+    source, place = context.sources[frame or config.source], context.settings.sources.get(config.source)
+    if config.dbt_model and not is_accepted and frame is None:
         from audience_sync.dbt.run_results import require_built
 
         require_built(place, config)
@@ -113,7 +113,7 @@ def _load(
     if may_skip and _is_unchanged(context, known, fingerprint, wanted):
         return None
     is_trait = isinstance(config, ComputedTraitsConfig)
-    if place is not None and (place.compares_traits if is_trait else place.compares):
+    if frame is None and place is not None and (place.compares_traits if is_trait else place.compares):
         from audience_sync.sync.load.compared_elsewhere import comparison_of
 
         wanted = replace(wanted, comparison=comparison_of(context, config, keys, known, is_held))
@@ -181,8 +181,18 @@ def _expected(config: RowsConfig) -> Expectations:
     )
 
 
-def loaded_from(config: RowsConfig) -> Location:
+def frame_of(context: RunContext, config: SnapshotConfig, keys: Collection[str]) -> str | None:
+    """The name of the source with the frame of this entry; None if its own source is read."""
+    if not context.frames:
+        return None
+    names = [*keys, *([config.names_from] if isinstance(config, AudienceConfig) and config.names_from else [])]
+    return next((context.frames[name] for name in names if name in context.frames), None)
+
+
+def loaded_from(context: RunContext, config: SnapshotConfig, keys: Collection[str]) -> Location:
     """Where a snapshot is loaded from, for people. The query is left out because it may name persons."""
+    if frame_of(context, config, keys) is not None:
+        return Location("a frame of Python", config.source)
     return Location(f"{config.file or 'a query'} of {config.source}", config.source)
 
 

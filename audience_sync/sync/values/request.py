@@ -16,9 +16,11 @@ from audience_sync.store.runs.schedule_slots import Slot
 
 
 class RunDependencies(Struct, frozen=True, kw_only=True):
-    """The settings and ports of a run, which the command line creates once.
+    """The settings and ports of a run, which a project creates for each.
 
     ``destinations`` makes the configured destinations, by name. ``readable``: paths of files that SQL may read.
+    ``frames``: by the key of an audience or a computed trait, or the column of a `names_from`, the name of the source
+    that replaces the entry's own in this run.
     """
 
     settings: Settings
@@ -27,6 +29,7 @@ class RunDependencies(Struct, frozen=True, kw_only=True):
     destinations: Callable[[Audiencing], Mapping[str, Destination]]
     profile_fields: frozenset[str] = frozenset()
     readable: Sequence[str] = ()
+    frames: Mapping[str, str] = field(default_factory=dict)
 
 
 class Selection(Struct, frozen=True, kw_only=True):

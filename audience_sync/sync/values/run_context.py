@@ -54,7 +54,8 @@ class RunContext(Struct, frozen=True, kw_only=True):
 
     ``recorded_run``: the run that holds are recorded for; None in a preview, which writes nothing. ``counted_at``: the
     time that ages are measured by; None if the clock is doubted. ``profile_fields``: profile fields of destinations,
-    which can't be keys of audiences. ``erased``: an SQL condition on ``user_id`` for erased users, who never enter.
+    which can't be keys of audiences. ``frames``: see ``RunDependencies``. ``erased``: an SQL condition on ``user_id``
+    for erased users, who never enter.
     """
 
     workspace: Workspace
@@ -67,6 +68,7 @@ class RunContext(Struct, frozen=True, kw_only=True):
     recorded_run: RunId | None
     counted_at: datetime | None
     profile_fields: frozenset[str] = frozenset()
+    frames: Mapping[str, str] = field(default_factory=dict)
     aliases: AliasMap = field(default_factory=AliasMap)
     erased: Condition = NEVER
     loading: Callable[[str], None] = field(default=lambda what: None)

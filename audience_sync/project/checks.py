@@ -10,13 +10,11 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from audience_sync.cli.base.errors import masked_text
-from audience_sync.cli.base.output import path_text
-from audience_sync.cli.base.session import Session
-from audience_sync.cli.views.checks import ProjectCheck
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Settings
 from audience_sync.delivery.mapping import mapping_of
 from audience_sync.destinations.base import Audiencing, Destination, HttpDestination
@@ -24,8 +22,10 @@ from audience_sync.destinations.boundary import ContainedDestination
 from audience_sync.destinations.http.egress import Egress, shown_proxy
 from audience_sync.destinations.http.statuses import name_destination
 from audience_sync.destinations.registry import destination_types
-from audience_sync.errors import AudienceSyncError, ConfigError, FieldError, StoreError
+from audience_sync.errors import FAILED, OK, USAGE, AudienceSyncError, ConfigError, FieldError, StoreError
+from audience_sync.project.access import Access
 from audience_sync.project.opening import open_source
+from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.schedule.entries import schedule_entries
 from audience_sync.schedule.times import find_due, first_after
 from audience_sync.store.audiences.properties import Property, read_chains, read_properties
@@ -36,7 +36,7 @@ from audience_sync.store.maintenance.open_to_read import open_store_to_read
 from audience_sync.store.runs.schedule_slots import last_slots
 from audience_sync.sync.diff.priority_groups import grouped
 from audience_sync.sync.load.resolve_audiences import resolve_config, retired_key, without_retired_traits
-from audience_sync.text import ordinal, pluralize
+from audience_sync.text import ordinal, path_text, pluralize
 
 #: Rows that are read of a snapshot, which may have millions.
 FEW_ROWS = 100
@@ -44,10 +44,46 @@ FEW_ROWS = 100
 TEST_MESSAGE = ("audience-sync: a test", "Test message. Real alerts arrive here when a run needs attention.")
 
 
-def check_project(session: Session, *, notify: bool) -> list[ProjectCheck]:
+class ProjectCheck(NamedTuple):
+    """The result for one part. ``part``: config, source, store, audience, traits, destination, schedule, notify."""
+
+    part: str
+    name: str
+    good: bool
+    message: str
+
+
+class Checks(Struct, frozen=True, kw_only=True):
+    """The results of ``check``, one for each part of a project."""
+
+    results: tuple[ProjectCheck, ...]
+
+    @property
+    def good(self) -> bool:
+        """Whether all are good."""
+        return all(each.good for each in self.results)
+
+    @property
+    def exit_code(self) -> int:
+        """That of the command: 0, 2 (the config) or 3 (another part)."""
+        if self.good:
+            return OK
+        return USAGE if any(each.part == "config" and not each.good for each in self.results) else FAILED
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of ``audience-sync check --json``."""
+        return {"checks": [each._asdict() for each in self.results]}
+
+
+def check_project(access: Access, *, notify: bool) -> Checks:
     """Check all parts, or the config alone if it has problems. ``notify``: send test messages, too."""
+    found = _check_parts(access, notify=notify)
+    return Checks(results=tuple(each._replace(message=mask_secrets(each.message, access.secrets)) for each in found))
+
+
+def _check_parts(access: Access, *, notify: bool) -> list[ProjectCheck]:
     try:
-        settings = session.settings()
+        settings = access.settings()
     except ConfigError as error:
         return [_failed("config", problem.path, problem.message) for problem in error.problems]
     traits = sum(len(entry.columns) for entry in settings.computed_traits)
@@ -61,7 +97,7 @@ def check_project(session: Session, *, notify: bool) -> list[ProjectCheck]:
     sources = list(_sources(settings))
     failed = {each.name for each in sources if not each.good}
     return [
-        ProjectCheck("config", session.config, True, counts),
+        ProjectCheck("config", str(access.config), True, counts),
         store,
         *_state(settings),
         *_empty_views(settings, stored),
@@ -130,7 +166,7 @@ def _notify(settings: Settings) -> list[ProjectCheck]:
 
 
 def _failed(part: str, name: str, message: object) -> ProjectCheck:
-    return ProjectCheck(part, name, False, _relative_paths(masked_text(" ".join(str(message).split()))))
+    return ProjectCheck(part, name, False, _relative_paths(" ".join(str(message).split())))
 
 
 def _store(settings: Settings) -> tuple[ProjectCheck, dict[str, Property]]:

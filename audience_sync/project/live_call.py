@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-import click
 from msgspec.structs import replace
 from sqlalchemy import select
 
@@ -29,7 +28,7 @@ from audience_sync.destinations.boundary import destination_error_message
 from audience_sync.destinations.http.statuses import name_destination, truncate
 from audience_sync.destinations.messages.identify import object_json, split_traits
 from audience_sync.destinations.registry import destination_types
-from audience_sync.errors import UnsendableError
+from audience_sync.errors import UnsendableError, WrongValueError
 from audience_sync.model import IdentifyCall, UserId
 from audience_sync.project.http_exchange import LiveCall, ShownRequest, redact_request, shown_response
 from audience_sync.redaction.secrets import mask_secrets
@@ -39,16 +38,26 @@ from audience_sync.store.maintenance import migrate
 from audience_sync.store.tables import installation
 from audience_sync.text import iso_time, unknown_name_message
 
+#: What a call sends unless it is given traits.
+DEFAULT_TRAITS: Mapping[str, Any] = {"audience_sync_test": True}
+
+
+def call_destination(settings: Settings, name: str, user_id: str, traits: Mapping[str, Any] | None = None) -> LiveCall:
+    """Send one real call to the destination of this name. The call has ``DEFAULT_TRAITS`` if none are given."""
+    target = open_destination(name, settings, user_id)
+    sent = dict(traits or DEFAULT_TRAITS)
+    call = send_live_call(target, new_call(user_id, sent), settings.secrets, name=name)
+    return replace(call, destination=name, type=target.options.type, user_id=user_id, traits=sent)
+
 
 def open_destination(name: str, settings: Settings, user_id: str) -> Destination:
     """The destination, as a run would use it.
 
-    Raises click.BadParameter for an unknown name and for a suppressed user, and StoreError if the store can't be read.
+    Raises WrongValueError for an unknown name and for a suppressed user, and StoreError if the store can't be read.
     """
     options = settings.destinations.get(name)
     if options is None:
-        message = unknown_name_message("destination", name, settings.destinations)
-        raise click.BadParameter(message, param_hint="DESTINATION")
+        raise WrongValueError("destination", unknown_name_message("destination", name, settings.destinations))
     audiences = frozenset(audience.property_key or "" for audience in settings.audiences)
     traits = frozenset(key for entry in settings.computed_traits for key in entry.columns)
     about = Audiencing(_installation_for(settings.store, user_id), audiences, traits, settings.secrets)
@@ -63,7 +72,7 @@ def _installation_for(url: str, user_id: str) -> str:
         migrate.require_current_schema(store)
         with store.reading() as connection:
             if is_suppressed(connection, user_id):
-                raise click.BadParameter("the user is suppressed, or erased: nothing was sent", param_hint="--user")
+                raise WrongValueError("user_id", "the user is suppressed, or erased: nothing was sent")
             return str(connection.execute(select(installation.c.uuid)).scalar_one())
 
 

@@ -10,26 +10,27 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
+from audience_sync.errors import WrongValueError
 
 if TYPE_CHECKING:
     from audience_sync.config.models import Settings
     from audience_sync.sync.preview.plan_file import PlanFile
 
-_HINT = "--out"
+#: The argument in errors.
+_OUT = "out"
 LARGEST_PLAN = 50_000_000  # bytes
 
 
 def refuse_other_file(out: Path, settings: Settings, config: str) -> None:
-    """Raise click.BadParameter for a file of the project, and for an existing file that is not a plan."""
+    """Raise WrongValueError for a file of the project, and for an existing file that is not a plan."""
     from audience_sync.config.validate.shared_files import FileUse
     from audience_sync.project_files import output_problem
 
-    if problem := output_problem(settings, config, [FileUse(option=_HINT, path=str(out), is_written=True)]):
-        raise click.BadParameter(problem.message, param_hint=_HINT)
+    if problem := output_problem(settings, config, [FileUse(option="--out", path=str(out), is_written=True)]):
+        raise WrongValueError(_OUT, problem.message)
     if out.is_file() and not _may_be_replaced(out):
         message = f"{out} exists and is not a saved plan. It was not changed, and no plan was made. Name another file"
-        raise click.BadParameter(message, param_hint=_HINT)
+        raise WrongValueError(_OUT, message)
 
 
 def write_plan(out: Path, text: str) -> None:
@@ -40,7 +41,7 @@ def write_plan(out: Path, text: str) -> None:
         else:
             _replace(Path(os.path.realpath(out)), text)
     except OSError as error:
-        raise click.BadParameter(f"{out} can't be written: {error.strerror}", param_hint=_HINT) from None
+        raise WrongValueError(_OUT, f"{out} can't be written: {error.strerror}") from None
 
 
 def _may_be_replaced(file: Path) -> bool:
@@ -71,7 +72,7 @@ def _replace(file: Path, text: str) -> None:
 
 
 def read_plan(file: Path) -> PlanFile:
-    """Read a saved plan. Raises click.BadParameter if it can't be used."""
+    """Read a saved plan. Raises WrongValueError if it can't be used."""
     from audience_sync.errors import PlanError
     from audience_sync.sync.preview.plan_file import saved_plan
 
@@ -80,4 +81,4 @@ def read_plan(file: Path) -> PlanFile:
             raise PlanError(f"it is larger than {LARGEST_PLAN:,} bytes, the largest size of a plan")
         return saved_plan(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, PlanError) as error:
-        raise click.BadParameter(f"{file} can't be used: {error}", param_hint="--plan") from None
+        raise WrongValueError("plan_file", f"{file} can't be used: {error}") from None

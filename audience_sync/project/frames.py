@@ -1,0 +1,58 @@
+"""Capture the frames that a caller brings as snapshots of this run alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from msgspec.structs import replace
+
+from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Settings
+from audience_sync.errors import WrongValueError
+from audience_sync.sources.boundary import BoundedSource
+from audience_sync.sources.frames import FrameSource, capture
+from audience_sync.sources.rows.scan import wanted_columns
+from audience_sync.sync.load.snapshot import snapshot_request
+from audience_sync.sync.values.request import RunDependencies
+from audience_sync.temporary_folder import TemporaryFolder
+
+
+@contextmanager
+def with_frames(
+    settings: Settings, parts: RunDependencies, frames: Mapping[str, Any] | None
+) -> Iterator[RunDependencies]:
+    """The parts of a run, in which each frame replaces the source of its entry.
+
+    Raises WrongValueError for a frame that can't be read, or lacks a column of the config.
+    """
+    if not frames:
+        yield parts
+        return
+    folder = TemporaryFolder()
+    try:
+        sources, names, files = dict(parts.sources), dict[str, str](), list[str]()
+        for key, value in frames.items():
+            if not isinstance(key, str):
+                raise WrongValueError("frames", f"{key!r} is not the key of an audience or computed trait")
+            file = folder.file(".parquet")
+            frame = capture(key, value, _columns(settings, key), file)
+            names[key] = frame.name
+            sources[frame.name] = BoundedSource(frame.name, lambda frame=frame: FrameSource(frame))
+            files += [str(file.resolve())] if frame.file else []
+        yield replace(parts, sources=sources, frames=names, readable=[*parts.readable, *files])
+    finally:
+        folder.remove()
+
+
+def _columns(settings: Settings, key: str) -> Collection[str] | None:
+    """The columns of the entry; None (all) if the config alone does not tell which entry it is."""
+    entry = _entry(settings, key)
+    return None if entry is None else wanted_columns(snapshot_request(entry))
+
+
+def _entry(settings: Settings, key: str) -> AudienceConfig | ComputedTraitsConfig | None:
+    own = [each for each in settings.audiences if each.names_from is None and each.property_key == key]
+    named = [each for each in settings.audiences if each.names_from == key]
+    traits = [each for each in settings.computed_traits if key in each.columns]
+    return next(iter([*own, *named, *traits]), None)

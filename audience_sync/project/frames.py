@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -38,7 +39,7 @@ def with_frames(
             file = folder.file(".parquet")
             frame = capture(key, value, _columns(settings, key), file)
             names[key] = frame.name
-            sources[frame.name] = BoundedSource(frame.name, lambda frame=frame: FrameSource(frame))
+            sources[frame.name] = BoundedSource(frame.name, partial(FrameSource, frame))
             files += [str(file.resolve())] if frame.file else []
         yield replace(parts, sources=sources, frames=names, readable=[*parts.readable, *files])
     finally:
@@ -46,13 +47,13 @@ def with_frames(
 
 
 def _columns(settings: Settings, key: str) -> Collection[str] | None:
-    """The columns of the entry; None (all) if the config alone does not tell which entry it is."""
+    """The columns of the entry; None (all) if the config alone does not have the key."""
     entry = _entry(settings, key)
     return None if entry is None else wanted_columns(snapshot_request(entry))
 
 
 def _entry(settings: Settings, key: str) -> AudienceConfig | ComputedTraitsConfig | None:
-    own = [each for each in settings.audiences if each.names_from is None and each.property_key == key]
-    named = [each for each in settings.audiences if each.names_from == key]
-    traits = [each for each in settings.computed_traits if key in each.columns]
-    return next(iter([*own, *named, *traits]), None)
+    own = (each for each in settings.audiences if each.names_from is None and each.property_key == key)
+    named = (each for each in settings.audiences if each.names_from == key)
+    traits = (each for each in settings.computed_traits if key in each.columns)
+    return next(own, None) or next(named, None) or next(traits, None)

@@ -99,14 +99,18 @@ class Project:
     ) -> Run:
         """Load, diff and deliver once, as ``audience-sync sync`` does.
 
-        ``audiences``: their keys; None is all of them. Computed traits are always loaded. ``frames``: snapshots that
-        replace those of the sources in this run alone: by the key of an audience or of a computed trait, or the column
-        of a `names_from`, a pandas or Polars DataFrame, an Arrow table or a DuckDB relation. It has the columns that
-        the config names, such as ``user_id``. A later run without a frame reads the source. ``accept``: keys whose
-        snapshots pass their guard and `expect`. ``accept_clock``: the clock is right, though it is more than a week
-        from the newest run. ``move_keys``: new keys of audiences, by their present keys. ``plan``: do exactly what this
-        plan has, or nothing and raise PlanError; it has the other arguments. ``reason``: recorded with who asked for
-        it. ``upgrade``: upgrade the schema of a PostgreSQL store first.
+        - ``audiences``: their keys; None is all of them. Computed traits are always loaded.
+        - ``frames``: snapshots that replace those of the sources in this run alone. Each is a pandas or Polars DataFrame,
+          an Arrow table or a DuckDB relation, by the key of an audience or of a computed trait, or the column of a
+          `names_from`. It has the columns that the config names, such as ``user_id``. A later run reads the source.
+        - ``accept``: keys whose snapshots pass their guard and `expect`.
+        - ``accept_clock``: the clock is right, though it is more than a week from the newest run.
+        - ``move_keys``: new keys of audiences, by their present keys.
+        - ``plan``: do exactly what this plan has, or nothing and raise PlanError. It has the other arguments.
+        - ``reason``: recorded with who asked for it.
+        - ``upgrade``: upgrade the schema of a PostgreSQL store first.
+        - ``progress``: receives ``Loading`` and ``Delivering``, one at a time, also from other threads.
+        - ``cancelled``: an event, or a function that is asked ten times a second. The run then ends as after Ctrl-C.
 
         ``run.raise_for_status()`` raises unless everything was done. Raises RunInProgressError,
         StoreError, RunCancelledError and WrongUseError, after which nothing was done that is not recorded.

@@ -98,7 +98,7 @@ def _refusal(frame: Frame, request: SnapshotRequest) -> Callable[[Any], SourceEr
 def capture(key: str, value: Any, wanted: Collection[str] | None, file: Path) -> Frame:
     """Capture these columns of a frame, into ``file`` if DuckDB can read them; None is all of them.
 
-    Raises WrongValueError if the value is no frame, or a column is missing or there twice.
+    Raises WrongValueError if the value is not a frame, or a column is missing or there twice.
     """
     name = f"frames[{key!r}]"
     pandas = sys.modules.get("pandas")
@@ -175,7 +175,7 @@ def _capture_pandas(name: str, frame: pandas.DataFrame, wanted: Collection[str] 
 
 
 def _is_plain(column: pandas.Series[Any]) -> bool:
-    """Whether DuckDB reads every value of the column as its type says: no objects of several kinds."""
+    """Whether DuckDB reads every value of the column: its objects, if it has some, are all texts."""
     from pandas.api import types
 
     kind = column.dtype
@@ -208,11 +208,8 @@ def _readable(column: pandas.Series[Any]) -> Any:
 
 def _python_values(column: pandas.Series[Any]) -> list[Any]:
     """The values of a column as those of Python; a missing one is None."""
-    import numpy
-
-    missing = [each is True or each is numpy.True_ for each in column.isna().tolist()]
     values = column.astype(object).tolist()
-    return [None if absent else _python_value(value) for value, absent in zip(values, missing, strict=True)]
+    return [None if absent else _python_value(value) for value, absent in zip(values, column.isna(), strict=True)]
 
 
 def _python_value(value: Any) -> Any:
@@ -234,7 +231,7 @@ def _duckdb() -> Any:
 
     connection = duckdb.connect(":memory:", config={"threads": 1, "memory_limit": _CAPTURE_MEMORY})
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET pandas_analyze_sample = 0")  # objects are texts: the others were taken out
+    connection.execute("SET pandas_analyze_sample = 0")  # objects are texts here
     return connection
 
 

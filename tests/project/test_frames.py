@@ -32,7 +32,7 @@ class Stream:
     """A frame that has Arrow's interface and nothing else, like those of libraries that do not exist yet."""
 
     def __init__(self, query: str) -> None:
-        self.relation = duckdb.sql(query)
+        self.relation: Any = duckdb.sql(query)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
         return self.relation.__arrow_c_stream__(requested_schema)
@@ -119,7 +119,9 @@ def test_values_of_traits_follow_the_rules_of_files(make_folder: MakeFolder) -> 
             "customer": [1, 2, 3],
             "plan": pd.Categorical(["pro", "free", None]),
             "total": [1.5, np.nan, np.inf],
-            "seen": pd.to_datetime(["2024-01-01T00:00", "2024-07-01T12:00", None]).tz_localize("Europe/Berlin"),
+            "seen": pd.Series(pd.to_datetime(["2024-01-01T00:00", "2024-07-01T12:00", "NaT"])).dt.tz_localize(
+                "Europe/Berlin"
+            ),
             "tags": [{"a": [1, np.nan, np.int64(2)]}, np.array(["x"]), None],
             "other": [object(), object(), object()],
         }

@@ -56,8 +56,8 @@ def upgrade(session: Session, *, reason: str | None, rehearse: bool, plan_file: 
 
 def _rehearse(session: Session, reason: str | None, plan_file: Path | None) -> int:
     from audience_sync.cli.views.rehearsal import rehearsal_json, rehearsal_lines
-    from audience_sync.project.plan_file import read_plan
     from audience_sync.cli.wiring.rehearsal import rehearse_upgrade
+    from audience_sync.project.plan_file import read_plan
 
     if reason is not None:
         raise click.UsageError("--reason is recorded with an upgrade, and --rehearse records nothing.")

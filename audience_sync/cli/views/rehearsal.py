@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from audience_sync.cli.base.layout import Column, Screen, advice, joined, labelled, printable, prose, table
-from audience_sync.cli.base.output import path_text
-from audience_sync.text import join_names, listed, pluralize, seconds_text
+from audience_sync.text import join_names, listed, path_text, pluralize, seconds_text
 
 if TYPE_CHECKING:
     from audience_sync.store.rehearsal.rehearse import Comparison, Rehearsal

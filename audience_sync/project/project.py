@@ -101,8 +101,9 @@ class Project:
 
         - ``audiences``: their keys; None is all of them. Computed traits are always loaded.
         - ``frames``: snapshots that replace those of the sources in this run alone. Each is a pandas or Polars
-          DataFrame, an Arrow table or a DuckDB relation, by the key of an audience or of a computed trait, or the column
-          of a `names_from`. It has the columns that the config names, such as ``user_id``. A later run reads the source.
+          DataFrame, an Arrow table or a DuckDB relation, by the key of an audience or of a computed trait, or the
+          column of a `names_from`. It has the columns that the config names, such as ``user_id``. A later run reads
+          the source.
         - ``accept``: keys whose snapshots pass their guard and `expect`.
         - ``accept_clock``: the clock is right, though it is more than a week from the newest run.
         - ``move_keys``: new keys of audiences, by their present keys.

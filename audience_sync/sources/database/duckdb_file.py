@@ -130,7 +130,7 @@ class DuckDbSource(Source):
             )
         name = quote_identifier(_database_name(self._path))
         path = quote_literal(duckdb_files_of(self._path)[0])
-        with closing(database.cursor()) as cursor, interruptible_query():
+        with closing(database.cursor()) as cursor, interruptible_query(cursor):
             self._cursor = cursor
             try:
                 cursor.execute(f"attach {path} as {name} (type duckdb, read_only)")

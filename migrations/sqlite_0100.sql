@@ -257,6 +257,7 @@ CREATE TABLE properties (
 	holdout_salt TEXT, 
 	source TEXT, 
 	guard TEXT, 
+	claims TEXT, 
 	CONSTRAINT pk_properties PRIMARY KEY (id), 
 	CONSTRAINT fk_properties_chain_id FOREIGN KEY(chain_id) REFERENCES snapshot_chains (id), 
 	CONSTRAINT fk_properties_created_run_id FOREIGN KEY(created_run_id) REFERENCES runs (id), 
@@ -429,6 +430,17 @@ CREATE TABLE delivery_cursors (
 );
 
 CREATE INDEX ix_delivery_cursors_destination_id ON delivery_cursors (destination_id);
+
+CREATE TABLE claimed_users (
+	property_id INTEGER NOT NULL, 
+	user_id TEXT NOT NULL, 
+	run_id INTEGER NOT NULL, 
+	CONSTRAINT pk_claimed_users PRIMARY KEY (property_id, user_id), 
+	CONSTRAINT fk_claimed_users_property_id FOREIGN KEY(property_id) REFERENCES properties (id)
+)
+ WITHOUT ROWID
+
+;
 
 CREATE TABLE held_out_users (
 	property_id INTEGER NOT NULL, 

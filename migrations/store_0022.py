@@ -60,6 +60,7 @@ TABLES = {
 NEW_TABLES = {
     "members": ("user_traits",),
     "snapshot_files": ("source_states",),
+    "held_out_users": ("claimed_users",),
     "run_audiences": ("stage_log", "run_webhook_log"),
     "held_snapshots": ("decision_log",),
     "delivery_requests": ("request_attempts",),
@@ -78,7 +79,7 @@ COLUMNS = {
     "snapshot_chains": {"user_count": "users"},
     "snapshot_files": {"object_url": "null"},
     "snapshot_file_chunks": {"file_id": "segment_id", "content": "body"},
-    "properties": {"fingerprint": "mark", "source": "null", "guard": "null"},
+    "properties": {"fingerprint": "mark", "source": "null", "guard": "null", "claims": "null"},
     "changes": {"previous_value": "before"},
     "pruned_history": {"history": "replace(history, 'rejected_rows', 'invalid_rows')"},
     "subscriptions": _SUBSCRIPTION,

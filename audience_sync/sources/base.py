@@ -181,6 +181,11 @@ class SnapshotRows(Struct, frozen=True, kw_only=True):
     scanning: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @property
+    def is_compared(self) -> bool:
+        """Whether the source has kept the snapshot to compare the next one with it, or has compared this one."""
+        return self.left is not None or self.state is not None
+
+    @property
     def to_diff(self) -> UncheckedRows:
         """The rows with unchecked ids if there are such, or else the checked rows, with NULL for an invalid id."""
         return self.unchecked or UncheckedRows(select=self.select, valid_id=Expression("user_id"))

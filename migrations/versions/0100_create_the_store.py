@@ -1223,6 +1223,12 @@ def create_tables() -> None:
         ),
         sa.Column("source", sa.Text(), nullable=True, comment="The source of its snapshots, as named in the config"),
         sa.Column("guard", sa.Text(), nullable=True, comment="Its guard's limits when last used, as in the config"),
+        sa.Column(
+            "claims",
+            sa.Text(),
+            nullable=True,
+            comment="The earlier audiences in its group, each with its last change, when last compared",
+        ),
         sa.ForeignKeyConstraint(["chain_id"], ["snapshot_chains.id"], name=op.f("fk_properties_chain_id")),
         sa.ForeignKeyConstraint(["created_run_id"], ["runs.id"], name=op.f("fk_properties_created_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_properties")),
@@ -1494,6 +1500,18 @@ def create_tables() -> None:
     )
     op.create_index(op.f("ix_delivery_cursors_destination_id"), "delivery_cursors", ["destination_id"], unique=False)
     op.create_table(
+        "claimed_users",
+        sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience"),
+        sa.Column(
+            "user_id", USER_ID, nullable=False, comment="A user of its last snapshot, and of an earlier audience"
+        ),
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run since which the user is in an earlier one"),
+        sa.ForeignKeyConstraint(["property_id"], ["properties.id"], name=op.f("fk_claimed_users_property_id")),
+        sa.PrimaryKeyConstraint("property_id", "user_id", name=op.f("pk_claimed_users")),
+        comment="Users whom earlier audiences of a priority group claim, for snapshots that a warehouse compares",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "held_out_users",
         sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience"),
         sa.Column("user_id", USER_ID, nullable=False, comment="A user of its source who is never sent true"),
@@ -1702,6 +1720,7 @@ def drop_tables() -> None:
     op.drop_table("members")
     op.drop_table("hold_samples")
     op.drop_table("held_out_users")
+    op.drop_table("claimed_users")
     op.drop_index(op.f("ix_delivery_cursors_destination_id"), table_name="delivery_cursors")
     op.drop_table("delivery_cursors")
     op.drop_index("ix_changes_user_id", table_name="changes")

@@ -73,6 +73,7 @@ def test_a_check_of_a_whole_store_says_what_follows_a_restore(used: Project) -> 
         ("members", "insert into members select property_id, 'zoe', run_id from members limit 1"),
         ("members", "insert into absences select property_id, 'zoe', run_id from members limit 1"),
         ("members", "insert into held_out_users select property_id, user_id, run_id from members limit 1"),
+        ("members", "insert into claimed_users select property_id, user_id, run_id from members limit 1"),
         ("rows", "delete from open_refusals"),
         ("rows", "delete from lease"),
         ("rows", "delete from subscriptions"),

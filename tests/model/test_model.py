@@ -19,6 +19,7 @@ from .search import COMMON, search
 AT_WAREHOUSES = (
     *("in_spring", "in_summer", "in_autumn", "lists_change", "monday", "a_snapshot_is_wrong", "a_run_is_undone"),
     *("a_user_is_erased", "a_member_is_missing_for_a_moment", "an_audience_is_frozen", "an_audience_is_unfrozen"),
+    "audiences_are_a_group",
 )
 
 
@@ -34,7 +35,7 @@ def test_every_destination_comes_to_believe_the_truth(harness: Harness) -> None:
 def test_so_does_one_whose_audiences_are_compared_in_a_warehouse(tmp_path: Path, new_url: NewUrl) -> None:
     harness = Harness(tmp_path, lambda: new_url("sqlite", with_schema=True), warehouse=new_url("postgresql"))
     try:
-        search(harness, settings(COMMON, max_examples=3, stateful_step_count=10), only=AT_WAREHOUSES)
+        search(harness, settings(COMMON, max_examples=3, stateful_step_count=12), only=AT_WAREHOUSES)
     finally:
         harness.close()
     assert harness.done["checks"] >= 3

@@ -25,14 +25,13 @@ SCHEMA = "audience_sync"
 
 
 class ShopInWarehouse(Shop):
-    """A shop without ``aliases`` and without a priority group, which such a source can't have.
+    """A shop without ``aliases``, which such a source can't have.
 
     ``prepared``: the folder of the history that the warehouse has tables for.
     """
 
     prepared: Path | None = None
     a_user_gets_another_id: Any = None
-    audiences_are_a_group: Any = None
 
     def a_run_is_killed(self, changed: dict[str, frozenset[str]], lists: dict[str, frozenset[str]], point: str) -> None:
         """Kill it while the warehouse compares, if it comes to that point."""

@@ -22,6 +22,7 @@ from audience_sync.store.tables import (
     absences,
     alert_log,
     audience_freezes,
+    claimed_users,
     delivery_requests,
     held_out_users,
     held_snapshots,
@@ -88,6 +89,7 @@ def _add_decided(store: Store) -> None:
         connection.execute(insert(hold_samples).values(hold_id=hold, user_id="ada", entered=False))
         connection.execute(insert(absences).values(property_id=BIG, user_id="ada", run_id=43))
         connection.execute(insert(held_out_users).values(property_id=BIG, user_id="zoe", run_id=43))
+        connection.execute(insert(claimed_users).values(property_id=BIG, user_id="yan", run_id=43))
         connection.execute(
             update(properties).where(properties.c.id == BIG).values(min_stay="2d", holdout=0.1, holdout_salt="big")
         )

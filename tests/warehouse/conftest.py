@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cli.conftest import Project, Result
 from conftest import PostgreSQL
 from sqlalchemy import NullPool, create_engine
@@ -71,9 +72,16 @@ class Twins:
     warehouse: Warehouse
 
     def configure(self, **parts: Any) -> None:
+        """Write the configs. The source `fetched` is the same database; both twins compare it here."""
         for project, compare in ((self.here, "here"), (self.there, "in_warehouse")):
-            source = {"database": self.warehouse.url, "compare": compare}
-            project.configure(sources={"warehouse": source}, **parts)
+            database = {"database": self.warehouse.url}
+            project.configure(sources={"warehouse": {**database, "compare": compare}, "fetched": database}, **parts)
+
+    def configure_there(self, compare: str) -> None:
+        """Let the second twin compare its source elsewhere."""
+        config = yaml.safe_load((self.there.folder / "config.yaml").read_text())
+        config["sources"]["warehouse"]["compare"] = compare
+        (self.there.folder / "config.yaml").write_text(yaml.safe_dump(config))
 
     def run(self, *arguments: str, code: int | None = 0) -> Result:
         """Run a command in both. They must end alike and send the same calls."""

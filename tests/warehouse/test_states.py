@@ -238,7 +238,6 @@ REFUSED: dict[str, dict[str, Any]] = {
         ]
     },
     "aliases": {"audiences": [VIP], "aliases": [{"source": "warehouse", "query": "select 1"}]},
-    "priority_groups": {"audiences": [VIP, {**VIP, "name": "Other"}], "priority_groups": {"one": ["VIP", "Other"]}},
 }
 
 

@@ -7,34 +7,28 @@ from collections.abc import Iterator
 from audience_sync.config.read.problems import ConfigProblem, RawConfig
 from audience_sync.config.sections.snapshot import IN_WAREHOUSE
 from audience_sync.config.validate.cross_checks import compares, entries
-from audience_sync.config.validate.priority_groups import audience_names, audience_positions
-from audience_sync.config.validate.pydantic_errors import as_list, as_mapping
+from audience_sync.config.validate.pydantic_errors import as_mapping
 
 _IN_WAREHOUSE, _ON_SPARK = "`compare: in_warehouse`", "`state`"
+_IN_ROWS = (
+    "For several ids of a user, select a row for each: `select user_id from vip union all select email from vip`."
+)
 
 
 def find_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
     sources = as_mapping(tree.get("sources"))
     instead = {name: _instead(name, source) for name, source in sources.items() if compares(source)}
-    mine = {path[1]: (path, entry) for path, entry in entries(tree, "audiences") if entry.get("source") in instead}
+    audiences = [(path, entry) for path, entry in entries(tree, "audiences") if entry.get("source") in instead]
     warehouses = {name for name in instead if as_mapping(sources[name]).get("compare") == IN_WAREHOUSE}
     traits = [(path, entry) for path, entry in entries(tree, "computed_traits") if entry.get("source") in warehouses]
-    for path, entry in (compared := [*mine.values(), *traits]):
+    for path, entry in (compared := [*audiences, *traits]):
         if entry.get("ids") is not None:
-            what = f"source '{entry['source']}' compares one column of ids"
-            yield ConfigProblem((*path, "ids"), f"{what}. {instead[entry['source']]}")
+            what = f"source '{entry['source']}' compares one column of ids. {_IN_ROWS}"
+            yield ConfigProblem((*path, "ids"), f"{what} {instead[entry['source']]}")
     if compared and tree.get("aliases"):
         _, first = compared[0]
         what = f"`aliases` move users to other ids, which source '{first['source']}' does not know"
         yield ConfigProblem(("aliases",), f"{what}. {instead[first['source']]}")
-    positions = audience_positions(audience_names(as_list(tree.get("audiences"))))
-    for group, members in as_mapping(tree.get("priority_groups")).items():
-        for index, member in enumerate(as_list(members)):
-            position = positions.get(member) if isinstance(member, str) else None
-            if position in mine:
-                source = mine[position][1]["source"]
-                what = f"'{member}' is compared in source '{source}', which does not know the audiences before it"
-                yield ConfigProblem(("priority_groups", group, index), f"{what}. {instead[source]}")
 
 
 def _instead(name: str, source: object) -> str:

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from msgspec import Struct
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from audience_sync.errors import UnknownKeyError
 from audience_sync.model import PropertyId, PropertyKind, RunId
+from audience_sync.store.audiences.source_states import forget_states
 from audience_sync.store.runs.inputs import discard_inputs
 from audience_sync.store.snapshots.chain import Chain
-from audience_sync.store.tables import absences, held_out_users, members, properties, snapshot_chains, source_states
+from audience_sync.store.tables import absences, held_out_users, members, properties, snapshot_chains
 from audience_sync.text import not_found_message
 
 
@@ -40,6 +41,7 @@ class Property(Struct, frozen=True, kw_only=True):
     holdout: float | None = None
     holdout_salt: str | None = None
     guard: str | None = None
+    claims: str | None = None
     moved_from: str | None = None
 
     @property
@@ -76,6 +78,7 @@ def read_properties(connection: Connection) -> dict[str, Property]:
             holdout=row.holdout,
             holdout_salt=row.holdout_salt,
             guard=row.guard,
+            claims=row.claims,
         )
         for row in rows
     }
@@ -143,6 +146,12 @@ def set_guards(connection: Connection, guards: Mapping[str, str]) -> None:
         connection.execute(update(properties).where(mine), rows)
 
 
+def set_claims(connection: Connection, versions: Mapping[str, str]) -> None:
+    """Store by key which earlier audiences of its group claimed users of its snapshot, and when they last changed."""
+    for key, version in versions.items():
+        _set(connection, key, claims=version)
+
+
 def set_holdouts(connection: Connection, holdouts: Mapping[str, tuple[float | None, str]]) -> None:
     """Store by key the share (0 to 1) that is held out, and the salt that decides who."""
     for key, (share, salt) in holdouts.items():
@@ -159,7 +168,7 @@ def mark_holdout_changed(connection: Connection, keys: Iterable[str], run: RunId
 def clear_fingerprints(connection: Connection) -> None:
     """Let the next run read every source again, unchanged ones too, and compare everything here."""
     discard_inputs(connection)
-    connection.execute(delete(source_states))
+    forget_states(connection)
     connection.execute(update(properties).values(fingerprint=None))
 
 

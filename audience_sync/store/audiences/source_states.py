@@ -1,14 +1,16 @@
-"""Keep the names of the tables in warehouses that have the last snapshots."""
+"""Keep the names of the tables in warehouses that have the last snapshots, and what else is known of those."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, exists, insert, select
 
 from audience_sync.model import StateTable
-from audience_sync.store.tables import source_states
+from audience_sync.sql import TableName
+from audience_sync.store.tables import claimed_users, properties, source_states
+from audience_sync.workspace import Workspace
 
 _BASE, _DELTA = "base", "delta"
 
@@ -59,6 +61,27 @@ def save_state(connection: Connection, subject: str, source: str, tables: Sequen
 def keep_states(connection: Connection, subjects: Collection[str]) -> None:
     """Forget the tables of all others, so that a later run compares everything. The tables are dropped then."""
     connection.execute(delete(source_states).where(source_states.c.subject.not_in(list(subjects))))
+    kept = select(properties.c.id).where(properties.c.key.in_(list(subjects)))
+    connection.execute(delete(claimed_users).where(claimed_users.c.property_id.not_in(kept)))
+
+
+def forget_states(connection: Connection) -> None:
+    """Forget all tables, so that the next run compares everything."""
+    connection.execute(delete(source_states))
+    connection.execute(delete(claimed_users))
+
+
+def read_claimed(connection: Connection, workspace: Workspace, key: str) -> TableName | None:
+    """Load the users of an audience's last snapshot who belonged to an earlier audience of its priority group.
+
+    Returns a table with ``user_id``; None without any.
+    """
+    mine = claimed_users.c.property_id == select(properties.c.id).where(properties.c.key == key).scalar_subquery()
+    if not connection.execute(select(exists().where(mine))).scalar():
+        return None
+    query = select(claimed_users.c.user_id).where(mine)
+    rows = connection.execution_options(yield_per=10_000).execute(query).partitions()
+    return workspace.load({"user_id": "varchar"}, rows)
 
 
 def _listed(text: str | None) -> tuple[str, ...]:

@@ -74,8 +74,8 @@ def _results(connection: Connection, workspace: Workspace, *, raises_missing: bo
     chains, damaged = download_chains(connection, workspace, stored, raises_missing=raises_missing)
     yield check_snapshots(connection, workspace, chains, damaged)
     kept: Mapping[Any, Any] = connection.execute(select(installation)).mappings().first() or {}
-    absent = load_non_members(connection, workspace)
-    yield check_members(connection, workspace, known, chains, absent, kept=bool(kept.get("members_table")))
+    others = load_non_members(connection, workspace)
+    yield check_members(connection, workspace, known, chains, others, kept=bool(kept.get("members_table")))
     yield check_trait_values(connection, workspace, chains, kept=bool(kept.get("trait_values_table")))
 
 

@@ -13,7 +13,7 @@ from audience_sync.store.audiences.properties import Property
 from audience_sync.store.integrity.result import RESYNC, CheckResult, check_result
 from audience_sync.store.snapshots.chain import BASE, Chain, current_rows_query
 from audience_sync.store.snapshots.files import download_chain
-from audience_sync.store.tables import absences, held_out_users, snapshot_file_chunks, snapshot_files
+from audience_sync.store.tables import absences, claimed_users, held_out_users, snapshot_file_chunks, snapshot_files
 from audience_sync.store.tables import members as members_table
 from audience_sync.text import pluralize
 from audience_sync.workspace import Workspace
@@ -77,14 +77,17 @@ def _size_problems(connection: Connection) -> Iterator[str]:
             yield f"snapshot file {file_id} has {found:,} bytes instead of {right:,}"
 
 
-def load_non_members(connection: Connection, workspace: Workspace) -> tuple[str, str]:
-    """Load the missing members who stay, and the held-out users. Returns the two tables in the workspace."""
+def load_non_members(connection: Connection, workspace: Workspace) -> tuple[str, str, str]:
+    """Load the missing members who stay, the held-out users, and those whom an earlier audience of a group claims.
+
+    Returns the three tables in the workspace.
+    """
     columns = {"property_id": "integer", "user_id": "varchar"}
-    one, other = (
+    absent, held_out, claimed = (
         workspace.load(columns, connection.execute(select(table.c.property_id, table.c.user_id)).partitions(10_000))
-        for table in (absences, held_out_users)
+        for table in (absences, held_out_users, claimed_users)
     )
-    return one, other
+    return absent, held_out, claimed
 
 
 def check_members(
@@ -92,13 +95,13 @@ def check_members(
     workspace: Workspace,
     known: Mapping[str, Property],
     chains: Mapping[int, Chain],
-    absent: tuple[str, str],
+    others: tuple[str, str, str],
     *,
     kept: bool,
 ) -> CheckResult:
     """Compare the members table with the snapshots. Missing members have to be members, held-out users must not be.
 
-    ``kept``: the store has a members table.
+    ``others``: see ``load_non_members``. ``kept``: the store has a members table.
     """
     problems: list[str] = []
     rows = 0
@@ -106,7 +109,7 @@ def check_members(
         if each.kind is not PropertyKind.AUDIENCE or each.chain_id not in chains:
             continue
         snapshot = f"select user_id from ({current_rows_query(chains[each.chain_id])})"
-        problems += _non_member_problems(workspace, each, snapshot, absent)
+        problems += _non_member_problems(workspace, each, snapshot, others)
         if kept:
             table = _load_members(connection, workspace, each)
             rows += workspace.one(f"select count(*) from {table}")[0]
@@ -121,15 +124,19 @@ def check_members(
 
 
 def _non_member_problems(
-    workspace: Workspace, audience: Property, snapshot: str, absent: tuple[str, str]
+    workspace: Workspace, audience: Property, snapshot: str, others: tuple[str, str, str]
 ) -> Iterator[str]:
-    missing, held_out = (f"select user_id from {table} where property_id = {audience.id}" for table in absent)
+    missing, held_out, claimed = (f"select user_id from {table} where property_id = {audience.id}" for table in others)
     strangers = workspace.one(f"select count(*) from ({missing}) anti join ({snapshot}) using (user_id)")[0]
     if strangers:
         yield f"{audience.key}: {pluralize(strangers, 'missing user')} stay for now without being members"
     both = workspace.one(f"select count(*) from ({held_out}) semi join ({snapshot}) using (user_id)")[0]
     if both:
         yield f"{audience.key}: {pluralize(both, 'user')} are members and held out at once"
+    mine = f"select user_id from ({snapshot}) union all select user_id from ({held_out})"
+    both = workspace.one(f"select count(*) from ({claimed}) semi join ({mine}) using (user_id)")[0]
+    if both:
+        yield f"{audience.key}: {pluralize(both, 'user')} are in it and in an earlier audience of its priority group"
 
 
 def _load_members(connection: Connection, workspace: Workspace, audience: Property) -> str:

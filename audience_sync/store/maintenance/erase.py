@@ -12,6 +12,7 @@ from audience_sync.errors import StoreError
 from audience_sync.model import ALIAS_KEY
 from audience_sync.sql import quote_literal
 from audience_sync.store.audiences.properties import read_chains, read_properties
+from audience_sync.store.audiences.source_states import forget_states
 from audience_sync.store.audiences.suppressions import add_tombstones
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import Lease, acquire
@@ -28,6 +29,7 @@ from audience_sync.store.snapshots.files import download_chain, replace_file
 from audience_sync.store.tables import (
     absences,
     changes,
+    claimed_users,
     delivered_ranges,
     delivery_requests,
     held_out_users,
@@ -40,7 +42,6 @@ from audience_sync.store.tables import (
     request_attempts,
     run_invalid_rows,
     snapshot_chains,
-    source_states,
     suppressions,
     unaccepted_calls,
     user_traits,
@@ -52,7 +53,7 @@ from audience_sync.workspace import Workspace
 #: Tables with rows about single users.
 USER_TABLES = (
     *(absences, changes, members, refused_values, open_refusals, unaccepted_calls, run_invalid_rows, hold_samples),
-    *(held_out_users, withheld_values, suppressions, past_suppressions, user_traits),
+    *(held_out_users, claimed_users, withheld_values, suppressions, past_suppressions, user_traits),
 )
 
 
@@ -84,7 +85,7 @@ def erase(store: Store, users: Sequence[str], memory_limit: int, *, reason: str 
             for table in USER_TABLES:
                 for user in users:
                     connection.execute(delete(table).where(table.c.user_id == user))
-            connection.execute(delete(source_states))  # which may have their ids; the next run compares everything
+            forget_states(connection)  # their tables may have the ids
             new = add_tombstones(connection, users)
             forget_users(connection, users)
             if new or known:

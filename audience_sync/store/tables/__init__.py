@@ -35,6 +35,7 @@ from audience_sync.store.tables.runs import (
 from audience_sync.store.tables.snapshots import (
     absences,
     changes,
+    claimed_users,
     held_out_users,
     members,
     properties,

@@ -41,6 +41,7 @@ properties = Table(
     Column("holdout_salt", Text, comment="With the user id it selects them: the key at the first holdout"),
     Column("source", Text, comment="The source of its snapshots, as named in the config"),
     Column("guard", Text, comment="Its guard's limits when last used, as in the config"),
+    Column("claims", Text, comment="The earlier audiences in its group, each with its last change, when last compared"),
     comment="User properties: audiences and computed traits",
 )
 
@@ -139,5 +140,15 @@ held_out_users = Table(
     Column("user_id", UserIdText, primary_key=True, comment="A user of its source who is never sent true"),
     Column("run_id", Integer, nullable=False, comment="The run since which the user is held out"),
     comment="Users who would be members without the holdout",
+    sqlite_with_rowid=False,
+)
+
+claimed_users = Table(
+    "claimed_users",
+    metadata,
+    Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience"),
+    Column("user_id", UserIdText, primary_key=True, comment="A user of its last snapshot, and of an earlier audience"),
+    Column("run_id", Integer, nullable=False, comment="The run since which the user is in an earlier one"),
+    comment="Users whom earlier audiences of a priority group claim, for snapshots that a warehouse compares",
     sqlite_with_rowid=False,
 )

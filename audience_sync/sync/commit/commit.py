@@ -29,6 +29,7 @@ from audience_sync.store.audiences.properties import (
     read_properties,
     rename_property,
     retire_properties,
+    set_claims,
     set_guards,
     set_holdouts,
     set_loaded_from,
@@ -46,6 +47,7 @@ from audience_sync.store.snapshots.files import save_files
 from audience_sync.store.tables import (
     absences,
     changes,
+    claimed_users,
     held_out_users,
     open_refusals,
     refused_values,
@@ -54,7 +56,7 @@ from audience_sync.store.tables import (
 )
 from audience_sync.sync.commit.decisions import record_decisions
 from audience_sync.sync.commit.run_record import is_committed, record_findings
-from audience_sync.sync.values.change_set import Absences, ChainChange, ChangeSet, HeldOut, SuppressionUpdate
+from audience_sync.sync.values.change_set import Absences, ChainChange, ChangeSet, Claimed, HeldOut, SuppressionUpdate
 from audience_sync.sync.values.request import GuardExceptions, RunRequest, Sync
 from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.tracing import stage
@@ -169,6 +171,9 @@ def commit(
     _update_trait_values(connection, workspace, plan.trait_values, saved_chains)
     _update_users(connection, workspace, absences, missing, ids=ids, run=run)
     _update_users(connection, workspace, held_out_users, out, ids=ids, run=run)
+    claimed = {key: each.claimed for key, each in changed if each.claimed}
+    _update_users(connection, workspace, claimed_users, claimed, ids=ids, run=run)
+    set_claims(connection, {key: each.version for key, each in claimed.items()})
     mark_holdout_changed(connection, out, run)
     record_findings(connection, plan)
     connection.execute(update(runs).where(runs.c.id == run).values(committed_at=datetime.now(UTC)))
@@ -319,12 +324,12 @@ def _update_users(
     connection: Connection,
     workspace: Workspace,
     table: Table,
-    moves: Mapping[str, Absences | HeldOut],
+    moves: Mapping[str, Absences | HeldOut | Claimed],
     *,
     ids: Mapping[str, PropertyId],
     run: RunId,
 ) -> None:
-    """Update a table of absent or held-out users."""
+    """Update a table of absent, held-out or claimed users."""
     for key, each in moves.items():
         over = ([(ids[key], user) for (user,) in batch] for batch in workspace.stream(each.over))
         delete_rows(connection, table, ("property_id", "user_id"), over)

@@ -14,8 +14,8 @@ from audience_sync.sql import NEVER, Condition, Query
 from audience_sync.store.snapshots.chain import Chain, current_rows_query
 from audience_sync.sync.diff.holdout import HoldoutSplit, split_holdout
 from audience_sync.sync.diff.members import MembersDiff, diff_members
-from audience_sync.sync.diff.min_stay import DelayedExits, absent_users, apply_min_stay, still_missing
-from audience_sync.sync.diff.priority_groups import claimed_users, claims_version
+from audience_sync.sync.diff.min_stay import DelayedExits, absent_users, apply_min_stay, gone_users, still_missing
+from audience_sync.sync.diff.priority_groups import Claims, claimed_users, claims_of
 from audience_sync.sync.guard.holds import release
 from audience_sync.sync.guard.limits import audience_reason, removes_everyone
 from audience_sync.sync.guard.messages import freeze_text
@@ -28,7 +28,7 @@ from audience_sync.sync.load.snapshot import (
     read_invalid_rows,
     scanning,
 )
-from audience_sync.sync.values.change_set import Absences, ChangeSet, HeldOut, PropertyChange, SourceState
+from audience_sync.sync.values.change_set import Absences, ChangeSet, Claimed, HeldOut, PropertyChange, SourceState
 from audience_sync.sync.values.findings import AudienceResult, Detection, RunFindings
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.tracing import stage
@@ -51,6 +51,7 @@ class AudienceDiff(Struct, frozen=True, kw_only=True):
     source: SourceState
     absences: Absences | None = None
     held_out: HeldOut | None = None
+    claimed: Claimed | None = None
     unavoidable_exits: int = 0
     is_partial: bool = False
     is_sample: bool = False
@@ -120,46 +121,46 @@ def result_of(result: AudienceResult) -> Detection:
 def _load_and_diff(
     context: RunContext, target: ResolvedAudience, changes: ChangeSet, earlier: Sequence[ResolvedAudience]
 ) -> list[Outcome]:
-    versions = claims_version(context, changes, earlier) if earlier else ""
+    claims = claims_of(context, changes, earlier)
     loaded = load_snapshot(
         context,
         target.config,
         [target.key],
         [target.stored],
         may_skip=not target.is_renamed,
-        versions=versions,
-        is_held=lambda _, entered, left: is_certainly_held(context, target, entered, left),
+        versions=claims.version,
+        is_held=lambda _, entered, left: not earlier and is_certainly_held(context, target, entered, left),
     )
     if loaded is None:
         return [unchanged_audience(context, target)]
     with stage("compare", target.key):
-        return _compare(context, target, loaded, changes, earlier)
+        return _compare(context, target, loaded, claims)
 
 
-def _compare(
-    context: RunContext,
-    target: ResolvedAudience,
-    loaded: LoadedSnapshot,
-    changes: ChangeSet,
-    earlier: Sequence[ResolvedAudience],
-) -> list[Outcome]:
+def _compare(context: RunContext, target: ResolvedAudience, loaded: LoadedSnapshot, claims: Claims) -> list[Outcome]:
     """The diff of a snapshot, whose rows are read now, and its invalid rows."""
-    workspace, rows, claimed = context.workspace, loaded.rows, None
-    chain = stored_chain(context, target, is_compared=rows.left is not None)
-    if earlier and (query := claimed_users(context, changes, earlier)):
-        claimed = workspace.view("claimed", f"{query}")
-    ids = rows.to_diff
+    workspace, rows, change = context.workspace, loaded.rows, None
+    chain, ids = stored_chain(context, target, is_compared=rows.left is not None), rows.to_diff
     with scanning(rows):
+        if rows.is_compared and (claims.earlier or (target.stored and target.stored.claims)):
+            from audience_sync.sync.diff.claims import unclaimed_users
+
+            snapshot, gone, claimed, change = unclaimed_users(context, target, rows, claims)
+        else:
+            snapshot, claimed = ids.select, claimed_users(context, claims)
+            if claimed is not None:
+                snapshot = f"select user_id from ({ids.select}) anti join {claimed} using (user_id)"
+            gone = None if rows.left is None else gone_users(context, target, rows.left)
         diff = diff_members(
             workspace,
-            f"select user_id from ({ids.select}) anti join {claimed} using (user_id)" if claimed else ids.select,
+            snapshot,
             chain,
             held_out=context.reader.held_out(target.key),
             erased=context.erased,
             rereadable=rows.rereadable,
             valid_id=ids.valid_id,
             run=context.run,
-            gone=None if rows.left is None else _gone_users(context, target, rows.left),
+            gone=gone,
         )
     invalid_rows = read_invalid_rows(workspace, rows, target.key) if diff.invalid else ()
     in_earlier = Condition(f"user_id in (select user_id from {claimed})") if claimed else NEVER
@@ -167,7 +168,7 @@ def _compare(
     if rows.held:
         found = held_diff(context, target, chain, diff, source, numbers=rows.held[None])
     else:
-        found = diff_audience(context, target, chain, diff, source, at_once=in_earlier)
+        found = replace(diff_audience(context, target, chain, diff, source, at_once=in_earlier), claimed=change)
     return [Detection(findings=RunFindings(invalid_rows=invalid_rows)), found] if invalid_rows else [found]
 
 
@@ -182,21 +183,15 @@ def stored_chain(context: RunContext, target: ResolvedAudience, *, is_compared: 
     return context.reader.chain(target.stored.chain_id)
 
 
-def _gone_users(context: RunContext, target: ResolvedAudience, left: Query) -> Query:
-    """The users of a compared snapshot who are missing now: those who left (``left``), and those who were missing."""
-    now = f"select user_id from ({left}) where not ({context.erased})"
-    if target.key not in context.stored.absent:
-        return Query(now)
-    return Query(f"{now} union all select user_id from {absent_users(context, target)}")
-
-
 def is_certainly_held(context: RunContext, target: ResolvedAudience, entered: int, left: int) -> bool:
     """Whether the guard holds a snapshot because of how many users have entered and left.
 
-    False if it matters who they are: those who are held out or erased do not count.
+    False if it matters who they are: those who are held out, erased or in an earlier audience do not count.
     """
     stored, request = target.stored, context.request
     if stored is None or target.holdout or stored.key in context.stored.held_out or context.stored.erased_hashes:
+        return False
+    if stored.claims:
         return False
     last = context.stored.last_holds.get((HoldKind.AUDIENCE, stored.key))
     if stored.key in request.exceptions.accepted or (last and last.id in request.exceptions.approved_holds):

@@ -152,6 +152,7 @@ def _accept(context: RunContext, each: AudienceDiff, source: SourceState) -> Det
         renamed=(target.name, target.definition) if target.is_renamed else None,
         absences=each.absences,
         held_out=each.held_out,
+        claimed=each.claimed,
         holdout=(target.holdout, target.salt) if target.holdout != (stored and stored.holdout) else None,
         min_stay=(stay,) if stay != (stored and stored.min_stay) else None,
         guard=target.new_guard(context.settings),

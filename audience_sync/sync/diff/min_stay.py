@@ -64,6 +64,14 @@ def still_missing(context: RunContext, target: ResolvedAudience, invalid: int) -
     return MembersDiff(table, 0, workspace.one(f"select count(*) from {table}")[0], invalid)
 
 
+def gone_users(context: RunContext, target: ResolvedAudience, left: Query) -> Query:
+    """The users of a compared snapshot who are missing now: those who left (``left``), and those who were missing."""
+    now = f"select user_id from ({left}) where not ({context.erased})"
+    if target.key not in context.stored.absent:
+        return Query(now)
+    return Query(f"{now} union all select user_id from {absent_users(context, target)}")
+
+
 def absent_users(context: RunContext, target: ResolvedAudience) -> TableName:
     """A table of the missing members who stay: ``user_id``, and ``run_id`` of the first run that missed them."""
     with context.reader.reading() as connection:

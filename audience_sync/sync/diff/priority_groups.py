@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from audience_sync.config.models import Settings
 from audience_sync.config.read.problems import ConfigPath, dotted
 from audience_sync.config.validate.priority_groups import audience_positions, repeated_message, unknown_audience_message
 from audience_sync.errors import ConfigError, Problem
-from audience_sync.sql import Query
+from audience_sync.sql import TableName
 from audience_sync.store.audiences.properties import Property
 from audience_sync.store.snapshots.chain import current_rows_query
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.values.change_set import ChangeSet, HeldOut
 from audience_sync.sync.values.run_context import RunContext
+from audience_sync.sync.values.stored_state import ChainsAfterRun
 
 #: By key, the earlier audiences of its group.
 Earlier = Mapping[str, Sequence[ResolvedAudience]]
@@ -63,19 +65,30 @@ def processing_waves(targets: Sequence[ResolvedAudience], earlier: Earlier) -> I
         yield [target for target in targets if waves[target.key] == wave]
 
 
-def claimed_users(context: RunContext, changes: ChangeSet, earlier: Sequence[ResolvedAudience]) -> Query | None:
-    """A query for the members and held-out users of earlier audiences, or None.
+class Claims(NamedTuple):
+    """The earlier audiences of a group, with the ``changes`` of this run so far.
 
-    They are those after ``changes``; of held, failed, frozen and unselected audiences those in the store. Held-out
-    users are claimed, too, because otherwise they would enter the next audience.
+    ``version``: a text that changes if they may claim other users; empty without earlier audiences.
     """
-    queries = [query for each in earlier for query in _users(context, changes, each)]
-    return Query(" union all ".join(queries)) if queries else None
+
+    changes: ChangeSet
+    earlier: Sequence[ResolvedAudience]
+    version: str
 
 
-def claims_version(context: RunContext, changes: ChangeSet, earlier: Sequence[ResolvedAudience]) -> str:
-    """A text that changes if other users may be claimed."""
-    return " ".join(f"{each.key}@{_last_change(context, changes, each)}" for each in earlier)
+def claims_of(context: RunContext, changes: ChangeSet, earlier: Sequence[ResolvedAudience]) -> Claims:
+    version = " ".join(f"{each.key}@{_last_change(context, changes, each)}" for each in earlier)
+    return Claims(changes, earlier, version)
+
+
+def claimed_users(context: RunContext, claims: Claims) -> TableName | None:
+    """A view of the members and held-out users (``user_id``) of earlier audiences; None without any.
+
+    They are those after the changes of this run; of held, failed, frozen and unselected audiences those in the store.
+    Held-out users are claimed, too, because otherwise they would enter the next audience.
+    """
+    queries = [query for each in claims.earlier for query in _users(context, claims.changes, each)]
+    return context.workspace.view("claimed", " union all ".join(queries)) if queries else None
 
 
 def claims_changed(context: RunContext, changes: ChangeSet, earlier: Sequence[ResolvedAudience]) -> bool:
@@ -85,11 +98,9 @@ def claims_changed(context: RunContext, changes: ChangeSet, earlier: Sequence[Re
 
 def _users(context: RunContext, changes: ChangeSet, target: ResolvedAudience) -> Iterator[str]:
     before, held_out = context.reader.held_out(target.key), _held_out(changes, target)
-    chain = changes.chain_of(target.key)
-    if chain is None and target.stored is not None:
-        chain = context.reader.chain(target.stored.chain_id)
-    if chain is not None:
-        yield f"select user_id from ({current_rows_query(chain)})"
+    chains = ChainsAfterRun(context.reader, changes)
+    if target.key in chains:
+        yield f"select user_id from ({current_rows_query(chains[target.key])})"
     if held_out is not None:
         yield held_out.after(before)
     elif before is not None:

@@ -109,6 +109,18 @@ class HeldOut(Struct, frozen=True):
         return Query(f"{stay}select user_id from ({self.begun})")
 
 
+class Claimed(Struct, frozen=True):
+    """Changes of the users of a compared snapshot whom earlier audiences of the group claim.
+
+    ``begun`` and ``over``: queries for users (``user_id``) who are claimed since this run, and no longer. ``version``:
+    a text that changes if the earlier audiences may claim other users.
+    """
+
+    begun: Query
+    over: Query
+    version: str
+
+
 class SourceState(NamedTuple):
     """A source at its snapshot: fingerprint, number of invalid rows, and columns if `expect` checks them.
 
@@ -142,6 +154,7 @@ class PropertyChange(Struct, frozen=True, kw_only=True):
     retired: bool = False
     absences: Absences | None = None
     held_out: HeldOut | None = None
+    claimed: Claimed | None = None
     holdout: tuple[float | None, str] | None = None
     min_stay: tuple[str | None] | None = None
     guard: str | None = None

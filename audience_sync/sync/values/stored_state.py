@@ -19,6 +19,7 @@ from audience_sync.store.audiences.freezes import Freeze, read_ended, read_froze
 from audience_sync.store.audiences.holdouts import count_held_out, read_held_out
 from audience_sync.store.audiences.holds import Hold, HoldKey, latest_holds
 from audience_sync.store.audiences.properties import Property, read_chains, read_properties
+from audience_sync.store.audiences.source_states import read_claimed
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots.chain import Chain
 from audience_sync.store.snapshots.files import count_deltas, download_chain, download_chains, rebuild_chain
@@ -94,6 +95,7 @@ class StoreReader:
         self.stored, self._store, self._workspace, self._resends = stored, store, workspace, resends
         self._chains: dict[int, Chain] = {}
         self._held_out: dict[str, TableName] = {}
+        self._claimed: dict[str, TableName | None] = {}
 
     def reading(self) -> AbstractContextManager[Connection]:
         return self._store.reading()
@@ -138,6 +140,13 @@ class StoreReader:
                 store_key = self.stored.properties[key].moved_from or key
                 self._held_out[key] = read_held_out(connection, self._workspace, store_key)
         return Query(f"select user_id from {self._held_out[key]}")
+
+    def claimed(self, key: str) -> TableName | None:
+        """The users (``user_id``) of the last snapshot that a warehouse compared whom earlier audiences claimed."""
+        if key not in self._claimed:
+            with self._store.reading() as connection:
+                self._claimed[key] = read_claimed(connection, self._workspace, key)
+        return self._claimed[key]
 
 
 class ChainsAfterRun(Mapping[str, Chain]):

@@ -2,9 +2,9 @@
 function mend() {
   // The buttons of each code block are a landmark without a name, and a page has dozens.
   for (const buttons of document.querySelectorAll("nav.md-code__nav:not([role])")) buttons.setAttribute("role", "none");
-  // A table that scrolls sideways can be reached by the keyboard.
-  for (const table of document.querySelectorAll(".md-typeset__scrollwrap:not([tabindex])")) {
-    if (table.scrollWidth > table.clientWidth) table.tabIndex = 0;
+  // A table or a drawing that scrolls sideways can be reached by the keyboard.
+  for (const wide of document.querySelectorAll(".md-typeset__scrollwrap, .md-typeset p:has(> img)")) {
+    if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
   }
 }
 new MutationObserver(() => requestAnimationFrame(mend)).observe(document.documentElement, { childList: true, subtree: true });

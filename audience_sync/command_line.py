@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 
 PROGRAM = "audience-sync"
-#: The commands that work on a project. The others (`init`, `sandbox`, `completion`) need none.
+#: The commands that work on a project. The others (`init`, `sandbox`, `completion`, `docs`, `schema`) need none.
 PROJECT_COMMANDS = (
     *("approve", "check", "dashboard", "db", "dbt", "erase", "explain", "freeze", "history", "members", "plan"),
     *("reject", "resync", "retire", "retry", "schedule", "seed", "show", "status", "suppress", "sync"),

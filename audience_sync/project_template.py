@@ -11,15 +11,22 @@ from audience_sync.errors import AudienceSyncError
 
 CONFIG = Path("config.yaml")
 DATA = Path("examples/shop")
+SCHEMA = Path("config.schema.json")
+GITIGNORE = Path(".gitignore")
+#: The first line of a config, by which editors find the schema next to it.
+MODELINE = f"# yaml-language-server: $schema={SCHEMA}\n"
+#: The store with its backups, secrets, and what the example's destination writes.
+IGNORED = ("audience_sync.db*", ".env", "identify_calls.jsonl")
 _PACKAGE = Path(__file__).parent
 #: The section ``destinations`` of the example's config, with the comment above it.
 _SECTION = re.compile(r"^# Where the identify calls go.*\n(?:#.*\n)*destinations:\n(?: .*\n)*", re.MULTILINE)
 
 
-def copy_project_template(target: Path, *, destinations: str = "") -> list[Path]:
+def copy_project_template(target: Path, *, destinations: str = "", schema: str = "") -> list[Path]:
     """Copy ``config.yaml`` and ``examples/shop`` into a folder, which is created if it does not exist.
 
-    ``destinations``: a section that replaces the config's own, with its comment.
+    ``destinations``: a section that replaces the config's own, with its comment. ``schema``: that of the config, for
+    editors. A ``.gitignore`` and a schema that are there already are not replaced.
 
     Returns the new files, the config first. If one of them exists already, it changes nothing and raises
     AudienceSyncError.
@@ -33,11 +40,14 @@ def copy_project_template(target: Path, *, destinations: str = "") -> list[Path]
         # The config comes last: if it exists, the copy is complete.
         names = [*sorted(path.relative_to(example) for path in data), CONFIG]
         copies = [_copy_file(example / name, target / name) for name in names]
+        config = copies[-1].read_text("utf-8")
         if destinations:
-            copies[-1].write_text(_SECTION.sub(lambda _: destinations, copies[-1].read_text("utf-8")), "utf-8")
+            config = _SECTION.sub(lambda _: destinations, config)
+        copies[-1].write_text(f"{MODELINE}{config}" if schema else config, "utf-8")
+        written = write_beside_config(target, schema) if schema else []
     except OSError as error:
         raise AudienceSyncError(_UNWRITABLE.format(error=error, target=target)) from error
-    return [copies[-1], *copies[:-1]]
+    return [copies[-1], *written, *copies[:-1]]
 
 
 def write_new_config(config: Path, text: str) -> None:
@@ -59,6 +69,22 @@ def example_folder(package: Path = _PACKAGE) -> Path:
         if (folder / CONFIG).is_file() and (folder / DATA).is_dir():
             return folder
     raise AudienceSyncError(_INCOMPLETE.format(package=package))
+
+
+def write_beside_config(folder: Path, schema: str) -> list[Path]:
+    """Write the schema that editors read, and a ``.gitignore``, unless they exist. Returns the new files."""
+    texts = {SCHEMA: schema, GITIGNORE: "".join(f"{name}\n" for name in IGNORED)}
+    return [folder / name for name, text in texts.items() if _write_new(folder / name, text)]
+
+
+def _write_new(path: Path, text: str) -> bool:
+    """Write a file, unless something has its name. Returns whether it was written."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _copy_file(original: Path, copy: Path) -> Path:

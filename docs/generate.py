@@ -6,15 +6,14 @@ store's tables and docs/database.md, and the options in docs/commands from the c
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from command_reference import command_pages
 from config_reference import reference_markdown
-from config_schema import json_schema
 from datasette_metadata import datasette_metadata
 
+from audience_sync.config.json_schema import json_schema, schema_text
 from audience_sync.destinations.registry import destination_types
 from audience_sync.store.tables import metadata
 
@@ -30,11 +29,12 @@ OURS = (
 def generated() -> Mapping[str, str]:
     """The documents by file name."""
     types = destination_types()
-    schema = json_schema({name: types[name].Options for name in OURS})
+    options = {name: types[name].Options for name in OURS}
+    schema = json_schema(options)
     template = (FOLDER / "configuration.template.md").read_text("utf-8")
     questions = (FOLDER / "database.md").read_text("utf-8")
     return {
-        "config.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+        "config.schema.json": schema_text(options),
         "configuration.md": NOTE + reference_markdown(schema, template),
         "recipes/metadata.yaml": datasette_metadata(questions, [*metadata.tables, "alembic_version"]),
         **{f"commands/{name}": text for name, text in command_pages(FOLDER / "commands").items()},

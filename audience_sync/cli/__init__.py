@@ -26,6 +26,7 @@ GROUPS = {
         "sync": ("sync:sync", "Load, diff and deliver once."),
         "schedule": ("schedule:schedule", "Run on the config's schedules until stopped."),
         "docs": ("docs:docs", "Open the documentation, without a network."),
+        "schema": ("schema:schema", "Print the JSON Schema of the config, for editors."),
     },
     "First sends and repairs": {
         "seed": ("seed:seed", "Send a new audience to all destinations, by hand."),

@@ -270,3 +270,10 @@ def test_models_of_one_name_in_two_packages_are_named_by_their_package(project: 
     assert project.run("init", "--from-dbt", written(project, change)).code == 0
     [entry] = yaml.safe_load((project.folder / "config.yaml").read_text("utf-8"))["audiences"]
     assert entry["dbt_model"] == "shop.testers"
+
+
+def test_an_editor_finds_the_schema_of_the_new_config(project: Project) -> None:
+    assert project.run("init", "--from-dbt", written(project)).code == 0
+    assert (project.folder / "config.yaml").read_text("utf-8").startswith("# yaml-language-server: $schema=config.s")
+    assert json.loads((project.folder / "config.schema.json").read_text("utf-8"))["title"].startswith("Audience Sync")
+    assert ".env" in (project.folder / ".gitignore").read_text("utf-8").splitlines()

@@ -17,7 +17,14 @@ from audience_sync.destinations.registry import destination_types
 
 DOCS = Path(__file__).parents[2] / "docs"
 REFERENCE = (DOCS / "configuration.md").read_text("utf-8")
-EXAMPLES = [part for part in re.findall(r"```yaml\n(.*?)```", REFERENCE, re.DOTALL) if yaml.safe_load(part)]
+SCHEMA: dict[str, Any] = json.loads((DOCS / "config.schema.json").read_text("utf-8"))
+#: The parts of configs on all pages. Other tools have YAML files, too.
+EXAMPLES = [
+    pytest.param(part, id=f"{page.relative_to(DOCS.parent)}-{number}")
+    for page in (DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md")))
+    for number, part in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL), start=1)
+    if isinstance(found := yaml.safe_load(part), dict) and found.keys() <= SCHEMA["properties"].keys()
+]
 #: What an example may leave out, being about something else.
 REST = {"audiences": [{"name": "VIP", "source": "shop", "file": "vip.csv"}]}
 
@@ -38,9 +45,8 @@ def test_the_committed_documents_are_what_is_generated(generated: Mapping[str, s
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_every_example_of_the_reference_is_valid(example: str) -> None:
-    schema: dict[str, Any] = json.loads((DOCS / "config.schema.json").read_text("utf-8"))
-    errors = Draft202012Validator(schema).iter_errors({**REST, **yaml.safe_load(example)})
+def test_every_config_in_the_documents_is_valid_for_editors(example: str) -> None:
+    errors = Draft202012Validator(SCHEMA).iter_errors({**REST, **yaml.safe_load(example)})
     assert [error.message for error in errors] == []
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 from config_reference import reference_markdown
-from config_schema import json_schema
 from jsonschema import Draft202012Validator
 
+from audience_sync.config.json_schema import json_schema
 from audience_sync.config.sections.base import DestinationOptions
 
 from .test_config_loading import PRODUCT

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from config_schema import size_text
 
+from audience_sync.config.json_schema import size_text
 from audience_sync.config.read.units import (
     duration_text,
     parse_duration,

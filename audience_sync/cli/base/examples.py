@@ -11,6 +11,7 @@ EXAMPLES = {
     "plan": ("plan", "plan churn_risk --out plan.json"),
     "sync": ("sync", "sync churn_risk --json"),
     "docs": ("docs", "docs commands/seed --print"),
+    "schema": ("schema > config.schema.json", "schema | jq .properties.sources"),
     "schedule": ("schedule", "schedule --list"),
     "seed": ("seed churn_risk --limit 100", "seed churn_risk --rate 500/s"),
     "resync": ("resync churn_risk", "resync --destination segment"),

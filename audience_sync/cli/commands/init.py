@@ -25,23 +25,30 @@ from audience_sync.cli.base.session import Session, with_session
 )
 @with_session
 def init(session: Session, folder: Path, sandbox: bool, manifest: Path | None) -> None:
-    """Create a working project (config and sample data) in FOLDER; default: this folder."""
+    """Create a working project (config and sample data) in FOLDER; default: this folder.
+
+    With a schema for editors, and a .gitignore for what must not be committed.
+    """
     if manifest is not None:
         if sandbox:
             raise click.UsageError("--sandbox and --from-dbt exclude each other: the example has its own data")
         _init_from_dbt(session, folder, manifest)
         return
-    from audience_sync.project_template import copy_project_template
+    from audience_sync.cli.commands.schema import config_schema
+    from audience_sync.project_template import GITIGNORE, IGNORED, copy_project_template
     from audience_sync.sandbox.config import ADDRESS, sandbox_destinations
     from audience_sync.text import pluralize
 
-    created = copy_project_template(folder, destinations=sandbox_destinations() if sandbox else "")
+    destinations = sandbox_destinations() if sandbox else ""
+    created = copy_project_template(folder, destinations=destinations, schema=config_schema())
     where, change = ("this folder", "") if folder == Path() else (str(folder), f"cd {quote(str(folder))} && ")
 
     def lines(screen: Screen) -> Iterator[str]:
         own = replace(screen, options="")  # the new project is that of its folder
         yield from prose(f"Created a project in {where}: {pluralize(len(created), 'file')}.", own)
         yield from (f"{INDENT}{path.relative_to(folder)}" for path in created)
+        if folder / GITIGNORE not in created:
+            yield from prose(f"{folder / GITIGNORE} is unchanged. Add to it: {', '.join(IGNORED)}", own)
         yield ""
         if sandbox:
             yield from advice("Next, in another terminal:", "audience-sync sandbox", screen=own)
@@ -53,9 +60,10 @@ def init(session: Session, folder: Path, sandbox: bool, manifest: Path | None) -
 
 def _init_from_dbt(session: Session, folder: Path, manifest_path: Path) -> None:
     """Write the config for a dbt project; if there is one, show the entries that it lacks."""
+    from audience_sync.cli.commands.schema import config_schema
     from audience_sync.dbt.config_text import VARIABLE, entries_text, lacking, warehouse_of, write_config
     from audience_sync.dbt.manifest import find_manifest, read_manifest
-    from audience_sync.project_template import CONFIG, write_new_config
+    from audience_sync.project_template import CONFIG, MODELINE, write_beside_config, write_new_config
     from audience_sync.text import pluralize
 
     path, config = find_manifest(manifest_path), folder / CONFIG
@@ -75,7 +83,9 @@ def _init_from_dbt(session: Session, folder: Path, manifest_path: Path) -> None:
         parts = {"audiences": list(missing.audiences), "computed_traits": list(missing.computed_traits)}
         session.answer({"created": [], "missing": parts}, differences)
         return
-    write_new_config(config, write_config(manifest, path.parent / "run_results.json", folder))
+    text = write_config(manifest, path.parent / "run_results.json", folder)
+    write_new_config(config, f"{MODELINE}{text}")
+    created = [config, *write_beside_config(folder, config_schema())]
     warehouse = warehouse_of(manifest)
     change = "" if folder == Path() else f"cd {quote(str(folder))} && "
 
@@ -88,4 +98,6 @@ def _init_from_dbt(session: Session, folder: Path, manifest_path: Path) -> None:
         yield from advice("Fill in the address:", f"export {VARIABLE}='{warehouse.url}'", screen=own)
         yield from advice("Then:", f"{change}audience-sync check", screen=own)
 
-    session.answer({"created": [str(config)], "missing": {"audiences": [], "computed_traits": []}}, lines)
+    session.answer(
+        {"created": [str(each) for each in created], "missing": {"audiences": [], "computed_traits": []}}, lines
+    )

@@ -26,7 +26,7 @@ _VARIABLE = {
     "pattern": r"\$\{[^}]+\}",
 }
 _EXACTLY_ONE = {
-    "SourceConfig": [("files", "database")],
+    "SourceConfig": [("files", "database", "spark")],
     "AudienceConfig": [("file", "query"), ("name", "names_from")],
     "ComputedTraitsConfig": [("file", "query")],
     "Schedule": [("cron", "every")],
@@ -38,6 +38,11 @@ class _Generator(GenerateJsonSchema):
         if isinstance(dft, timedelta):
             return duration_text(dft)
         return str(dft) if isinstance(dft, Threshold) else super().encode_default(dft)
+
+
+def schema_text(destination_types: Mapping[str, type[DestinationOptions]]) -> str:
+    """The same as a document."""
+    return json.dumps(json_schema(destination_types), indent=2, ensure_ascii=False) + "\n"
 
 
 def json_schema(destination_types: Mapping[str, type[DestinationOptions]]) -> Schema:

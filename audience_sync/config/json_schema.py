@@ -25,7 +25,7 @@ _VARIABLE = {
     "type": "string",
     "pattern": r"\$\{[^}]+\}",
 }
-_EXACTLY_ONE = {
+_EXACTLY_ONE: dict[str, list[tuple[str, ...]]] = {
     "SourceConfig": [("files", "database", "spark")],
     "AudienceConfig": [("file", "query"), ("name", "names_from")],
     "ComputedTraitsConfig": [("file", "query")],

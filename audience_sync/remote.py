@@ -31,6 +31,13 @@ def open_file_system(url: str, **options: Any) -> tuple[Any, str]:
     return fsspec.core.url_to_fs(url, **options)  # type: ignore[no-any-return]  # fsspec has no types
 
 
+def require_file_system(url: str) -> None:
+    """Load the package of a URL's file system. Raises ImportError and ValueError as ``open_file_system`` does."""
+    import fsspec
+
+    fsspec.get_filesystem_class(scheme_of(url))
+
+
 def missing_package(url: str, error: ImportError) -> str:
     """What is missing, and the command that installs it."""
     scheme = scheme_of(url)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from audience_sync.config.loader import load
 from audience_sync.config.models import Settings
-from audience_sync.config.read.paths import duckdb_path
+from audience_sync.config.read.paths import Spreadsheet, duckdb_path
 from audience_sync.config.sections.snapshot import IN_WAREHOUSE, SourceConfig
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
@@ -75,6 +75,10 @@ def open_source(name: str, config: SourceConfig) -> Source:
 
 
 def _source(config: SourceConfig) -> Source:
+    if spreadsheet := Spreadsheet.parse(config.files or ""):
+        from audience_sync.sources.google_sheets import GoogleSheetsSource
+
+        return GoogleSheetsSource(spreadsheet)
     if config.files is not None:
         from audience_sync.sources.files.source import FilesSource
 

@@ -13,6 +13,8 @@ from urllib.parse import unquote
 DEFAULT_STORE = "sqlite:///audience_sync.db"
 _SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?):///([^?]+)(\?.*)?", re.DOTALL)
 _DUCKDB_FILE = re.compile(r"duckdb:///([^?]+)", re.DOTALL)
+_SPREADSHEET = re.compile(r"gsheets://([\w-]+)/?(?:\?url=(https?://.+))?")
+_BROWSER = re.compile(r"https://docs\.google\.com/spreadsheets/(?:u/\d+/)?d/([\w-]+)")
 _OPTIONS = re.compile(r"(\?(\w+=[^&]*(&\w+=[^&]*)*)?)?", re.DOTALL)
 _POSTGRESQL = re.compile(r"postgres(?:ql)?://")
 
@@ -57,6 +59,22 @@ def duckdb_files_of(path: str) -> tuple[str, str]:
 def duckdb_url(path: str) -> str:
     """The URL of this file, with special characters of its name encoded."""
     return f"duckdb:///{path.replace('%', '%25').replace('?', '%3F')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Spreadsheet:
+    """A Google spreadsheet. ``api``: the address of Google's API, or of what stands in for it."""
+
+    id: str
+    api: str = "https://sheets.googleapis.com"
+
+    @classmethod
+    def parse(cls, url: str) -> Self | None:
+        """The spreadsheet of a `gsheets://` URL, or of the address in a browser; None for other URLs."""
+        if match := _BROWSER.match(url):
+            return cls(match[1])
+        match = _SPREADSHEET.fullmatch(url)
+        return match and cls(match[1], *([match[2].rstrip("/")] if match[2] else []))
 
 
 def sqlite_url(path: str | Path) -> str:
@@ -106,6 +124,13 @@ def state_problem(url: str) -> str | None:
         return "it names no bucket: `s3://bucket/audience_sync`"
     if scheme == "file" and not place.startswith("/"):
         return f"its path has to begin with a slash: `file:///{place}`"
+    return None
+
+
+def files_problem(url: str) -> str | None:
+    """The reason why this can't be the place of files, or None."""
+    if url.startswith(("gsheets:", "https://docs.google.com/")) and Spreadsheet.parse(url) is None:
+        return "it must be the address of a spreadsheet in the browser, or `gsheets://ID`, with the ID in that address"
     return None
 
 

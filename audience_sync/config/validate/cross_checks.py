@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from audience_sync.config.read.paths import state_problem, store_problem, url_problem
+from audience_sync.config.read.paths import Spreadsheet, files_problem, state_problem, store_problem, url_problem
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, dotted
 from audience_sync.config.sections.snapshot import HERE, IN_WAREHOUSE
 from audience_sync.config.validate.pydantic_errors import as_list, as_mapping
@@ -24,6 +24,9 @@ _ONE_ID = "it needs at least two columns. For one column, write `user_id: COLUMN
 _MODIFIED_MISSING = "`max_age` needs `modified` here: a query for the time of the newest change"
 #: The kinds of sources, and what messages call each.
 _KINDS = {"files": "has files", "database": "is a database", "spark": "is on Spark"}
+#: A kind of `files`, which has sheets in place of files.
+_SHEETS = "Google Sheets"
+_NOT_FOR_SHEETS = "`{option}` is not possible for `{source}`, which is a Google spreadsheet: remove it"
 #: Options of a source, the kind that has them, and what else to do in place of them on some kinds.
 _OF_ONE_KIND = {
     "partitions": ("files", {}),
@@ -43,6 +46,10 @@ _NOT_FOR = {
         "probe": "remove it. Changed files of `{source}` are detected automatically; `probe` is for databases and "
         "Spark."
     },
+    _SHEETS: {
+        "query": "`{source}` is a Google spreadsheet: give the name of a sheet as `file`",
+        **dict.fromkeys(("probe", "partitions", "sheet"), _NOT_FOR_SHEETS),
+    },
 }
 _EXPECT_NOT_FOR = {
     "database": {"marker": _FILES_ONLY, "manifest": _FILES_ONLY},
@@ -51,6 +58,7 @@ _EXPECT_NOT_FOR = {
         "modified": "remove it. When the files of `{source}` were written is detected automatically; `modified` is "
         "for databases and Spark."
     },
+    _SHEETS: dict.fromkeys(("marker", "manifest", "max_age", "modified"), _NOT_FOR_SHEETS),
 }
 
 
@@ -66,6 +74,8 @@ def find_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
         yield from _option_problems(name, as_mapping(source))
         if isinstance(url := as_mapping(source).get("database"), str) and (problem := url_problem(url)):
             yield ConfigProblem(("sources", name, "database"), problem)
+        if isinstance(url := as_mapping(source).get("files"), str) and (problem := files_problem(url)):
+            yield ConfigProblem(("sources", name, "files"), problem)
     for part in ("audiences", "computed_traits", "suppressed", "aliases"):
         for path, entry in entries(tree, part):
             yield from _source_problems(entry, sources, path)
@@ -102,6 +112,12 @@ def _kind_of(source: Mapping[str, Any]) -> str | None:
     return next((kind for kind in _KINDS if source.get(kind) is not None), None)
 
 
+def _kind_of_entry(source: Mapping[str, Any]) -> str | None:
+    """The kind of a source, as it counts for the options of what is read from it."""
+    files = source.get("files")
+    return _SHEETS if isinstance(files, str) and Spreadsheet.parse(files) else _kind_of(source)
+
+
 def _option_problems(name: str, source: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     """Options that another kind of source has, and a URL that Spark's client can't read."""
     kind = _kind_of(source)
@@ -122,15 +138,14 @@ def _source_problems(entry: Mapping[str, Any], sources: Mapping[str, Any], path:
     if name not in sources:
         yield ConfigProblem((*path, "source"), unknown_name_message("source", name, sources))
         return
-    source = as_mapping(sources[name])
-    kind = _kind_of(source)
+    kind = _kind_of_entry(as_mapping(sources[name]))
     if kind is None:
         return
     for given, not_for, at in ((entry, _NOT_FOR, path), (expect, _EXPECT_NOT_FOR, (*path, "expect"))):
         for option, message in not_for[kind].items():
             if given.get(option) is not None:
-                yield ConfigProblem((*at, option), message.format(option=option, source=name, kind=_KINDS[kind]))
-    if kind != "files" and expect.get("max_age") is not None and expect.get("modified") is None:
+                yield ConfigProblem((*at, option), message.format(option=option, source=name, kind=_KINDS.get(kind)))
+    if kind in ("database", "spark") and expect.get("max_age") is not None and expect.get("modified") is None:
         yield ConfigProblem((*path, "expect"), _MODIFIED_MISSING)
 
 

@@ -71,7 +71,7 @@ class DatabaseSource(Source):
     """Any database with a URL of SQLAlchemy; SQLite's paths are relative to the working directory."""
 
     def __init__(self, url: str) -> None:
-        self._url = _parse_url(url)
+        self._url = parse_url(url)
         self._redactor = ErrorRedactor(self._url)
         self._stopper = Stopper()
 
@@ -226,10 +226,12 @@ def limited_query(dialect: Dialect, query: str, limit: int) -> str:
     """The query with a limit as the database writes it: ``LIMIT``, ``TOP``, ``FETCH FIRST``."""
     statement: Select[Any] = select(literal_column("*")).select_from(table(_SUBQUERY)).limit(limit)
     few = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-    return few.replace(_SUBQUERY, f"(\n{query.rstrip().rstrip(';')}\n) {_SUBQUERY}", 1)
+    name = dialect.identifier_preparer.quote(_SUBQUERY)  # ClickHouse's quotes every name
+    return few.replace(name, f"(\n{query.rstrip().rstrip(';')}\n) {name}", 1)
 
 
-def _parse_url(text: str) -> URL:
+def parse_url(text: str) -> URL:
+    """A database's URL with the driver that it uses. Raises SourceError."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):  # ValueError: a port that is not a number

@@ -45,6 +45,7 @@ class FilesSource(Source):
 
     def check(self) -> str:
         if "://" in self._folder.root:
+            self._folder.require_package()
             return f"files at {self._folder.root.split('://', 1)[0]}://, read when they are needed"
         return f"folder {self._folder.root}, {pluralize(len(self._folder.files()), 'file')}"
 

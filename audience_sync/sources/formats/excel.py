@@ -61,7 +61,7 @@ def read_sheet(found: FoundFile, sheet: str | None, rows: int | None = None) -> 
             f"{found.name} is not a whole Excel workbook ({type(error).__name__}). Nothing of it was used. "
             "Save it again, or check that it is complete."
         ) from None
-    return _sheet(found.name, frame.itertuples(index=False, name=None))
+    return sheet_of_rows(found.name, frame.itertuples(index=False, name=None))
 
 
 def _refuse_large(found: FoundFile) -> None:
@@ -92,7 +92,8 @@ def _choose_sheet(file: str, names: list[str], visible: list[str], sheet: str | 
     return sheet
 
 
-def _sheet(file: str, rows: Iterator[tuple[Any, ...]]) -> Sheet:
+def sheet_of_rows(file: str, rows: Iterator[tuple[Any, ...]]) -> Sheet:
+    """The sheet of these rows of cells, which begin with the header. Raises SourceError."""
     header = [str(cell).strip() if cell is not None else "" for cell in next(rows, ())]
     if not any(header):
         raise SourceError(f"{file}: the first row is blank: it must have the columns' names. Nothing of it was used.")

@@ -117,6 +117,17 @@ class FileLocation(LocalFolder):
         folders = sorted(f"{self._display_name(path)}/" for path in parent.iterdir() if path.is_dir())
         return files + folders
 
+    def require_package(self) -> None:
+        """Raise SourceError if a remote folder needs a package that is not installed."""
+        from audience_sync.remote import missing_package, require_file_system
+
+        try:
+            require_file_system(self.root)
+        except ImportError as error:
+            raise SourceError(f"{missing_package(self.root, error)}.") from None
+        except ValueError as error:
+            raise _unsupported(self.root, error) from None
+
     def find(self, name: str, workspace: Workspace, *, most_bytes: int | None = None) -> list[FoundFile]:
         """The files that a file name, a glob or a folder means, sorted by name. Raises SourceError.
 
@@ -273,7 +284,11 @@ def _file_system(url: str) -> tuple[Any, str]:
     try:
         return open_file_system(url)
     except ValueError as error:
-        raise SourceError(f"{url.split('://', 1)[0]}:// is not a supported file system: {error}.") from None
+        raise _unsupported(url, error) from None
+
+
+def _unsupported(url: str, error: ValueError) -> SourceError:
+    return SourceError(f"{url.split('://', 1)[0]}:// is not a supported file system: {error}.")
 
 
 def _remote_root(folder: str) -> str:

@@ -1,7 +1,9 @@
 # A small image without a compiler, a shell history or root: docker build -t audience-sync .
 FROM python:3.13-slim AS build
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE config.yaml constraints.txt ./
+COPY pyproject.toml hatch_build.py mkdocs.yml config.yaml constraints.txt ./
+COPY README.md LICENSE CHANGELOG.md CONTRIBUTING.md SECURITY.md ./
+COPY docs docs
 COPY audience_sync audience_sync
 COPY migrations migrations
 COPY examples examples

@@ -76,7 +76,9 @@ def copy_pages(folder: Path) -> None:
         page.write_text(with_site_links(origin.read_text("utf-8"), origin), "utf-8")
     for name, page_name in ROOT_PAGES.items():
         (folder / page_name).write_text(with_site_links((ROOT / name).read_text("utf-8"), ROOT / name), "utf-8")
-    (folder / "decisions" / "index.md").write_text(decisions_page(DOCS / "decisions"), "utf-8")
+    for linked in linked_folders(DOCS):
+        text = decisions_page(linked) if linked.name == "decisions" else folder_page(linked)
+        (folder / linked.relative_to(DOCS) / "index.md").write_text(text, "utf-8")
 
 
 def with_site_links(text: str, origin: Path) -> str:
@@ -94,8 +96,6 @@ def _link(match: re.Match[str], origin: Path) -> str:
     here = DOCS / ROOT_PAGES[origin.name] if origin.parent == ROOT else origin
     if file.is_relative_to(DOCS):
         page = file / "index.md" if file.is_dir() else file
-        if file.is_dir() and file.name != "decisions":
-            (PAGES / page.relative_to(DOCS)).write_text(folder_page(file), "utf-8")
     elif file.parent == ROOT and file.name in ROOT_PAGES:
         page = DOCS / ROOT_PAGES[file.name]
     elif address := repository_address():
@@ -111,6 +111,16 @@ def repository_address() -> str | None:
     urls = {name.lower(): address for name, address in project.get("urls", {}).items()}
     found = urls.get("source") or urls.get("repository")
     return found.rstrip("/") if found else None
+
+
+def linked_folders(docs: Path) -> set[Path]:
+    """The folders that pages link to; each has a page on the site."""
+    linked = {
+        (page.parent / match[2]).resolve()
+        for page in docs.rglob("*.md")
+        for match in LINK.finditer(page.read_text("utf-8"))
+    }
+    return {folder for folder in linked if folder.is_dir() and folder.is_relative_to(docs)}
 
 
 def decisions_page(folder: Path) -> str:

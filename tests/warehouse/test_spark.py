@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import yaml
 from cli.conftest import Project, Result
 
 from .conftest import VIEWS, calls
@@ -85,6 +86,22 @@ def test_the_same_calls_are_sent_whether_spark_compares_or_not(lake: Lake) -> No
     assert lake.tables() == ["base", "base", "delta"]  # the next run drops two of them
     lake.run("sync")
     assert lake.tables() == ["base"]
+
+
+def test_a_group_has_audiences_on_spark_and_in_files(lake: Lake) -> None:
+    lake.write("ada", "bob", "cyd")
+    for project in (lake.fetched, lake.compared):
+        config = yaml.safe_load((project.folder / "config.yaml").read_text())
+        config["sources"]["shop"] = {"files": "."}
+        config["audiences"].append({"name": "Gold", "source": "shop", "file": "gold.csv"})
+        config["priority_groups"] = {"campaign": ["Gold", "VIP"]}
+        (project.folder / "config.yaml").write_text(yaml.safe_dump(config))
+    for gold, vip in ((["ada"], "bob cyd"), (["bob"], "ada cyd")):
+        lake.fetched.write_members("gold.csv", *gold)
+        lake.compared.write_members("gold.csv", *gold)
+        lake.run("sync")
+        users = lake.compared.query("select user_id from audience_members where audience_key = 'vip' order by 1")
+        assert " ".join(user for (user,) in users) == vip
 
 
 def test_a_state_that_is_lost_is_found_and_a_resync_mends_it(lake: Lake) -> None:

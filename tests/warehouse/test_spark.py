@@ -32,14 +32,16 @@ class Lake:
     fetched: Project
     compared: Project
 
-    def write(self, *users: str | None) -> None:
-        """Replace the members; each has a score, the length of the id."""
+    def write(self, *users: str | None, score: int = 1) -> None:
+        """Replace the members. Values of several types come from the score."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
         with duckdb.connect() as connection:
             connection.execute("create table rows (user_id varchar)")
             connection.executemany("insert into rows values (?)", [(user,) for user in users])
-            rows = "select *, length(user_id) as score from rows"
+            values = f"{score} as score, {{'tags': [user_id, null], 'score': {score}}} as profile"
+            seen = f"timestamptz '2026-11-01 05:30:00+00' + interval {score} hour as seen"
+            rows = f"select *, {values}, {seen} from rows"
             connection.execute(f"copy ({rows}) to '{self.folder}/part.parquet' (format parquet)")
 
     def run(self, *arguments: str) -> Result:
@@ -68,7 +70,7 @@ def lake(tmp_path: Path, sqlite_schema: Path) -> Iterator[Lake]:
             project.configure(
                 sources={"lake": source},
                 audiences=[{"name": "VIP", **rows}],
-                computed_traits=[{**rows, "traits": ["score"]}],
+                computed_traits=[{**rows, "traits": ["score", "profile", "seen"]}],
             )
             projects.append(project)
         yield Lake(folder, state, *projects)
@@ -80,12 +82,14 @@ def test_the_same_calls_are_sent_whether_spark_compares_or_not(lake: Lake) -> No
     lake.write("ada", "dan", None)
     done = lake.run("sync", "--json").audience("vip")
     assert (done["entered"], done["left"], done["invalid"]) == (1, 2, 1)
-    lake.run("sync")
-    assert lake.tables() == ["base", "delta"]
+    lake.write("ada", "dan", None, score=2)
+    lake.run("plan", "--json")
+    assert lake.run("sync", "--json").json["traits"]["changed"] == 2
+    assert lake.tables() == ["base", "base", "delta", "delta", "delta"]  # of the audience and of the traits
     lake.run("resync", "vip")
-    assert lake.tables() == ["base", "base", "delta"]  # the next run drops two of them
+    assert lake.tables() == ["base", "base", "base", "delta", "delta", "delta"]  # the next run drops two of them
     lake.run("sync")
-    assert lake.tables() == ["base"]
+    assert lake.tables() == ["base", "base", "delta", "delta"]
 
 
 def test_a_group_has_audiences_on_spark_and_in_files(lake: Lake) -> None:
@@ -115,7 +119,7 @@ def test_a_state_that_is_lost_is_found_and_a_resync_mends_it(lake: Lake) -> None
     assert "is damaged: the table file://" in done.audience("vip")["error"]
     assert "audience-sync resync vip" in done.audience("vip")["error"]
 
-    assert lake.compared.run_afresh("resync", "vip").code == 0
+    assert lake.compared.run_afresh("resync").code == 0
     assert lake.compared.run_afresh("sync", "--json").audience("vip")["members"] == 1
 
 

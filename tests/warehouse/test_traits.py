@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import pytest
@@ -315,3 +316,15 @@ def test_a_damaged_table_is_found_before_anything_is_sent(people: Twins) -> None
     people.warehouse.execute("insert into people values ('ada', 'pro', 8)")
     assert people.there.run("resync").code == 0
     assert people.there.run("sync", "--json").json["traits"]["users"] == 1
+
+
+def test_check_names_a_type_that_no_table_can_have(people: Twins) -> None:
+    people.configure(computed_traits=[{**PEOPLE, "query": "select user_id, row(1, plan) as plan, revenue from people"}])
+
+    said = " ".join(people.there.run("check").stdout.split())
+
+    assert re.search("the column 'plan', of type .*, can't be compared: .* has pseudo-type record", said)
+    assert "Remove its trait, or cast it to text in the query." in said
+    people.configure(computed_traits=[PEOPLE])
+    assert people.there.run("check").code == 0
+    assert people.warehouse.tables() == []

@@ -84,7 +84,7 @@ class SourceConfig(StrictModel):
     )
     state: Text | None = Field(
         default=None,
-        description="For a `spark` source: where Spark keeps the last snapshots of audiences, to compare them itself: "
+        description="For a `spark` source: where Spark keeps the last snapshots, to compare them itself: "
         "a path as the cluster sees it (`s3://...`, `file:///...`), or a schema (`CATALOG.SCHEMA`), for nothing else. "
         "Default: every row is fetched, and compared here.",
         examples=["s3://bucket/audience_sync"],
@@ -119,13 +119,8 @@ class SourceConfig(StrictModel):
 
     @property
     def compares(self) -> bool:
-        """Whether the source compares the snapshots of audiences itself."""
+        """Whether the source compares snapshots itself."""
         return self.compare == IN_WAREHOUSE or self.state is not None
-
-    @property
-    def compares_traits(self) -> bool:
-        """Whether it compares those of computed traits, too. Spark's would be read by other rules for values."""
-        return self.compare == IN_WAREHOUSE
 
 
 class RowsConfig(StrictModel):

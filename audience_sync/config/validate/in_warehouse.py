@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audience_sync.config.read.problems import ConfigProblem, RawConfig
-from audience_sync.config.sections.snapshot import IN_WAREHOUSE
 from audience_sync.config.validate.cross_checks import compares, entries
 from audience_sync.config.validate.pydantic_errors import as_mapping
 
@@ -18,10 +17,9 @@ _IN_ROWS = (
 def find_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
     sources = as_mapping(tree.get("sources"))
     instead = {name: _instead(name, source) for name, source in sources.items() if compares(source)}
-    audiences = [(path, entry) for path, entry in entries(tree, "audiences") if entry.get("source") in instead]
-    warehouses = {name for name in instead if as_mapping(sources[name]).get("compare") == IN_WAREHOUSE}
-    traits = [(path, entry) for path, entry in entries(tree, "computed_traits") if entry.get("source") in warehouses]
-    for path, entry in (compared := [*audiences, *traits]):
+    both = [*entries(tree, "audiences"), *entries(tree, "computed_traits")]
+    compared = [(path, entry) for path, entry in both if entry.get("source") in instead]
+    for path, entry in compared:
         if entry.get("ids") is not None:
             what = f"source '{entry['source']}' compares one column of ids. {_IN_ROWS}"
             yield ConfigProblem((*path, "ids"), f"{what} {instead[entry['source']]}")

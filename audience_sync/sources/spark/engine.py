@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.spark.server import SparkConnection, SparkError, SparkServer, client_errors
@@ -15,15 +16,15 @@ from audience_sync.sources.warehouse.source import Connect, WarehouseSource
 from audience_sync.sql import Query, Relation, TableName
 from audience_sync.workspace import Workspace
 
-#: The columns of a table in files, for one without files; ``name`` is NULL where there are no names.
+#: The columns of a table without files: those of audiences.
 _COLUMNS = "user_id string, name string, change string, row_count bigint"
-_PATH_NOT_FOUND = "PATH_NOT_FOUND"
+_PATH_NOT_FOUND, _NO_FILES = "PATH_NOT_FOUND", "UNABLE_TO_INFER_SCHEMA"
 
 
 def spark_source(url: str, state: str) -> WarehouseSource:
     """A Spark server that compares snapshots itself. ``state``: a path or a schema, for nothing else."""
     server = SparkServer(url)
-    return WarehouseSource(SparkSource(server), connect_to(server, state), traits=False)
+    return WarehouseSource(SparkSource(server), connect_to(server, state))
 
 
 def connect_to(server: SparkServer, state: str) -> Connect:
@@ -41,6 +42,7 @@ class SparkEngine(Engine):
     """A session of Spark Connect. A person's query is read as a subquery, which can't write."""
 
     errors = (SparkError,)
+    loads_types = True
 
     def __init__(self, server: SparkServer, spark: SparkConnection, schema: str) -> None:
         self._sql = Spark()
@@ -98,18 +100,23 @@ class FilesEngine(SparkEngine):
 
     def place(self, table: str) -> Relation:
         """A view of the files; its session alone has it."""
-        name = Relation(self.dialect.quote(table))
         if table not in self._views:
             try:
-                with client_errors():
-                    files = self._spark.session.read.schema(_COLUMNS).parquet(self.label_of(table))
-                    files.createOrReplaceTempView(table)
+                self._read(table, None)
             except SparkError as error:
-                if error.condition == _PATH_NOT_FOUND:
-                    return name  # a query of it fails
-                raise
-            self._views.add(table)
-        return name
+                if error.condition == _NO_FILES:
+                    self._read(table, _COLUMNS)
+                elif error.condition != _PATH_NOT_FOUND:  # then a query of it fails
+                    raise
+        return Relation(self.dialect.quote(table))
+
+    def _read(self, table: str, columns: Any) -> None:
+        """Create a view of a table's files. ``columns``: their types, or None to read these from the files."""
+        with client_errors():
+            reader = self._spark.session.read
+            files = (reader if columns is None else reader.schema(columns)).parquet(self.label_of(table))
+            files.createOrReplaceTempView(table)
+        self._views.add(table)
 
     def tables(self, prefix: str) -> set[str]:
         reader = self._spark.session.read.format("binaryFile")
@@ -125,7 +132,10 @@ class FilesEngine(SparkEngine):
 
     def create(self, table: str, rows: Query) -> None:
         with client_errors():
-            self._spark.frame(rows).write.parquet(self.label_of(table))
+            frame = self._spark.frame(rows)
+            frame.write.parquet(self.label_of(table))
+            columns = frame.schema
+        self._read(table, columns)
 
     def drop(self, table: str) -> None:
         with client_errors():

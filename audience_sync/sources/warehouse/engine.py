@@ -29,6 +29,8 @@ class Engine(ABC):
     errors: tuple[type[Exception], ...]
     #: Whether ``tables`` has the tables without rows.
     lists_empty: bool = True
+    #: Whether ``load`` keeps the types of a query's columns. Else values are those of Python.
+    loads_types: bool = False
 
     def __init__(self, dialect: Dialect, schema: str) -> None:
         self.dialect, self.schema = dialect, schema

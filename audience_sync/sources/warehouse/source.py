@@ -29,13 +29,10 @@ _CHECK = "sync_check_"
 
 
 class WarehouseSource(Source):
-    """A source that compares snapshots itself. Lists and samples are fetched, by ``fetched``.
+    """A source that compares snapshots itself. Lists and samples are fetched, by ``fetched``."""
 
-    ``traits``: whether it compares those of computed traits, too.
-    """
-
-    def __init__(self, fetched: Source, connect: Connect, *, traits: bool = True) -> None:
-        self._fetched, self._connect, self._compares_traits = fetched, connect, traits
+    def __init__(self, fetched: Source, connect: Connect) -> None:
+        self._fetched, self._connect = fetched, connect
 
     def stop(self) -> None:
         self._fetched.stop()
@@ -51,7 +48,7 @@ class WarehouseSource(Source):
             with engine.explaining("the query for the user failed", "Try again."):
                 remedy = engine.missing_right()
             with engine.explaining(what, remedy):
-                table = f"{_CHECK}{token_hex(4)}"
+                table = _check_table()
                 engine.create(table, Query("select 1 as nothing where 1 = 0"))
                 for each in {table, *engine.tables(_CHECK)}:  # also of a check that was killed
                     engine.drop(each)
@@ -60,11 +57,12 @@ class WarehouseSource(Source):
     def read(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
         comparison = request.comparison
         if comparison is None:
-            if request.sample_rows is not None and (self._compares_traits or not request.traits):  # it is checked
+            if request.sample_rows is not None:  # it is checked
                 with self._connect(False) as engine:
                     columns = find_columns(engine, request)
-                    if request.traits:
-                        check_traits(engine, request, columns.of_traits)
+                if request.traits:
+                    with self._connect(True) as engine:
+                        check_traits(engine, request, columns.of_traits, _check_table())
             return self._fetched.read(workspace, request)
         with self._connect(False) as engine:
             if reason := too_old_reason(request.expected, partial(_ask_modified, engine)):
@@ -75,6 +73,10 @@ class WarehouseSource(Source):
             with self._connect(True) as engine:
                 rows = _read(engine, workspace, request, comparison, columns)
         return replace(rows, columns=columns.generic_types if request.expected.columns else None)
+
+
+def _check_table() -> str:
+    return f"{_CHECK}{token_hex(4)}"
 
 
 def _ask_modified(engine: Engine, query: str) -> Sequence[Row]:

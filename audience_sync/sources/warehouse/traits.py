@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping
-from typing import Any
-
-from msgspec import Struct
 from msgspec.structs import replace
 
 from audience_sync.sources.base import ComparedState, Comparison, SnapshotRequest, SnapshotRows
-from audience_sync.sources.rows.scan_errors import ScanErrors
-from audience_sync.sources.rows.snapshot_query import MAX_RAW_CHARACTERS, snapshot_rows
-from audience_sync.sources.rows.spool import spool
 from audience_sync.sources.warehouse.columns import QUERY_NAME
 from audience_sync.sources.warehouse.compare import CHECK, MOST_DELTAS, advance, keep_changes
-from audience_sync.sources.warehouse.comparison_sql import ENTERED, LEFT, TOTAL
-from audience_sync.sources.warehouse.engine import Engine, Row
-from audience_sync.sources.warehouse.fetch import CORRECT_QUERY
-from audience_sync.sources.warehouse.traits_sql import REPEATED, UNCHANGED, TraitColumns, TraitsState
-from audience_sync.sql import WRITTEN_CSV, Query, Relation, TableName, csv_scan
+from audience_sync.sources.warehouse.comparison_sql import LEFT, TOTAL
+from audience_sync.sources.warehouse.engine import Engine
+from audience_sync.sources.warehouse.fetch_traits import WITH_ROWS, WITHOUT_ROWS, FetchedTraits, fetch_traits
+from audience_sync.sources.warehouse.traits_sql import TraitColumns, TraitsState
+from audience_sync.sql import Query, Relation
 from audience_sync.workspace import Workspace
 
-#: The names of our columns among those of the source, of which each may be a trait's.
-_OURS = ("user_id of the row", "change of the row", "count of the rows")
-#: Changes of rows, and of users of whom there may be no row.
-_WITH_ROWS, _WITHOUT_ROWS = (ENTERED, UNCHANGED), (LEFT, REPEATED)
 #: The name of a preview's comparison, which has no table.
 _COMPARED = Relation("compared")
-
-
-class _Fetched(Struct, frozen=True):
-    """The rows of users who may have changed.
-
-    ``others``: a table of users without rows, and of rows without a valid id. ``counts``: how many of each change, and
-    under ``TOTAL`` the number of all rows of the snapshot.
-    """
-
-    rows: SnapshotRows
-    others: TableName
-    counts: Mapping[str, int]
-
-    @property
-    def has_changed(self) -> bool:
-        """Whether a row is new or gone."""
-        return self.counts[ENTERED] + self.counts[LEFT] > 0
 
 
 def read_traits(
@@ -60,7 +31,7 @@ def read_traits(
     if comparison.run is None:
         rows = state.comparison(query, counts_rows=counts_rows)
         compared = Query(f"with {_COMPARED} as ({rows}) {state.changes(_COMPARED, reread)}")
-        found = _fetch(engine, workspace, request, state, compared)
+        found = fetch_traits(engine, workspace, request, state, compared)
         return _snapshot(engine, found, state, counts_rows=counts_rows)
     may_fold = comparison.may_fold and not any(each.left_out for each in state.tables)
     state, new = advance(
@@ -70,7 +41,7 @@ def read_traits(
         lambda state: state.comparison(query, counts_rows=counts_rows),
         query,
     )
-    found = _fetch(engine, workspace, request, state, state.changes(engine.place(new.name), reread))
+    found = fetch_traits(engine, workspace, request, state, state.changes(engine.place(new.name), reread))
     compared_state = ComparedState(
         source=comparison.source,
         subject=comparison.subject,
@@ -81,12 +52,28 @@ def read_traits(
     return replace(_snapshot(engine, found, state, counts_rows=counts_rows), state=compared_state)
 
 
-def check_traits(engine: Engine, request: SnapshotRequest, columns: TraitColumns) -> None:
-    """Raise SourceError if a column has a type that the engine can't compare. No row is read."""
-    state = TraitsState(engine.dialect, engine.place, (), columns)
-    remedy = "Remove the trait whose column can't be cast to text, or cast it in the query."
+def check_traits(engine: Engine, request: SnapshotRequest, columns: TraitColumns, table: str) -> None:
+    """Raise SourceError if a column has a type that can't be compared, or kept in a table. No row is read.
+
+    ``table``: the name of an empty table, which is created and dropped.
+    """
+    remedy = "Remove its trait, or cast it to text in the query."
     with engine.explaining("computed traits can't be compared", remedy, request.query):
-        engine.columns(state.comparison(request.query or ""))
+        try:
+            _create_empty(engine, request, columns, table)
+        except engine.errors:
+            for name, kind in columns.types.items():
+                with engine.explaining(
+                    f"the column {name!r}, of type {kind}, can't be compared", remedy, request.query
+                ):
+                    _create_empty(engine, request, replace(columns, types={name: kind}), table)
+            raise
+
+
+def _create_empty(engine: Engine, request: SnapshotRequest, columns: TraitColumns, table: str) -> None:
+    state = TraitsState(engine.dialect, engine.place, (), columns)
+    engine.create(table, Query(f"select * from ({state.comparison(request.query or '')}) c where 1 = 0"))
+    engine.drop(table)
 
 
 def _fits(engine: Engine, state: TraitsState, comparison: Comparison) -> bool:
@@ -107,44 +94,9 @@ def _fits(engine: Engine, state: TraitsState, comparison: Comparison) -> bool:
     return list(map(plain, found)) == list(map(plain, state.columns.types.values()))
 
 
-def _fetch(
-    engine: Engine, workspace: Workspace, request: SnapshotRequest, state: TraitsState, changes: Query
-) -> _Fetched:
-    """Stream the rows of users into a file, by the rules of values of any source; and the others into a table."""
-    path, counts = workspace.path("-others.csv"), dict.fromkeys((*_WITH_ROWS, *_WITHOUT_ROWS, TOTAL), 0)
-
-    def users(out: Any) -> Iterator[Row]:
-        for batch in engine.stream(changes):
-            for row in batch:
-                user_id, change, row_count, *_ = row
-                if change in counts:
-                    counts[change] += int(row_count) if change == TOTAL else 1
-                if change in _WITH_ROWS:
-                    yield row
-                elif change != TOTAL:
-                    # PostgreSQL can't store NUL characters, not even in a report about them.
-                    raw = user_id and user_id[:MAX_RAW_CHARACTERS].replace("\0", "\ufffd")
-                    out.writerow((user_id if change in counts else raw, change, row_count))
-
-    wanted = replace(request, user_id=_OURS[0])
-    with (
-        engine.explaining("fetching the changes failed", CORRECT_QUERY, request.query),
-        path.open("w", encoding="utf-8", newline="") as out,
-    ):
-        rows = users(csv.writer(out, lineterminator="\r\n"))
-        part = spool(workspace, QUERY_NAME, [*_OURS, *state.columns.types], rows, wanted)
-    columns = {"user_id": "varchar", "change": "varchar", "row_count": "bigint"}
-    others = workspace.table("others", f"from {csv_scan(path, columns, options=WRITTEN_CSV)}")
-    return _Fetched(
-        rows=snapshot_rows(workspace, wanted, [part], ScanErrors({}, what=QUERY_NAME)),
-        others=others,
-        counts=counts,
-    )
-
-
-def _snapshot(engine: Engine, found: _Fetched, state: TraitsState, *, counts_rows: bool) -> SnapshotRows:
+def _snapshot(engine: Engine, found: FetchedTraits, state: TraitsState, *, counts_rows: bool) -> SnapshotRows:
     """The fetched rows, with a NULL for each row without a valid id; and the users who left, unless all are new."""
-    rows, invalid = found.rows, f"from {found.others}, range(row_count) where change not in {_WITHOUT_ROWS}"
+    rows, invalid = found.rows, f"from {found.others}, range(row_count) where change not in {WITHOUT_ROWS}"
     without_ids = f" union all by name select null::varchar as user_id {invalid}"
     is_whole = not state.tables
     unchecked = rows.unchecked and replace(rows.unchecked, select=rows.unchecked.select + without_ids)
@@ -154,16 +106,16 @@ def _snapshot(engine: Engine, found: _Fetched, state: TraitsState, *, counts_row
         unchecked=unchecked if is_whole else None,
         invalid_rows=f"select '{QUERY_NAME}' as file, 0 as \"row\", user_id, change as reason {invalid} "
         f'union all select file, 0 as "row", user_id, reason from ({rows.invalid_rows})',
-        left=None if is_whole else Query(f"select user_id from {found.others} where change in {_WITHOUT_ROWS}"),
+        left=None if is_whole else Query(f"select user_id from {found.others} where change in {WITHOUT_ROWS}"),
         is_empty=not is_whole and _is_empty(engine, found, state),
         row_count=found.counts[TOTAL] if counts_rows else None,
     )
 
 
-def _is_empty(engine: Engine, found: _Fetched, state: TraitsState) -> bool:
+def _is_empty(engine: Engine, found: FetchedTraits, state: TraitsState) -> bool:
     """Whether all users of the last snapshot have left, and none has entered; False if none may have changed."""
     counts = found.counts
-    if any(counts[each] for each in _WITH_ROWS) or not any(counts[each] for each in _WITHOUT_ROWS):
+    if any(counts[each] for each in WITH_ROWS) or not any(counts[each] for each in WITHOUT_ROWS):
         return False
     with engine.explaining("counting users failed", CHECK):
         [(before,)] = engine.rows(state.user_count())

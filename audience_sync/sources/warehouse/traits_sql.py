@@ -30,6 +30,9 @@ from audience_sync.sql import Query, Relation
 #: A row of a user of whom another row has changed; and a user in a table that was not accepted for every trait.
 UNCHANGED, REPEATED = "unchanged", "repeated"
 _ROW = "user_id, row_key"
+_ONE_ROW = "cast(1 as bigint) as row_count"
+#: The change of the row with the number of rows. DataFusion moves a condition on a constant below ``count``.
+_IS_TOTAL = f"case when count(*) >= 0 then '{TOTAL}' end"
 
 
 class TraitColumns(Struct, frozen=True):
@@ -48,15 +51,16 @@ class TraitsState(Struct, frozen=True):
     columns: TraitColumns
 
     @property
-    def _values(self) -> Sequence[str]:
+    def values(self) -> Sequence[str]:
+        """The names of the columns of values, in the order of the types."""
         return [f"value_{number}" for number, _ in enumerate(self.columns.types, 1)]
 
     @property
     def _nulls(self) -> str:
-        return "".join(", null" for _ in self._values)
+        return "".join(", null" for _ in self.values)
 
     def _selected(self, alias: str) -> str:
-        return ", ".join(f"{alias}.{value}" for value in self._values)
+        return ", ".join(f"{alias}.{value}" for value in self.values)
 
     def _key(self, columns: Sequence[str]) -> str:
         """All values of a row as one text, each with its length before it: other values give another text."""
@@ -73,7 +77,7 @@ class TraitsState(Struct, frozen=True):
         return self._with_key(self.place(table))
 
     def _with_key(self, rows: Relation) -> Relation:
-        return Relation(f"(select t.*, {self._key(self._values)} as row_key from {rows} t)")
+        return Relation(f"(select t.*, {self._key(self.values)} as row_key from {rows} t)")
 
     def rows(self) -> Query:
         """A query for the rows of users in the snapshot of the tables.
@@ -101,7 +105,7 @@ class TraitsState(Struct, frozen=True):
     def folded(self) -> Query:
         """A query for the rows of a new base that replaces all tables."""
         return Query(
-            f"select m.user_id, '{ENTERED}' as change, 1 as row_count, {self._selected('m')} from ({self.rows()}) m"
+            f"select m.user_id, '{ENTERED}' as change, {_ONE_ROW}, {self._selected('m')} from ({self.rows()}) m"
         )
 
     def comparison(self, query: str, *, counts_rows: bool = False) -> Query:
@@ -110,23 +114,23 @@ class TraitsState(Struct, frozen=True):
         It runs ``query`` once. Without tables, every row is new. ``counts_rows``: add a row with the number of
         all rows.
         """
-        names = [column_of(self.dialect, name) for name in self.columns.types]
-        values = "".join(f", {name} as {value}" for name, value in zip(names, self._values, strict=True))
+        names = [self.dialect.stored(column_of(self.dialect, name), kind) for name, kind in self.columns.types.items()]
+        values = "".join(f", {name} as {value}" for name, value in zip(names, self.values, strict=True))
         new = (
             f"select {self.columns.user_id.text} as user_id, {self.columns.user_id.reason} as reason{values}, "
             f"{self._key(names)} as row_key from {subquery(query)}"
         )
-        number = f"null, '{TOTAL}', count(*){self._nulls}"
+        number = f"null, {_IS_TOTAL}, cast(count(*) as bigint){self._nulls}"
         new = f"select r.*, case when r.reason is null then r.user_id end as valid_id from ({new}) r"
         if not self.tables:
             change = f"case when n.reason is null then '{ENTERED}' else n.reason end"
-            found = f"select n.user_id, {change} as change, 1 as row_count, {self._selected('n')} from "
+            found = f"select n.user_id, {change} as change, {_ONE_ROW}, {self._selected('n')} from "
             return with_total(found, "", new, number) if counts_rows else Query(f"{found}({new}) n")
         change = f"case when n.row_key is null then '{LEFT}' when n.reason is null then '{ENTERED}' else n.reason end"
         either = ", ".join(
-            f"case when n.row_key is null then o.{value} else n.{value} end as {value}" for value in self._values
+            f"case when n.row_key is null then o.{value} else n.{value} end as {value}" for value in self.values
         )
-        found = f"select coalesce(n.user_id, o.user_id) as user_id, {change} as change, 1 as row_count, {either} from "
+        found = f"select coalesce(n.user_id, o.user_id) as user_id, {change} as change, {_ONE_ROW}, {either} from "
         joined = (
             f" full join ({self.rows()}) o on n.valid_id = o.user_id and n.row_key = o.row_key "
             "where n.valid_id is null or o.user_id is null"

@@ -139,6 +139,4 @@ def states_to_keep(context: RunContext, audiences: Iterable[ResolvedAudience], c
 
 def _is_compared(context: RunContext, config: SnapshotConfig) -> bool:
     source = context.settings.sources.get(config.source)
-    if isinstance(config, ComputedTraitsConfig):
-        return source is not None and source.compares_traits
     return source is not None and source.compares

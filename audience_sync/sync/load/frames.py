@@ -44,7 +44,7 @@ def refuse_wrong_frames(
     for key in sorted(frames):
         config = audiences.get(key) or named.get(key)
         source = settings.sources.get(config.source if config else traits[key].source)
-        if source is not None and (source.compares if config else source.compares_traits):
+        if source is not None and source.compares:
             raise WrongValueError(
                 "frames",
                 f"the last snapshot of {key} is in the warehouse that compares it, and a frame can't be compared "

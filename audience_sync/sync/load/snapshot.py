@@ -112,8 +112,7 @@ def _load(
         fingerprint = " ".join(filter(None, (fingerprint, holdout, context.aliases.version, versions)))
     if may_skip and _is_unchanged(context, known, fingerprint, wanted):
         return None
-    is_trait = isinstance(config, ComputedTraitsConfig)
-    if frame is None and place is not None and (place.compares_traits if is_trait else place.compares):
+    if frame is None and place is not None and place.compares:
         from audience_sync.sync.load.compared_elsewhere import comparison_of
 
         wanted = replace(wanted, comparison=comparison_of(context, config, keys, known, is_held))

@@ -56,6 +56,7 @@ def spark_place(url: str, folder: Path | None) -> Iterator[Place]:
     """All connections are one session, since Sail's has a catalog of its own. ``folder``: for files."""
     server = SparkServer(url)
     with server.connect() as spark:
+        spark.session.conf.set("spark.sql.session.timeZone", "America/New_York")
 
         @contextmanager
         def connect(_: bool) -> Iterator[Engine]:

@@ -103,6 +103,10 @@ class Dialect(ABC):
         """A type's name without lengths and precisions, which do not change what a text means."""
         return _LENGTHS.sub("", type_name.lower())
 
+    def stored(self, column: str, type_name: str) -> str:
+        """A value as a table keeps it, with a type that a table may have."""
+        return column
+
     def kind_of(self, type_name: str) -> Kind | None:
         lower = type_name.lower()
         return next((kind for pattern, kind in self.kinds if pattern.match(lower)), None)
@@ -151,7 +155,7 @@ class Dialect(ABC):
         return f"case when {is_whole} then {digits} else {self.text(column, type_name)} end"
 
     def text(self, column: str, type_name: str) -> str:
-        """A value as text."""
+        """A value as text. Values that a client reads differently have different texts."""
         return f"cast({column} as varchar)"
 
     def md5(self, text: str) -> str:

@@ -9,8 +9,8 @@ from audience_sync.sources.values.user_ids import WHITESPACE
 from audience_sync.sources.warehouse.dialects.base import CheckedText, Dialect, Kind, column_kinds
 from audience_sync.sql import Condition, Expression, Query, Relation
 
-#: A type may be Nullable, LowCardinality, or both.
-_WRAPPER = re.compile(r"(?:nullable|lowcardinality)\((.*)\)")
+#: A type may be Nullable, LowCardinality, or both. A list that may be NULL is a Variant of one type.
+_WRAPPER = re.compile(r"(?:nullable|lowcardinality|variant)\((.*)\)")
 #: Whitespace as a class of RE2, with the backslashes of a literal.
 _SPACES = "".join(f"\\\\x{{{ord(each):04x}}}" for each in WHITESPACE)
 
@@ -69,6 +69,8 @@ class ClickHouse(Dialect):
         return {f"user id {NOT_UTF_8}": f"not isValidUTF8({text})"} | super().text_problems(text)
 
     def text(self, column: str, type_name: str) -> str:
+        if _unwrapped(type_name).startswith("datetime"):  # as text it has no offset
+            column = f"toTimeZone({column}, 'UTC')"
         return f"toString({column})"  # a cast of NULL is an error
 
     def md5(self, text: str) -> str:

@@ -18,5 +18,5 @@ class Databricks(Spark):
 
     def text(self, column: str, type_name: str) -> str:
         """The driver does not report collations."""
-        text = f"cast({column} as string)"
+        text = super().text(column, type_name)
         return f"collate({text}, 'UTF8_BINARY')" if type_name.lower().startswith("string") else text

@@ -6,6 +6,10 @@ from audience_sync.sources.values.user_ids import WHITESPACE
 from audience_sync.sources.warehouse.dialects.base import Dialect, column_kinds
 from audience_sync.sql import Condition, Expression, Query, Relation, quote_literal
 
+#: Types whose values contain others.
+_NESTED = ("array", "map", "struct", "variant")
+_TIME_FORMAT = "yyyy-MM-dd HH:mm:ss.SSSSSS XXX"
+
 
 class Spark(Dialect):
     """The SQL of Spark. A schema may have the name of its catalog before it: ``main.audience_sync``."""
@@ -38,9 +42,23 @@ class Spark(Dialect):
     def schema(self, schema: str) -> str:
         return ".".join(map(self.quote, schema.split(".")))
 
+    def plain_type(self, type_name: str) -> str:
+        plain = super().plain_type(type_name)
+        return "string" if plain == "void" else plain
+
+    def stored(self, column: str, type_name: str) -> str:
+        return f"cast({column} as string)" if type_name.lower() == "void" else column
+
     def text(self, column: str, type_name: str) -> str:
+        lower = type_name.lower()
+        if lower.startswith(_NESTED):  # as text, ['a, b'] and ['a', 'b'] are equal
+            return f"to_json({column}, map('timestampFormat', '{_TIME_FORMAT}'))"
+        if lower.startswith("binary"):  # it need not be UTF-8
+            return f"hex({column})"
+        if lower == "timestamp":  # as text it has no offset, so that two hours of a night in autumn are equal
+            return f"cast(unix_micros({column}) as string)"
         text = f"cast({column} as string)"
-        return f"collate({text}, 'UTF8_BINARY')" if " collate " in type_name.lower() else text
+        return f"collate({text}, 'UTF8_BINARY')" if " collate " in lower else text
 
     def is_blank(self, text: str) -> Condition:
         return Condition(f"trim(both {quote_literal(WHITESPACE)} from {text}) = ''")

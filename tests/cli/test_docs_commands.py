@@ -19,21 +19,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted((DOCS / "commands").glob("*.md"))
 #: Those that serve until they are stopped, write into the home folder, or have their examples on another page.
 WITHOUT_EXAMPLE = {
-    *(
-        "completion",
-        "dashboard",
-        "db",
-        "dbt",
-        "docs",
-        "erase",
-        "history",
-        "init",
-        "retry",
-        "sandbox",
-        "schedule",
-        "show",
-    ),
-    *("status", "suppress", "sync", "test-destination", "unfreeze", "unsuppress"),
+    *("completion", "dashboard", "dbt", "docs", "erase", "history", "init", "retry", "sandbox", "schedule", "schema"),
+    *("status", "test-destination", "unfreeze", "unsuppress"),
 }
 #: Pages with examples, beside those of the commands.
 PLAYED = (

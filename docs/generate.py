@@ -1,7 +1,7 @@
 """Write the generated documents: `python docs/generate.py`.
 
 docs/configuration.md and docs/config.schema.json come from the config's models, docs/recipes/metadata.yaml from the
-store's tables and docs/database.md, and the options in docs/commands from the commands' help.
+store's tables and docs/database.md, and the manual page and the options in docs/commands from the commands' help.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from command_reference import command_pages
 from config_reference import reference_markdown
 from datasette_metadata import datasette_metadata
+from man_page import man_page
 
 from audience_sync.config.json_schema import json_schema, schema_text
 from audience_sync.destinations.registry import destination_types
@@ -36,6 +37,7 @@ def generated() -> Mapping[str, str]:
     return {
         "config.schema.json": schema_text(options),
         "configuration.md": NOTE + reference_markdown(schema, template),
+        "man/audience-sync.1": man_page((FOLDER / "commands.md").read_text("utf-8")),
         "recipes/metadata.yaml": datasette_metadata(questions, [*metadata.tables, "alembic_version"]),
         **{f"commands/{name}": text for name, text in command_pages(FOLDER / "commands").items()},
     }

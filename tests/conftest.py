@@ -163,6 +163,7 @@ MARKED = {
         "test_arrow.py",
         "test_example.py",
         "test_sample_data.py",
+        "test_wheel.py",
         "test_workspace.py::test_a_signal_in_the_middle_of_a_query_is_no_error_of_the_query",
         "warehouse/*",
     ),

@@ -63,6 +63,7 @@ GROUPS = {
         "completion": ("completion:completion", "Complete keys, runs and destinations in the shell."),
     },
 }
+_WINDOWS = "error: Audience Sync runs on Linux. On Windows, install and run it in WSL 2: wsl --install"
 COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 
@@ -147,6 +148,9 @@ def group(context: click.Context, /, **options: Any) -> None:
 
 def main() -> None:
     """Run the command and exit with its code (docs/commands.md), or answer a shell that completes a command line."""
+    if os.name == "nt":  # Python's modules for file locks and limits do not exist there
+        print(_WINDOWS, file=sys.stderr)
+        raise SystemExit(2)
     if VARIABLE in os.environ:
         raise SystemExit(answer_shell(group))
     if "schedule" in sys.argv[1:]:  # until the scheduler handles SIGHUP, it must not end the process

@@ -23,13 +23,22 @@ class Access:
     ``report_secrets`` receives the secrets when they are loaded.
     """
 
-    def __init__(self, config: Path, environment: str | None, report_secrets: Callable[[Iterable[str]], None]) -> None:
+    def __init__(
+        self,
+        config: Path,
+        environment: str | None = None,
+        report_secrets: Callable[[Iterable[str]], None] = lambda found: None,
+    ) -> None:
         self.config, self.environment = config, environment
         self._report_secrets = report_secrets
         self._settings: Settings | None = None
         self._store_settings: StoreSettings | None = None
         self._inputs: ConfigInputs | None = None
         self.secrets: tuple[str, ...] = ()
+
+    def fresh(self) -> Access:
+        """The same project, whose config is read again."""
+        return Access(self.config, self.environment, self._report_secrets)
 
     def settings(self) -> Settings:
         """The checked config. Raises ConfigError with every problem."""

@@ -12,7 +12,8 @@ from audience_sync.errors import UnknownNameError
 from audience_sync.project.access import Access
 from audience_sync.project.run_details import preview_details, read_details
 from audience_sync.project.values import Plan, Run
-from audience_sync.sync.values.request import ProgressListener, Resync, Retry, RunRequest
+from audience_sync.store.runs.runs import command_and_start
+from audience_sync.sync.values.request import ProgressListener, Resync, Retry, RunRequest, Undo
 from audience_sync.text import unknown_name_message
 
 if TYPE_CHECKING:
@@ -80,7 +81,14 @@ def preview(
             found = preview_run(whole, request, progress, counts_sends=counts_sends)
         with parts.store.reading() as connection:
             details = preview_details(connection, settings, found.findings, access.config.name)
-    return Plan(preview=found, details=details, secrets=tuple(settings.secrets))
+            undone = command_and_start(connection, request.undone_run) if isinstance(request, Undo) else None
+    return Plan(
+        preview=found,
+        details=details,
+        secrets=tuple(settings.secrets),
+        counts_sends=counts_sends,
+        undone=undone,
+    )
 
 
 def _with_frames(

@@ -8,25 +8,30 @@ from typing import Any
 
 from msgspec import Struct
 
-from audience_sync.model import HoldKind, RunId
+from audience_sync.model import ChangeCounts, HoldKind, RunId
 from audience_sync.project.access import Access
+from audience_sync.store.audiences.holds import Hold
 from audience_sync.sync.guard.select_holds import select_holds
 from audience_sync.sync.values.request import GuardExceptions, Selection, Sync
 
 
-def approval(access: Access, run: int, keys: Sequence[str], reason: str | None) -> Sync:
-    """The request of a run over what ``run`` held, or over these keys of it. Raises UnknownNameError, RetiredError."""
+def approval(access: Access, run: int, keys: Sequence[str], reason: str | None) -> tuple[Sync, Sequence[Hold]]:
+    """The request of a run over what ``run`` held, or over these keys of it, with the holds.
+
+    Raises UnknownNameError and RetiredError.
+    """
     with access.reading() as store, store.reading() as connection:
         holds = select_holds(connection, RunId(run), keys)
     audiences, traits = (
         tuple(hold.key for hold in holds if hold.kind is kind) for kind in (HoldKind.AUDIENCE, HoldKind.COMPUTED_TRAIT)
     )
-    return Sync(
+    request = Sync(
         command="approve",
         selection=Selection(audiences=audiences, traits=traits),
         exceptions=GuardExceptions(approved_holds=frozenset(hold.id for hold in holds)),
         reason=reason,
     )
+    return request, holds
 
 
 class Rejected(Struct, frozen=True, kw_only=True):
@@ -37,6 +42,10 @@ class Rejected(Struct, frozen=True, kw_only=True):
     entered: int
     left: int
     before: int
+
+    @property
+    def counts(self) -> ChangeCounts:
+        return ChangeCounts(self.before, self.entered, self.left)
 
 
 class Rejection(Struct, frozen=True, kw_only=True):

@@ -81,4 +81,4 @@ def read_plan(file: Path) -> PlanFile:
             raise PlanError(f"it is larger than {LARGEST_PLAN:,} bytes, the largest size of a plan")
         return saved_plan(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, PlanError) as error:
-        raise WrongValueError("plan_file", f"{file} can't be used: {error}") from None
+        raise WrongValueError("plan", f"{file} can't be used: {error}") from None

@@ -1,4 +1,4 @@
-"""Show the first request of a plan to each destination, without secrets."""
+"""Write plans as documents, with the first request to each destination, without secrets."""
 
 from __future__ import annotations
 
@@ -28,3 +28,12 @@ def first_request(forecast: Forecast, secrets: Sequence[str]) -> ShownRequest:
     from audience_sync.destinations.http.transport import HEADERS
 
     return redact_request(forecast.request, {**HEADERS, **forecast.request.headers}, secrets)
+
+
+def sends_json(found: RunPreview) -> dict[str, Any]:
+    """The plan's JSON document, with the values to send by destination."""
+    document = found.as_json()
+    for each in document["destinations"]:
+        sends = found.sends.get(each["name"], ())
+        each["sends"] = [{"key": one.key, "value": one.value, "users": one.users} for one in sends]
+    return document

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from audience_sync.cancellation import INTERVAL, Cancellation, cancelled_by, check_cancelled
 from audience_sync.errors import RunCancelledError
+from audience_sync.pace import Wait
 
 if TYPE_CHECKING:
     from audience_sync.delivery.deliver import DeliveryStats
@@ -24,7 +25,10 @@ class Loading(Struct, frozen=True):
 
 
 class Delivering(Struct, frozen=True, kw_only=True):
-    """How far the delivery to one destination is: ``delivered`` and ``refused`` of ``calls`` have an answer."""
+    """How far the delivery to one destination is: ``delivered`` and ``refused`` of ``calls`` have an answer.
+
+    ``calls``: those that the run sends at most. ``pause``: the last wait before a request, by the monotonic clock.
+    """
 
     destination: str
     calls: int
@@ -32,6 +36,7 @@ class Delivering(Struct, frozen=True, kw_only=True):
     refused: int
     requests: int
     retries: int
+    pause: Wait | None = None
 
 
 Event = Loading | Delivering
@@ -73,7 +78,8 @@ class _Watch:
     def __init__(self, progress: Progress | None, cancelled: Cancelled | None) -> None:
         self._progress = progress
         self._is_cancelled = cancelled.is_set if isinstance(cancelled, threading.Event) else cancelled
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._parts: dict[str, list[DeliveryStats]] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, name="cancellation", daemon=True)
         self.cancellation = Cancellation()
@@ -85,16 +91,11 @@ class _Watch:
         check_cancelled()
 
     def deliver(self, stats: DeliveryStats) -> None:
-        self._report(
-            Delivering(
-                destination=stats.name,
-                calls=stats.calls,
-                delivered=stats.delivered,
-                refused=stats.refused,
-                requests=stats.requests,
-                retries=stats.retries,
-            )
-        )
+        with self._lock:
+            parts = self._parts.setdefault(stats.name, [])
+            if not any(each is stats for each in parts):
+                parts.append(stats)
+        self._report(delivering(parts))
 
     def _report(self, event: Event) -> None:
         if self._progress is None:
@@ -123,9 +124,24 @@ class _Watch:
         self.cancellation.request()
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        if self._is_cancelled is not None:
+            self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        self._thread.join()
+        if self._is_cancelled is not None:
+            self._thread.join()
+
+
+def delivering(parts: Sequence[DeliveryStats]) -> Delivering:
+    """The progress of one destination, whose deliveries come one after another."""
+    return Delivering(
+        destination=parts[-1].name,
+        calls=sum(each.calls if each.most is None else min(each.calls, each.most) for each in parts),
+        delivered=sum(each.delivered for each in parts),
+        refused=sum(each.refused for each in parts),
+        requests=sum(each.requests for each in parts),
+        retries=sum(each.retries for each in parts),
+        pause=parts[-1].pause,
+    )

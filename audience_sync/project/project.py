@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,19 +17,27 @@ from audience_sync.project.progress import Cancelled, Progress, watching
 if TYPE_CHECKING:
     from datetime import date
 
+    from audience_sync.config.models import Settings
     from audience_sync.project.checks import Checks
     from audience_sync.project.decisions import Rejection
     from audience_sync.project.explanation import UserExplanation
     from audience_sync.project.freezes import Frozen, Unfrozen
     from audience_sync.project.history import AudienceRun, PastRun, PastRuns, PendingCalls, RunRecord
     from audience_sync.project.http_exchange import LiveCall
+    from audience_sync.project.metrics_server import MetricsServer
+    from audience_sync.project.ramp import RampStep
     from audience_sync.project.records import Records
+    from audience_sync.project.rehearsal import UpgradeRehearsal
+    from audience_sync.project.schedules import ProjectSchedule
+    from audience_sync.project.scheduling import Display, ProjectScheduler
     from audience_sync.project.status import Status
     from audience_sync.project.store import StoreBackup, StoreChecks, StoreCopy, StoreSchema, StoreUpgrade
     from audience_sync.project.users import Erased, Members, Suppressed, Unsuppressed
     from audience_sync.project.values import Plan, Run
+    from audience_sync.sync.preview.plan_file import PlanFile
     from audience_sync.sync.repeat.inputs import ConfigInputs
-    from audience_sync.sync.values.request import RunRequest
+    from audience_sync.sync.run import PlanReview
+    from audience_sync.sync.values.request import RunRequest, Seed, SendLimits
 
 
 #: Without it Python prints warnings of a library on stderr, unless the program that uses it has set up logging.
@@ -79,6 +87,18 @@ class Project:
     def __exit__(self, *_: object) -> None:
         """Nothing stays open between two calls."""
 
+    @property
+    def settings(self) -> Settings:
+        """The checked config. Raises ConfigError with every problem."""
+        with self._access.masking():
+            return self._access.settings()
+
+    @property
+    def store_url(self) -> str:
+        """The URL of the store, with its password. It needs no secrets of sources and destinations."""
+        with self._access.masking():
+            return self._access.store_url()
+
     def __repr__(self) -> str:
         env = f", env={self._access.environment!r}" if self._access.environment else ""
         return f"Project({str(self._access.config)!r}{env})"
@@ -91,7 +111,7 @@ class Project:
         accept: Iterable[str] = (),
         accept_clock: bool = False,
         move_keys: Mapping[str, str] | None = None,
-        plan: Plan | None = None,
+        plan: Plan | str | os.PathLike[str] | None = None,
         reason: str | None = None,
         upgrade: bool = False,
         progress: Progress | None = None,
@@ -107,7 +127,8 @@ class Project:
         - ``accept``: keys whose snapshots pass their guard and `expect`.
         - ``accept_clock``: the clock is right, though it is more than a week from the newest run.
         - ``move_keys``: new keys of audiences, by their present keys.
-        - ``plan``: do exactly what this plan has, or nothing and raise PlanError. It has the other arguments.
+        - ``plan``: do exactly what this plan has, or its file, or nothing and raise PlanError. It has the other
+          arguments.
         - ``reason``: recorded with who asked for it.
         - ``upgrade``: upgrade the schema of a PostgreSQL store first.
         - ``progress``: receives ``Loading`` and ``Delivering``, one at a time, also from other threads.
@@ -116,16 +137,15 @@ class Project:
         ``run.raise_for_status()`` raises unless everything was done. Raises RunInProgressError,
         StoreError, RunCancelledError and WrongUseError, after which nothing was done that is not recorded.
         """
-        from audience_sync.sync.values.request import GuardExceptions, Selection, Sync
-
         keys = _keys(audiences)
         accepted, moves = tuple(accept), dict(move_keys or {})
         inputs = None
         if plan is not None:
             if keys or accepted or moves or accept_clock:
                 raise WrongValueError("plan", _PLAN_ALONE)
-            planned = replace(plan.preview.saved.request, reason=reason)
-            return self._run(planned, progress, cancelled, upgrade=upgrade, plan=plan, frames=frames)
+            saved = self._saved(plan)
+            planned = replace(saved.request, reason=reason)
+            return self._run(planned, progress, cancelled, upgrade=upgrade, review=saved.refuse_other, frames=frames)
         with self._access.masking():
             if not (keys or frames or accepted or moves or accept_clock or reason or upgrade):
                 from audience_sync.project.repeat_run import repeat_last_run
@@ -133,6 +153,8 @@ class Project:
                 inputs = self._access.inputs()
                 if inputs is not None and (run := repeat_last_run(inputs)) is not None:
                     return run
+        from audience_sync.sync.values.request import GuardExceptions, Selection, Sync
+
         request = Sync(
             selection=Selection(audiences=keys),
             exceptions=GuardExceptions(accepted=accepted, accept_clock=accept_clock),
@@ -149,22 +171,35 @@ class Project:
         accept: Iterable[str] = (),
         accept_clock: bool = False,
         move_keys: Mapping[str, str] | None = None,
+        rate: str | float | None = None,
+        out: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
         cancelled: Cancelled | None = None,
     ) -> Plan:
         """Show what ``sync`` would do, with the first calls and a forecast. Nothing is changed or sent.
 
-        The arguments are those of ``sync``. Raises StoreError, RunCancelledError and WrongUseError.
+        One audience that waits to be seeded by hand is planned as ``seed`` would send it, at ``rate``. ``out``: also
+        write the plan to this file, for a later ``sync(plan=...)``. The other arguments are those of ``sync``. Raises
+        StoreError, RunCancelledError and WrongUseError.
         """
-        from audience_sync.sync.values.request import GuardExceptions, Selection, Sync
+        from audience_sync.sync.values.request import GuardExceptions, Selection, SendLimits, Sync
 
         request = Sync(
             command="plan",
             selection=Selection(audiences=_keys(audiences)),
             exceptions=GuardExceptions(accepted=tuple(accept), accept_clock=accept_clock),
+            limits=SendLimits(users_per_second=users_per_second(rate)),
             moves=dict(move_keys or {}),
         )
-        return self._preview(request, progress, cancelled, frames=frames)
+        if out is None:
+            return self._preview(request, progress, cancelled, frames=frames)
+        from audience_sync.project.plan_file import refuse_other_file, write_plan
+
+        with self._access.masking():
+            refuse_other_file(Path(out), self._access.settings(), str(self._access.config))
+        plan = self._preview(request, progress, cancelled, frames=frames)
+        write_plan(Path(out), plan.preview.saved.text())
+        return plan
 
     def seed(
         self,
@@ -189,7 +224,56 @@ class Project:
 
         limits = SendLimits(calls=limit, users_per_second=users_per_second(rate))
         request = Seed(key=key, baseline=not send, limits=limits, reason=reason)
-        return self._run(request, progress, cancelled, upgrade=upgrade, frames=frames)
+        return replace(self._run(request, progress, cancelled, upgrade=upgrade, frames=frames), limit=limit)
+
+    def plan_seed(
+        self,
+        key: str,
+        *,
+        rate: str | float | None = None,
+        limit: int | None = None,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> Plan:
+        """Show what ``seed`` would send. Nothing is changed or sent."""
+        from audience_sync.sync.values.request import Seed, SendLimits
+
+        limits = SendLimits(calls=limit, users_per_second=users_per_second(rate))
+        return self._preview(Seed(key=key, limits=limits), progress, cancelled)
+
+    def ramp(
+        self,
+        key: str,
+        shares: str | Sequence[float],
+        *,
+        max_refused: str | float = 0.05,
+        rate: str | float | None = None,
+        reason: str | None = None,
+        upgrade: bool = False,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> Iterator[RampStep]:
+        """Seed an audience share by share of its members, one run after another, until a step stops it.
+
+        ``shares``: rising, such as ``[0.01, 0.1, 1]`` or ``"1%,10%,100%"``. ``max_refused``: the largest share of
+        refused calls among the members that were reached. Each step is yielded after its run; the last one may have
+        the reason why no other follows.
+        """
+        from audience_sync.project.ramp import parsed_share, parsed_shares, ramp_steps
+
+        steps, most = parsed_shares(shares), parsed_share("max_refused", max_refused)
+        return ramp_steps(
+            self._access,
+            key,
+            steps,
+            most,
+            lambda limits: self._run(
+                _seed(key, replace(limits, users_per_second=users_per_second(rate)), reason),
+                progress,
+                cancelled,
+                upgrade=upgrade,
+            ),
+        )
 
     def resync(
         self,
@@ -237,7 +321,8 @@ class Project:
         """
         from audience_sync.sync.values.request import Retire
 
-        return self._run(Retire(key=key, reason=reason), progress, cancelled, plan=plan)
+        review = None if plan is None else plan.preview.saved.refuse_other
+        return self._run(Retire(key=key, reason=reason), progress, cancelled, review=review)
 
     def plan_retire(self, key: str, *, progress: Progress | None = None, cancelled: Cancelled | None = None) -> Plan:
         """Show what ``retire`` would send. Nothing is changed or sent."""
@@ -263,7 +348,8 @@ class Project:
         from audience_sync.sync.values.request import Undo
 
         request = Undo(command=f"undo {run}", undone_run=RunId(run), reason=reason)
-        return self._run(request, progress, cancelled, plan=plan)
+        review = None if plan is None else plan.preview.saved.refuse_other
+        return self._run(request, progress, cancelled, review=review)
 
     def plan_undo(self, run: int, *, progress: Progress | None = None, cancelled: Cancelled | None = None) -> Plan:
         """Show what ``undo`` would send. Nothing is changed or sent."""
@@ -291,8 +377,8 @@ class Project:
         from audience_sync.project.decisions import approval
 
         with self._access.masking():
-            request = approval(self._access, run, _keys(keys) or (), reason)
-        return self._run(request, progress, cancelled, frames=frames)
+            request, holds = approval(self._access, run, _keys(keys) or (), reason)
+        return replace(self._run(request, progress, cancelled, frames=frames), approved=tuple(holds))
 
     def reject(self, run: int, keys: Iterable[str] = (), *, reason: str | None = None) -> Rejection:
         """Drop what ``run`` held: all of it, or only these keys. No source is read, and nothing is sent.
@@ -434,6 +520,34 @@ class Project:
         with self._access.masking():
             return read_pending(self._access)
 
+    def schedules(self) -> tuple[ProjectSchedule, ...]:
+        """The schedules of the config, with their next and last times."""
+        from datetime import UTC, datetime
+
+        from audience_sync.project.schedules import read_schedules
+
+        with self._access.masking():
+            return read_schedules(self._access, datetime.now(UTC))
+
+    def scheduler(
+        self,
+        *,
+        upgrade: bool,
+        show: Callable[[Run], None],
+        display: Display,
+        serve_metrics: Callable[[Settings], None],
+    ) -> ProjectScheduler:
+        """A scheduler, for ``audience-sync schedule``: it runs what is due, and can read the config again."""
+        from audience_sync.project.scheduling import ProjectScheduler
+
+        return ProjectScheduler(self._access, upgrade=upgrade, show=show, display=display, serve_metrics=serve_metrics)
+
+    def metrics_server(self) -> MetricsServer:
+        """A context in which the store's metrics are served, once a config has a port for them."""
+        from audience_sync.project.metrics_server import MetricsServer
+
+        return MetricsServer()
+
     def store_schema(self) -> StoreSchema:
         """The schema that the store has, and the one that this program needs."""
         from audience_sync.project.store import read_schema
@@ -447,6 +561,16 @@ class Project:
 
         with self._access.masking():
             return upgrade(self._access, reason)
+
+    def rehearse_upgrade(self, *, plan: Plan | str | os.PathLike[str] | None = None) -> UpgradeRehearsal:
+        """Upgrade a copy of the store, and compare it and its plan with the store. Nothing is changed or sent.
+
+        ``plan``: a plan that the version before has saved, or its file. Raises StoreError and RunInProgressError.
+        """
+        from audience_sync.project.rehearsal import rehearse_upgrade
+
+        with self._access.masking():
+            return rehearse_upgrade(self._access, None if plan is None else self._saved(plan))
 
     def check_store(self) -> StoreChecks:
         """Check the database, every snapshot's checksum, the members, and the position of each destination."""
@@ -472,6 +596,13 @@ class Project:
         with self._access.masking():
             return copy(self._access, url, reason)
 
+    def _saved(self, plan: Plan | str | os.PathLike[str]) -> PlanFile:
+        """The request and the digests of a plan, or of its file."""
+        from audience_sync.project.plan_file import read_plan
+        from audience_sync.project.values import Plan
+
+        return plan.preview.saved if isinstance(plan, Plan) else read_plan(Path(plan))
+
     def _run(
         self,
         request: RunRequest,
@@ -479,13 +610,12 @@ class Project:
         cancelled: Cancelled | None,
         *,
         upgrade: bool = False,
-        plan: Plan | None = None,
+        review: PlanReview | None = None,
         inputs: ConfigInputs | None = None,
         frames: Mapping[str, Any] | None = None,
     ) -> Run:
         from audience_sync.project.carry_out import carry_out
 
-        review = None if plan is None else plan.preview.saved.refuse_other
         with self._access.masking(), watching(progress, cancelled) as listener:
             return carry_out(
                 self._access, request, listener, upgrade=upgrade, review=review, inputs=inputs, frames=frames
@@ -504,6 +634,12 @@ class Project:
 
         with self._access.masking(), watching(progress, cancelled) as listener:
             return preview(self._access, request, listener, counts_sends=counts_sends, frames=frames)
+
+
+def _seed(key: str, limits: SendLimits, reason: str | None) -> Seed:
+    from audience_sync.sync.values.request import Seed
+
+    return Seed(key=key, limits=limits, reason=reason)
 
 
 def _keys(keys: Iterable[str] | None) -> Sequence[str] | None:

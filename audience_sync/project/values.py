@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from audience_sync.errors import HeldError, PartialError, RunFailedError
+from audience_sync.errors import OK, HeldError, PartialError, RunFailedError
 from audience_sync.model import AudienceStatus, RunStatus
 from audience_sync.project.records import Records
 from audience_sync.project.run_details import Details
+from audience_sync.store.audiences.holds import Hold
 from audience_sync.sync.values.findings import AudienceResult, HeldDifference, InvalidRow, TraitsResult
 from audience_sync.sync.values.report import DestinationReport, Report
 
@@ -90,11 +92,17 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
 
 class Run(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
-    """What one run did. ``report`` and ``details`` have the values behind the properties, for the command line."""
+    """What one run did.
+
+    ``report``, ``details``, ``store`` and ``approved`` have the values behind the properties, for the command line.
+    ``limit``: the calls that a seed was to send at most.
+    """
 
     report: Report
     details: Details
     store: str = ""
+    approved: tuple[Hold, ...] = ()
+    limit: int | None = None
 
     def __repr__(self) -> str:
         return f"<Run {self.number}: {self.status}>"
@@ -110,8 +118,17 @@ class Run(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
 
     @property
     def exit_code(self) -> int:
-        """That of the command: 0, 1 (partial), 3 (failed) or 4 (held)."""
-        return self.report.exit_code
+        """That of the command: 0, 1 (partial), 3 (failed) or 4 (held); also 0 after as many calls as ``limit``."""
+        return OK if self._did_as_limited else self.report.exit_code
+
+    @property
+    def _did_as_limited(self) -> bool:
+        """Whether a seed sent as many calls as its limit allows, and none is refused."""
+        most, destinations = self.limit, self.report.destinations
+        if most is None or self.status is not RunStatus.PARTIAL:
+            return False
+        short = any(each.pending and (each.error or each.delivered < most) for each in destinations)
+        return not short and not any(each.still_refused for each in destinations)
 
     @property
     def audiences(self) -> Records[AudienceSync]:
@@ -163,7 +180,7 @@ class Run(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
                 raise HeldError(
                     "\n".join([f"Run {self.number}: a guard holds changes.", *self._held_lines()]), self.number
                 )
-            case RunStatus.PARTIAL:
+            case RunStatus.PARTIAL if not self._did_as_limited:
                 lines = [line for each in self.deliveries for line in _unfinished(each)]
                 raise PartialError("\n".join([f"Run {self.number} is not complete.", *lines]), self.number)
             case _:
@@ -268,11 +285,17 @@ class PlannedDelivery(Struct, frozen=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What a run would do; nothing was changed or sent. ``preview`` and ``details``: for the command line."""
+    """What a run would do; nothing was changed or sent. ``preview`` and ``details``: for the command line.
+
+    ``counts_sends``: it is of ``undo`` or ``retire``, and has the number of users by value for each destination.
+    ``undone``: the command and the start of the run that an ``undo`` would reverse.
+    """
 
     preview: RunPreview
     details: Details
     secrets: tuple[str, ...] = ()
+    counts_sends: bool = False
+    undone: tuple[str, datetime] | None = None
 
     def __repr__(self) -> str:
         return f"<Plan: {self.preview.command}>"
@@ -313,10 +336,10 @@ class Plan(Struct, frozen=True, kw_only=True):
         return self.preview.exit_code
 
     def to_dict(self) -> dict[str, Any]:
-        """The document of ``audience-sync plan --json``."""
-        from audience_sync.project.plan_requests import plan_json
+        """The document of ``audience-sync plan --json``, or of `undo` and `retire` with `--dry-run --json`."""
+        from audience_sync.project.plan_requests import plan_json, sends_json
 
-        return plan_json(self.preview, self.secrets)
+        return sends_json(self.preview) if self.counts_sends else plan_json(self.preview, self.secrets)
 
     def to_frame(self) -> pandas.DataFrame:
         """The audiences as a pandas DataFrame. Raises MissingPackageError without pandas."""

@@ -15,12 +15,12 @@ from audience_sync.cli.base.layout import Screen
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.views.preview import sends_table
 from audience_sync.cli.wiring import confirm as confirmed
-from audience_sync.model import RunId
+from audience_sync.project.run_details import Details
+from audience_sync.project.values import Plan
 from audience_sync.sync.preview.forecast import Forecast
 from audience_sync.sync.preview.plan import RunPreview, Sends
 from audience_sync.sync.preview.plan_file import PlanFile
 from audience_sync.sync.values.findings import RunFindings
-from audience_sync.sync.values.request import Undo
 
 FORECASTS = [
     Forecast(name="log", address="s3://calls", rate_limit=50.0, calls=3, requests=3),
@@ -33,6 +33,7 @@ FOUND = RunPreview(
     largest=[],
     sends={"log": [Sends("vip", "false", 2), Sends("vip", "true", 1)]},
 )
+PLAN = Plan(preview=FOUND, details=Details(), counts_sends=True)
 SHOWN = (
     "It is for good.\n\n"
     "destination  calls  requests   time  sends\n"
@@ -55,19 +56,22 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
     def asked(typed: io.StringIO, *, yes: bool = False, as_json: bool = False) -> bool:
         done: list[Any] = []
         monkeypatch.setattr(sys, "stdin", typed)
-        monkeypatch.setattr(confirmed, "_preview", lambda context, order: FOUND)
 
-        def execute(*order: Any, **options: Any) -> SimpleNamespace:
-            done.append(order)
+        def execute(session: Session, make: Callable[..., Any], **options: Any) -> Any:
+            return make(None)
+
+        def undo(**options: Any) -> Any:
+            done.append(options)
             return SimpleNamespace(exit_code=1)
 
-        monkeypatch.setattr(confirmed, "execute_run", execute)
+        monkeypatch.setattr(confirmed, "make_run", execute)
         with click.Context(click.Command("undo"), info_name="undo"):
             code = confirmed.confirm_and_run(
                 Session(as_json=as_json),
-                Undo(command="undo 1", undone_run=RunId(1)),
+                undo,
+                lambda progress: PLAN,
                 "Do it?",
-                lambda found, screen: [["It is for good."], sends_table(found, screen)],
+                lambda plan, screen: [["It is for good."], sends_table(plan.preview, screen)],
                 yes=yes,
                 dry_run=False,
             )

@@ -15,6 +15,7 @@ from audience_sync.cli.views.progress_lines import (
 )
 from audience_sync.delivery.deliver import DeliveryStats
 from audience_sync.pace import Pace, Wait
+from audience_sync.project.progress import delivering
 
 LONG = "audience order_completed_in_the_last_30_days_by_mobile"
 
@@ -122,7 +123,7 @@ def test_a_destination_shows_its_counts_and_the_time_left_if_it_is_known(shown: 
 )
 def test_a_pause_is_counted_down(name: str, text: str) -> None:
     stats = DeliveryStats(name=name, calls=5_000, pause=Wait(7.0, 27.0, for_all=True))
-    assert counts_text(next_sending(sending(name=name), [stats], 7.0), 7.0) == text
+    assert counts_text(next_sending(sending(name=name), delivering([stats]), 7.0), 7.0) == text
 
 
 def test_a_line_of_a_log_has_the_same_facts() -> None:
@@ -132,12 +133,12 @@ def test_a_line_of_a_log_has_the_same_facts() -> None:
 
 def test_a_limited_seed_counts_what_it_sends_and_not_what_stays_pending() -> None:
     stats = DeliveryStats(name="connect", calls=614, delivered=99, refused=1, most=100)
-    assert counts_text(next_sending(None, [stats], 5.0), 5.0) == "100 of 100  done, 1 refused"
+    assert counts_text(next_sending(None, delivering([stats]), 5.0), 5.0) == "100 of 100  done, 1 refused"
 
 
 def test_the_deliveries_of_one_destination_add_up() -> None:
     """A seed and the changes of others are sent one after the other: the count does not start again."""
     first, second = DeliveryStats(name="connect", calls=500, delivered=500), DeliveryStats(name="connect", calls=100)
-    before = next_sending(None, [first], 5.0)
+    before = next_sending(None, delivering([first]), 5.0)
     assert counts_text(before, 5.0) == "500 of 500  done"
-    assert counts_text(next_sending(before, [first, second], 5.5), 5.5) == "500 of 600  0 refused"
+    assert counts_text(next_sending(before, delivering([first, second]), 5.5), 5.5) == "500 of 600  0 refused"

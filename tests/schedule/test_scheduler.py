@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from audience_sync.cli.base.session import Session
-from audience_sync.cli.wiring.scheduling import load_scheduled_config
+from audience_sync.project.access import Access
+from audience_sync.project.scheduling import load_scheduled_config
 from audience_sync.schedule.scheduler import BUSY_PAUSE, Scheduler
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import acquire
@@ -35,7 +35,7 @@ def keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keep:
             "destinations": {"log": {"type": "file", "path": "calls.jsonl"}},
         }
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), "utf-8")
-        keeper = Scheduler(load_scheduled_config(Session()), say)
+        keeper = Scheduler(load_scheduled_config(Access(Path("config.yaml"))), say)
         keeper.start(now)
         return keeper
 

@@ -31,9 +31,13 @@ class Trace:
 
     def __init__(self) -> None:
         self.steps: list[str] = []
+        self._is_over = False
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> None:
         entered = event == "call"
+        if self._is_over or (not entered and frame.f_code is sync.__code__):  # what the answer reads is not the run
+            self._is_over = True
+            return
         if not entered and event != "return":
             return
         place = frame if entered else self._caller(frame)

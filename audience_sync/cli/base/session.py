@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +18,7 @@ from audience_sync.command_line import give_options
 from audience_sync.errors import WrongValueError
 
 if TYPE_CHECKING:
-    from audience_sync.config.models import Settings, StoreSettings
-    from audience_sync.config.validate.shared_files import FileUse
     from audience_sync.project.project import Project
-    from audience_sync.store.connection.engine import Store
 
 Command = Callable[..., Any]
 DEFAULT_CONFIG = "config.yaml"
@@ -65,24 +61,6 @@ class Session(Struct, frozen=True, kw_only=True, dict=True):
 
         freeze_imports()
         return Project(self.config, env=self.environment, report_secrets=add_secrets)
-
-    def settings(self) -> Settings:
-        """The checked config. Raises ConfigError with every problem."""
-        return self.project._access.settings()
-
-    def store_settings(self) -> StoreSettings:
-        """The settings that reading the store needs; the rest of the config may lack its secrets."""
-        return self.project._access.store_settings()
-
-    def settings_to_write(self, outputs: Sequence[FileUse] = ()) -> StoreSettings:
-        return self.project._access.settings_to_write(outputs)
-
-    def reading(self) -> AbstractContextManager[Store]:
-        """The store for a command that changes nothing."""
-        return self.project._access.reading()
-
-    def writing(self) -> AbstractContextManager[tuple[Store, StoreSettings]]:
-        return self.project._access.writing()
 
     def answer(self, document: object, lines: Callable[[Screen], Iterable[str]]) -> None:
         """Print the answer on stdout: the document with --json, otherwise the lines for a person."""

@@ -55,15 +55,13 @@ def upgrade(session: Session, *, reason: str | None, rehearse: bool, plan_file: 
 
 
 def _rehearse(session: Session, reason: str | None, plan_file: Path | None) -> int:
-    from audience_sync.cli.views.rehearsal import rehearsal_json, rehearsal_lines
-    from audience_sync.cli.wiring.rehearsal import rehearse_upgrade
-    from audience_sync.project.plan_file import read_plan
+    from audience_sync.cli.views.rehearsal import rehearsal_lines
 
     if reason is not None:
         raise click.UsageError("--reason is recorded with an upgrade, and --rehearse records nothing.")
-    found, plans = rehearse_upgrade(session, None if plan_file is None else read_plan(plan_file))
-    session.answer(rehearsal_json(found, plans), lambda screen: rehearsal_lines(found, plans, screen))
-    return OK if found.is_good and not plans.differences else FAILED
+    receipt = session.project.rehearse_upgrade(plan=plan_file)
+    session.answer(receipt.to_dict(), lambda screen: rehearsal_lines(receipt.found, receipt.plans, screen))
+    return OK if receipt.good else FAILED
 
 
 @db.command(short_help="Show the store's schema.")

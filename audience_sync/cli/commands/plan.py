@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from audience_sync.cli.base.layout import Screen
-from audience_sync.cli.base.options import accept_clock_option, keys_argument, move_key_option, parse_option
+from audience_sync.cli.base.options import accept_clock_option, keys_argument, move_key_option
 from audience_sync.cli.base.session import Session, with_session
 
 
@@ -40,35 +39,19 @@ def plan(
     """
     from audience_sync.cli.views.plan import plan_lines
     from audience_sync.cli.views.progress import RunProgress
-    from audience_sync.config.read.units import parse_rate
-    from audience_sync.project.opening import open_to_read
-    from audience_sync.project.plan_file import refuse_other_file, write_plan
-    from audience_sync.project.run_details import preview_details
-    from audience_sync.store.maintenance.open_to_read import open_store_to_read
-    from audience_sync.sync.preview.plan import preview_run
-    from audience_sync.sync.values.request import GuardExceptions, Selection, SendLimits, Sync
 
-    request = Sync(
-        command="plan",
-        selection=Selection(audiences=keys or None),
-        exceptions=GuardExceptions(accepted=accept, accept_clock=accept_clock),
-        limits=SendLimits(users_per_second=parse_option("--rate", rate, parse_rate)),
-        moves=moves,
+    with RunProgress() as progress:
+        found = session.project.plan(
+            keys,
+            accept=accept,
+            accept_clock=accept_clock,
+            move_keys=moves,
+            rate=rate,
+            out=out,
+            progress=progress.report,
+        )
+    session.answer(
+        found.to_dict() if session.as_json else None,
+        lambda screen: plan_lines(found.preview, found.details, screen, secrets=found.secrets, saved_as=out),
     )
-    settings = session.settings()
-    if out is not None:
-        refuse_other_file(out, settings, session.config)
-    with open_to_read(settings) as parts, RunProgress() as progress:
-        found = preview_run(parts, request, progress.watch)
-    if out is not None:
-        write_plan(out, found.saved.text())
-
-    def lines(screen: Screen) -> list[str]:
-        with open_store_to_read(settings.store) as store, store.reading() as connection:
-            details = preview_details(connection, settings, found.findings, session.config_name)
-        return plan_lines(found, details, screen, secrets=settings.secrets, saved_as=out)
-
-    from audience_sync.project.plan_requests import plan_json
-
-    session.answer(plan_json(found, settings.secrets), lines)
     return found.exit_code

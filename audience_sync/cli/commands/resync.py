@@ -22,8 +22,9 @@ def resync(session: Session, keys: tuple[str, ...], destination: str | None, rea
 
     For a destination that lost its data, and for a damaged store.
     """
-    from audience_sync.cli.wiring.run_command import execute_run
-    from audience_sync.sync.values.request import Resync, Selection
+    from audience_sync.cli.wiring.run_command import make_run
 
-    request = Resync(selection=Selection(audiences=keys or None), destination=destination, reason=reason)
-    return execute_run(session, request).exit_code
+    return make_run(
+        session,
+        lambda progress: session.project.resync(keys, destination=destination, reason=reason, progress=progress),
+    ).exit_code

@@ -26,11 +26,11 @@ def retire(session: Session, key: str, yes: bool, dry_run: bool, reason: str | N
     from audience_sync.cli.views.preview import retire_preview
     from audience_sync.cli.views.wording import retire_wording
     from audience_sync.cli.wiring.confirm import confirm_and_run
-    from audience_sync.sync.values.request import Retire
 
     return confirm_and_run(
         session,
-        Retire(key=key, reason=reason),
+        partial(session.project.retire, key, reason=reason),
+        partial(session.project.plan_retire, key),
         f"Retire {key}?",
         partial(retire_preview, key=key),
         yes=yes,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from audience_sync.cli.base.completion import complete_destinations
@@ -18,7 +20,7 @@ from audience_sync.cli.base.session import Session, quiet_option, with_session
 @with_session
 def retry(session: Session, destination: str | None, reason: str | None) -> int:
     """Make a run that also sends refused calls again, with the newest values."""
-    from audience_sync.cli.wiring.run_command import execute_run
-    from audience_sync.sync.values.request import Retry
+    from audience_sync.cli.wiring.run_command import make_run
 
-    return execute_run(session, Retry(destination=destination, reason=reason)).exit_code
+    make = partial(session.project.retry, destination, reason=reason)
+    return make_run(session, lambda progress: make(progress=progress)).exit_code

@@ -7,7 +7,7 @@ from functools import partial
 import click
 
 from audience_sync.cli.base.completion import complete_keys
-from audience_sync.cli.base.options import LARGEST_NUMBER, parse_option, reason_option, upgrade_option
+from audience_sync.cli.base.options import LARGEST_NUMBER, reason_option, upgrade_option
 from audience_sync.cli.base.session import Session, quiet_option, with_session
 
 
@@ -45,22 +45,20 @@ def seed(
     """
     from audience_sync.cli.views.wording import seed_wording
     from audience_sync.cli.wiring.confirm import may_seed
-    from audience_sync.cli.wiring.ramp import MAX_REFUSED_SHARE, parse_shares, run_ramp
-    from audience_sync.cli.wiring.run_command import execute_run, exit_code_of_seed
-    from audience_sync.config.read.units import parse_rate, parse_share
-    from audience_sync.sync.values.request import Seed, SendLimits
+    from audience_sync.cli.wiring.run_command import make_run
 
-    limits = SendLimits(calls=limit, users_per_second=parse_option("--rate", rate, parse_rate))
-    request = Seed(key=key, baseline=no_send, limits=limits, reason=reason)
     if ramp is not None and (limit or no_send):
         raise click.UsageError("--ramp sets how many users are sent to: give it without --limit and --no-send")
     if ramp is None and max_refused is not None:
         raise click.UsageError("--max-refused is the limit of a --ramp")
-    shares = parse_option("--ramp", ramp, parse_shares) or ()
-    asked = parse_option("--max-refused", max_refused, parse_share)
-    if not (yes or no_send) and not may_seed(session, request):
+    if ramp is not None:
+        from audience_sync.cli.wiring.ramp import Ramp
+
+        steps = Ramp(session, key, ramp, max_refused=max_refused, rate=rate, reason=reason, upgrade=upgrade)
+    if not (yes or no_send) and not may_seed(session, key, rate=rate, limit=limit):
         return 0
     if ramp is not None:
-        return run_ramp(session, request, shares, MAX_REFUSED_SHARE if asked is None else asked, upgrade=upgrade)
-    wording = partial(seed_wording, request=request, rate=rate)
-    return exit_code_of_seed(execute_run(session, request, upgrade=upgrade, describe=wording), limit)
+        return steps.run()
+    make = partial(session.project.seed, key, rate=rate, limit=limit, send=not no_send, reason=reason, upgrade=upgrade)
+    wording = partial(seed_wording, key=key, no_send=no_send, rate=rate)
+    return make_run(session, lambda progress: make(progress=progress), describe=wording).exit_code

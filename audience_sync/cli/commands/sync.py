@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from msgspec.structs import replace
 
 from audience_sync.cli.base.options import (
     accept_clock_option,
@@ -53,30 +52,18 @@ def sync(
 
     Also sends what earlier runs left pending.
     """
-    config = None
-    if not (keys or accept or plan_file or moves or accept_clock or reason or upgrade):
-        from audience_sync.cli.wiring.repeat_command import repeat_command
+    from audience_sync.cli.wiring.run_command import make_run
 
-        config = session.project._access.inputs()
-        if config is not None and (report := repeat_command(session, config)) is not None:
-            return report.exit_code
-    from audience_sync.cli.wiring.run_command import execute_run
-    from audience_sync.sync.values.request import GuardExceptions, Selection, Sync
-
-    if plan_file is None:
-        request = Sync(
-            selection=Selection(audiences=keys or None),
-            exceptions=GuardExceptions(accepted=accept, accept_clock=accept_clock),
-            moves=moves,
+    return make_run(
+        session,
+        lambda progress: session.project.sync(
+            keys,
+            accept=accept,
+            accept_clock=accept_clock,
+            move_keys=moves,
+            plan=plan_file,
             reason=reason,
-        )
-        return execute_run(session, request, upgrade=upgrade, config=config).exit_code
-    if keys or accept or moves or accept_clock:
-        raise click.UsageError(
-            "the plan has the audiences, the guards that are lifted, the moves and the clock: give --plan alone"
-        )
-    from audience_sync.project.plan_file import read_plan
-
-    plan = read_plan(plan_file)
-    planned = replace(plan.request, reason=reason)
-    return execute_run(session, planned, upgrade=upgrade, review=plan.refuse_other).exit_code
+            upgrade=upgrade,
+            progress=progress,
+        ),
+    ).exit_code

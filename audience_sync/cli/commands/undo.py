@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import click
 
 from audience_sync.cli.base.options import dry_run_option, reason_option, run_argument, yes_option
 from audience_sync.cli.base.session import Session, quiet_option, with_session
-
-if TYPE_CHECKING:
-    from audience_sync.cli.base.layout import Screen
-    from audience_sync.sync.preview.plan import RunPreview
 
 
 @click.command()
@@ -31,20 +25,13 @@ def undo(session: Session, run: int, yes: bool, dry_run: bool, reason: str | Non
     from audience_sync.cli.views.preview import undo_preview
     from audience_sync.cli.views.wording import undo_wording
     from audience_sync.cli.wiring.confirm import confirm_and_run
-    from audience_sync.model import RunId
-    from audience_sync.store.runs.runs import command_and_start
-    from audience_sync.sync.values.request import Undo
-
-    def preview(found: RunPreview, screen: Screen) -> Iterator[Sequence[str]]:
-        with session.reading() as store, store.reading() as connection:
-            which = command_and_start(connection, run)
-        return undo_preview(found, screen, run=run, which=which)
 
     return confirm_and_run(
         session,
-        Undo(command=f"undo {run}", undone_run=RunId(run), reason=reason),
+        partial(session.project.undo, run, reason=reason),
+        partial(session.project.plan_undo, run),
         f"Undo run {run}?",
-        preview,
+        partial(undo_preview, run=run),
         yes=yes,
         dry_run=dry_run,
         describe=partial(undo_wording, run=run),

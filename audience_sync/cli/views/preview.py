@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any
 
 from audience_sync.cli.base.layout import PIPE, Column, Screen, prose, table, width_of
 from audience_sync.cli.views.summary import notes
+from audience_sync.project.values import Plan
 from audience_sync.sync.preview.forecast import Forecast
 from audience_sync.sync.preview.plan import RunPreview, Sends
 from audience_sync.text import duration, form, path_text, pluralize
@@ -21,10 +20,9 @@ _COLUMNS = (
 )
 
 
-def undo_preview(
-    found: RunPreview, screen: Screen, *, run: int, which: tuple[str, datetime] | None
-) -> Iterator[Sequence[str]]:
-    """Show which changes would be reversed, and what would be sent. ``which``: command and start of the run to undo."""
+def undo_preview(plan: Plan, screen: Screen, *, run: int) -> Iterator[Sequence[str]]:
+    """Show which changes would be reversed, and what would be sent."""
+    found, which = plan.preview, plan.undone
     audiences, traits = found.findings.audiences, found.findings.traits
     changes = sum(each.entered + each.left for each in audiences) + traits.changed
     of = f" ({which[0]}, {which[1]:%Y-%m-%d %H:%M} UTC)" if which else ""
@@ -39,8 +37,9 @@ def undo_preview(
     yield notes((), found.findings.messages, screen)
 
 
-def retire_preview(found: RunPreview, screen: Screen, *, key: str) -> Iterator[Sequence[str]]:
+def retire_preview(plan: Plan, screen: Screen, *, key: str) -> Iterator[Sequence[str]]:
     """Show what would be sent to how many users, and what closing the key means."""
+    found = plan.preview
     own = {name: [one for one in each if one.key == key] for name, each in found.sends.items()}
     sends = [one for each in own.values() for one in each]
     values = " and ".join(dict.fromkeys(one.value for one in sends))
@@ -129,12 +128,3 @@ def _rate_text(rate: float, what: str) -> str:
     seconds, unit = (1, "a second") if rate >= 1 else (60, "a minute") if rate * 60 >= 1 else (3600, "an hour")
     count = round(rate * seconds, 3)
     return f"{count:,.6g} {form(1 if count == 1 else 2, what)} {unit}"
-
-
-def sends_json(found: RunPreview) -> dict[str, Any]:
-    """The plan's JSON document, with the values to send by destination."""
-    document = found.as_json()
-    for each in document["destinations"]:
-        sends = found.sends.get(each["name"], ())
-        each["sends"] = [{"key": one.key, "value": one.value, "users": one.users} for one in sends]
-    return document

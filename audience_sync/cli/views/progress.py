@@ -24,8 +24,7 @@ from audience_sync.cli.views.progress_lines import (
     progress_line,
     sending_lines,
 )
-from audience_sync.delivery.deliver import DeliveryStats
-from audience_sync.sync.values.request import ProgressListener
+from audience_sync.project.progress import Delivering, Event, Loading
 from audience_sync.tracing import StageLog, current_stages
 
 if TYPE_CHECKING:
@@ -46,33 +45,26 @@ class RunProgress:
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._quiet = quiet
+        self._quiet, self._has_begun = quiet, False
         self._live: Live | None = None
         self._screen = Screen()
         self._loading = ""
         self._loaded = 0
         self._stages: StageLog | None = None
-        self._stats: dict[str, list[DeliveryStats]] = {}
         self._sending: dict[str, Sending] = {}
         self._room = COUNTS
-        self._lock = threading.Lock()
         self._ended = threading.Event()
 
-    @property
-    def watch(self) -> ProgressListener:
-        return ProgressListener(self._load, self._deliver)
-
-    def _load(self, what: str) -> None:
-        log.debug("loading %s", what)
-        self._loading, self._stages = what, current_stages()
-        self._loaded += 1
-
-    def _deliver(self, stats: DeliveryStats) -> None:
-        with self._lock:
-            parts = self._stats.setdefault(stats.name, [])
-            if not any(each is stats for each in parts):
-                parts.append(stats)
-            self._sending[stats.name] = next_sending(self._sending.get(stats.name), parts, time.monotonic())
+    def report(self, event: Event) -> None:
+        """Show an event; the first one begins the display. An entry is loaded in the thread of the run."""
+        self._begin()
+        match event:
+            case Loading(entry=what):
+                log.debug("loading %s", what)
+                self._loading, self._stages = what, current_stages()
+                self._loaded += 1
+            case Delivering(destination=name):
+                self._sending[name] = next_sending(self._sending.get(name), event, time.monotonic())
 
     def _lines(self, where: Screen, now: float) -> list[str]:
         sending = list(self._sending.values())
@@ -100,9 +92,10 @@ class RunProgress:
                 if each.answered < each.calls:
                     log.info(progress_line(each, now), extra={"destination": each.name})
 
-    def __enter__(self) -> Self:
-        if self._quiet:
-            return self
+    def _begin(self) -> None:
+        if self._quiet or self._has_begun:
+            return
+        self._has_begun = True
         if sys.stderr.isatty() and not is_json_log():
             from rich.live import Live
 
@@ -114,6 +107,8 @@ class RunProgress:
             self._live.start()
         else:
             threading.Thread(target=self._log_lines, name="progress", daemon=True).start()
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

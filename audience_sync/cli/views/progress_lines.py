@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from audience_sync.cli.base.layout import GAP, INDENT, Screen, prose, width_of
-from audience_sync.delivery.deliver import DeliveryStats
 from audience_sync.pace import Pace
+from audience_sync.project.progress import Delivering
 from audience_sync.text import duration
 
 #: Width of a bar, and of the room that is kept for a destination's counts, in characters.
@@ -33,19 +33,13 @@ class Sending(Struct, frozen=True, kw_only=True):
     pace: Pace
 
 
-def next_sending(before: Sending | None, parts: list[DeliveryStats], now: float) -> Sending:
-    """The progress of a destination after another answer or pause. ``parts``: its deliveries, one after another."""
-    answered = sum(each.delivered + each.refused for each in parts)
+def next_sending(before: Sending | None, event: Delivering, now: float) -> Sending:
+    """The progress of a destination after another answer or pause."""
+    answered = event.delivered + event.refused
     pace = Pace.started(now, answered) if before is None else before.pace.counted(now, answered)
-    if parts[-1].pause is not None:
-        pace = pace.waiting(parts[-1].pause)
-    return Sending(
-        name=parts[-1].name,
-        calls=sum(each.calls if each.most is None else min(each.calls, each.most) for each in parts),
-        answered=answered,
-        refused=sum(each.refused for each in parts),
-        pace=pace,
-    )
+    if event.pause is not None:
+        pace = pace.waiting(event.pause)
+    return Sending(name=event.destination, calls=event.calls, answered=answered, refused=event.refused, pace=pace)
 
 
 def loading_text(number: int, of: int, what: str, screen: Screen) -> str:

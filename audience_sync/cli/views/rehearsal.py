@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from audience_sync.cli.base.layout import Column, Screen, advice, joined, labelled, printable, prose, table
 from audience_sync.text import join_names, listed, path_text, pluralize, seconds_text
 
 if TYPE_CHECKING:
+    from audience_sync.project.rehearsal import PlanComparison
     from audience_sync.store.rehearsal.rehearse import Comparison, Rehearsal
 
 COLUMNS = (
@@ -23,48 +24,7 @@ _UNITS = {"pending calls": " rows of positions, changes and refusals, which deci
 MAX_LISTED = 10
 
 
-class Plans(Protocol):
-    """The comparison of the plans before and after the upgrade."""
-
-    @property
-    def reason(self) -> str | None: ...
-    @property
-    def differences(self) -> Sequence[str]: ...
-    @property
-    def before(self) -> Mapping[str, int] | None: ...
-    @property
-    def after(self) -> Mapping[str, int] | None: ...
-    @property
-    def new_calls(self) -> int | None: ...
-    @property
-    def not_loaded(self) -> Sequence[str]: ...
-    def as_json(self) -> dict[str, Any]: ...
-
-
-def rehearsal_json(found: Rehearsal, plans: Plans) -> dict[str, Any]:
-    """The contract of ``db upgrade --rehearse --json`` (docs/operations.md)."""
-    return {
-        "store": found.store,
-        "from": found.before,
-        "to": found.after,
-        "good": found.is_good and not plans.differences,
-        "error": found.error,
-        "differences": [*found.differences, *plans.differences],
-        "contents": [each.as_json() for each in found.contents],
-        "tables": [each.as_json() for each in found.tables],
-        "views": [each.as_json() for each in found.views],
-        "checks": [each._asdict() for each in found.checks],
-        "plan": plans.as_json(),
-        "space": {"store": found.space.store, "needed": found.space.needed, "free": found.space.free},
-        "seconds": {
-            "copy": round(found.seconds.copy, 3),
-            "upgrade": round(found.seconds.upgrade, 3),
-            "compare": round(found.seconds.compare, 3),
-        },
-    }
-
-
-def rehearsal_lines(found: Rehearsal, plans: Plans, screen: Screen) -> list[str]:
+def rehearsal_lines(found: Rehearsal, plans: PlanComparison, screen: Screen) -> list[str]:
     """The receipt for a person."""
     return joined(
         [
@@ -77,7 +37,7 @@ def rehearsal_lines(found: Rehearsal, plans: Plans, screen: Screen) -> list[str]
     )
 
 
-def _headline(found: Rehearsal, plans: Plans) -> str:
+def _headline(found: Rehearsal, plans: PlanComparison) -> str:
     store = path_text(found.store)
     if found.error:
         return f"The upgrade of a copy of {store} failed: {found.error}\nThe store itself was not changed."
@@ -94,7 +54,7 @@ def _headline(found: Rehearsal, plans: Plans) -> str:
     return f"Rehearsed on a copy: {store}, {moved}. {result} The store was not changed."
 
 
-def _facts(found: Rehearsal, plans: Plans) -> list[tuple[str, str]]:
+def _facts(found: Rehearsal, plans: PlanComparison) -> list[tuple[str, str]]:
     space, seconds = found.space, found.seconds
     free = "" if space.free is None else f", {_megabytes(space.free)} are free"
     views = [each.name for each in found.views if not each.is_same]
@@ -123,7 +83,7 @@ def _counts(each: Comparison, unit: str) -> str:
     return f"DIFFERENT: {before:,} before, {after:,} after"
 
 
-def _calls(plans: Plans) -> str:
+def _calls(plans: PlanComparison) -> str:
     after = sum((plans.after or {}).values())
     if plans.reason:
         would = f" A run after the upgrade would send {pluralize(after, 'call')}." if plans.after is not None else ""
@@ -155,7 +115,7 @@ def _megabytes(size: int) -> str:
     return f"{size / 1_000_000:,.1f} MB"
 
 
-def _next(found: Rehearsal, plans: Plans, screen: Screen) -> list[str]:
+def _next(found: Rehearsal, plans: PlanComparison, screen: Screen) -> list[str]:
     if found.is_good and plans.differences:
         moved = "If a source has changed since the plan before was made, make it again."
         return prose(f"{moved} Otherwise don't upgrade: report this.", screen)

@@ -24,6 +24,7 @@ from audience_sync.cli.views.attention import blocks
 from audience_sync.cli.views.headline import headline
 from audience_sync.model import AudienceStatus, RunStatus
 from audience_sync.project.run_details import Details
+from audience_sync.project.values import Run
 from audience_sync.sync.values.findings import AudienceResult, MappingChange, MappingKind, MappingResult, TraitsResult
 from audience_sync.sync.values.report import DestinationReport, Report
 from audience_sync.text import form, listed, path_text, pluralize
@@ -66,19 +67,18 @@ class Wording(Struct, frozen=True):
 
 
 #: Returns the wording of a command's own answer to a run that did not fail.
-DescribeRun = Callable[[Report, Details], Wording]
+DescribeRun = Callable[[Run], Wording]
 
 
-def summary(
-    report: Report, details: Details, screen: Screen, *, store: str = "", describe: DescribeRun | None = None
-) -> list[str]:
+def summary(run: Run, screen: Screen, *, describe: DescribeRun | None = None) -> list[str]:
     """All lines of the answer to a command that made a run."""
-    wording = describe(report, details) if describe and report.status is not RunStatus.FAILED else Wording()
+    report, details = run.report, run.details
+    wording = describe(run) if describe and report.status is not RunStatus.FAILED else Wording()
     found = list(blocks(report, details, screen, by_hand=not wording.addresses))
     needs_a_person = [each for each in found if each.urgent] or report.status is not RunStatus.SUCCEEDED
     last = wording.after
     if last is None:
-        last = [] if needs_a_person or screen.width is None else _next_commands(report, store, screen)
+        last = [] if needs_a_person or screen.width is None else _next_commands(report, run.store, screen)
     return joined(
         [
             _headline(report, wording, screen),

@@ -11,11 +11,11 @@ from audience_sync.cli.views.holds import change_text
 from audience_sync.cli.views.summary import Wording
 from audience_sync.model import AudienceStatus, ChangeCounts
 from audience_sync.project.run_details import Details
+from audience_sync.project.values import Run
 from audience_sync.store.audiences.holds import Hold
 from audience_sync.sync.guard.messages import effect
 from audience_sync.sync.values.findings import AudienceResult
 from audience_sync.sync.values.report import Report
-from audience_sync.sync.values.request import Seed
 from audience_sync.text import join_names, pluralize, seconds_text
 
 #: The rate in the next command if none was given.
@@ -23,7 +23,8 @@ DEFAULT_RATE = "500/s"
 _ONLY_CHANGES = "From now on `sync` sends only who enters or leaves."
 
 
-def approve_wording(report: Report, details: Details, *, run: int, holds: Sequence[Hold]) -> Wording:
+def approve_wording(made: Run, *, run: int) -> Wording:
+    report, details, holds = made.report, made.details, made.approved
     again = {key: held for held in details.held for key in held.keys}
     if all(hold.key in again for hold in holds):
         pairs = _differences(holds, {hold.key: again[hold.key].counts for hold in holds})
@@ -45,17 +46,19 @@ def _differences(holds: Sequence[Hold], now: Mapping[str, ChangeCounts]) -> list
     return [(key, f"then {then}; now {after}") for key, then, after in named]
 
 
-def undo_wording(report: Report, details: Details, *, run: int) -> Wording:
+def undo_wording(made: Run, *, run: int) -> Wording:
+    report = made.report
     return Wording(f"Run {report.run} undid run {run} in {seconds_text(report.seconds)}: {counts_text(report)}.")
 
 
-def retire_wording(report: Report, details: Details, *, key: str) -> Wording:
+def retire_wording(made: Run, *, key: str) -> Wording:
+    report = made.report
     return Wording(f"Run {report.run} retired {key} in {seconds_text(report.seconds)}: {counts_text(report)}.", ())
 
 
-def seed_wording(report: Report, details: Details, *, request: Seed, rate: str | None = None) -> Wording:
+def seed_wording(made: Run, *, key: str, no_send: bool = False, rate: str | None = None) -> Wording:
     """How many members a seed has reached, or why it sent nothing; and the next commands."""
-    key, run = request.key, report.run
+    report, details, run = made.report, made.details, made.number
     audience = next((each for each in report.audiences if each.key == key), None)
     if audience is None:
         return Wording()
@@ -65,30 +68,28 @@ def seed_wording(report: Report, details: Details, *, request: Seed, rate: str |
             f"Run {run} held {key}: {change_text(held.kind, held.counts) or held_text(report)}. Nothing was sent."
         )
     members, took = pluralize(audience.after, "member"), f"in {seconds_text(report.seconds)}"
-    if request.baseline:
+    if no_send:
         return Wording(f"Run {run} recorded {members} of {key} without sending.", prose(_ONLY_CHANGES, screen()))
     if not any(each.calls for each in report.destinations):
         return Wording(f"Run {run}: {_nothing_sent(report, details, audience)} Nothing was sent.")
     if any(each.error or each.refused for each in report.destinations):
         return Wording(addresses=False)
     if pending := max(each.pending for each in report.destinations):
-        return _partial_wording(report, request, audience, pending=pending, took=took, rate=rate)
+        return _partial_wording(report, audience, pending=pending, took=took, rate=rate)
     where = pluralize(len(report.destinations), "destination")
     message = f"Run {run} finished seeding {key} {took}: {members} at {where}."
     return Wording(message, prose(_ONLY_CHANGES, screen()), addresses=False)
 
 
-def _partial_wording(
-    report: Report, request: Seed, audience: AudienceResult, *, pending: int, took: str, rate: str | None
-) -> Wording:
+def _partial_wording(report: Report, audience: AudienceResult, *, pending: int, took: str, rate: str | None) -> Wording:
     sent = max(each.delivered for each in report.destinations)
     everyone = audience.after - max(each.withheld for each in report.destinations)
     so_far = f", {everyone - pending:,} so far" if everyone - pending > sent else ""
-    of_all = f"{sent:,} of {pluralize(everyone, 'member')} of {request.key}"
+    of_all = f"{sent:,} of {pluralize(everyone, 'member')} of {audience.key}"
     message = f"Run {report.run} seeded {of_all} {took}{so_far}, as limited."
     users = "this user" if sent == 1 else f"these {sent:,} users"
     intro = f"Next: look at {users} in the destinations. Then continue:"
-    again = f"audience-sync seed {request.key} --rate {rate or DEFAULT_RATE}"
+    again = f"audience-sync seed {audience.key} --rate {rate or DEFAULT_RATE}"
     after = [] if screen().width is None else advice(intro, again, screen=screen())
     return Wording(message, after, addresses=False)
 

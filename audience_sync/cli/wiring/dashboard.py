@@ -89,7 +89,7 @@ def load_site(session: Session, *, mask_ids: bool = False) -> Site:
     Raises ConfigError if even the store's part has problems.
     """
     settings, problem = _settings(session)
-    url = settings.store if settings is not None else session.store_settings().store
+    url = session.project.store_url
     address = database_address(url)
     is_file = address.get_backend_name() == "sqlite"
     return Site(
@@ -105,6 +105,6 @@ def load_site(session: Session, *, mask_ids: bool = False) -> Site:
 
 def _settings(session: Session) -> tuple[Settings | None, str]:
     try:
-        return session.settings(), ""
+        return session.project.settings, ""
     except ConfigError as error:
         return None, masked_text(str(error.problems[0]))

@@ -5,86 +5,92 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from msgspec.structs import replace
-
 from audience_sync.cli.base.layout import INDENT, Column, Screen, advice, command, prose, table
 from audience_sync.cli.base.output import pipe, print_json, screen, write
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.views.attention import blocks, urgent_lines
+from audience_sync.cli.views.progress import RunProgress
 from audience_sync.cli.views.summary import summary
 from audience_sync.cli.views.wording import seed_wording
 from audience_sync.cli.wiring.run_answer import print_urgent
-from audience_sync.cli.wiring.run_command import execute_run
 from audience_sync.command_line import to_paste
-from audience_sync.config.read.units import parse_share
-from audience_sync.model import AudienceStatus, RunStatus
-from audience_sync.project.run_details import read_details
-from audience_sync.store.maintenance.open_to_read import open_store_to_read
-from audience_sync.sync.operations.ramp import RampStep, refused_of, stop_reason
+from audience_sync.model import AudienceStatus
+from audience_sync.project.progress import Event
+from audience_sync.project.ramp import MAX_REFUSED, RampStep, parsed_shares
 from audience_sync.sync.values.report import Report
-from audience_sync.sync.values.request import Seed
 from audience_sync.text import form, join_names, pluralize, seconds_text
 
-#: The largest share of refused calls among the members that were reached (0 to 1).
-MAX_REFUSED_SHARE = 0.05
 COLUMNS = (
     *(Column(heading, right=True, keep=True) for heading in ("run", "step", "delivered", "refused", "pending")),
     Column("time", right=True, keep=True, lost=1),
 )
 
 
-def parse_shares(text: str) -> Sequence[float]:
-    """Parse `1%,10%,100%`. Raises ValueError."""
-    shares = [parse_share(each.strip()) for each in text.split(",")]
-    if sorted(set(shares)) != shares or not 0 < shares[0] <= shares[-1] <= 1:
-        raise ValueError("write rising shares of the members, such as 1%,10%,100%")
-    return shares
+class Ramp:
+    """The steps of a ramp, each shown after its run. Its options are checked before anything is asked."""
 
+    def __init__(
+        self,
+        session: Session,
+        key: str,
+        ramp: str,
+        *,
+        max_refused: str | None,
+        rate: str | None,
+        reason: str | None,
+        upgrade: bool,
+    ) -> None:
+        self._session, self._key, self._shares = session, key, parsed_shares(ramp)
+        self._progress = RunProgress(quiet=session.quiet)
+        self._steps = session.project.ramp(
+            key,
+            self._shares,
+            max_refused=MAX_REFUSED if max_refused is None else max_refused,
+            rate=rate,
+            reason=reason,
+            upgrade=upgrade,
+            progress=self._report,
+        )
 
-def run_ramp(session: Session, request: Seed, shares: Sequence[float], most_refused: float, *, upgrade: bool) -> int:
-    """Send to these shares of the members, one after another, until a step stops it. Returns the exit code."""
-    steps, key = list[RampStep](), request.key
-    shown = not (session.as_json or session.quiet)
-    for share in shares:
-        limits = replace(request.limits, share=share)
-        report = execute_run(session, replace(request, limits=limits), upgrade=upgrade, silent=True)
-        with session.reading() as store, store.reading() as connection:
-            refused = refused_of(connection, key)
-        steps.append(RampStep(share, report, stop_reason(report, key, refused, most_refused)))
+    def _report(self, event: Event) -> None:
+        self._progress.report(event)
+
+    def run(self) -> int:
+        """Send to the shares, one after another, until a step stops it. Returns the exit code."""
+        session, key, steps = self._session, self._key, list[RampStep]()
+        shown = not (session.as_json or session.quiet)
+        while True:
+            self._progress = RunProgress(quiet=session.quiet)
+            with self._progress:
+                step = next(self._steps, None)
+            if step is None:
+                break
+            steps.append(step)
+            if shown:
+                write(step_lines(steps, key, self._shares, screen()))
+        last = steps[-1]
         if shown:
-            write(step_lines(steps, key, shares, screen()))
-        if steps[-1].stopped:
-            break
-    last = steps[-1]
-    if shown:
-        end = _end_lines(session, last, request, shares, screen())
-        write(end if _is_failed_or_held(steps[0].report, key) else ["", *end])
-    elif session.as_json and (last.stopped or not session.quiet):
-        ramp = [{"share": each.share, "run": each.report.run, "stopped": each.stopped} for each in steps]
-        print_json({**last.report.as_json(), "ramp": ramp})
-    if last.stopped:
-        print_urgent(_end_lines(session, last, request, shares, pipe(), urgent=True), shown=shown)
-    return _exit_code(last)
-
-
-def _exit_code(last: RampStep) -> int:
-    """The exit code after the last step: 0 if its share was sent, even if that is not all members."""
-    if last.stopped:
-        return max(last.report.exit_code, 1)
-    troubled = any(each.error or each.still_refused for each in last.report.destinations)
-    return 0 if last.report.status is RunStatus.PARTIAL and not troubled else last.report.exit_code
+            end = _end_lines(last, key, self._shares, screen())
+            write(end if _is_failed_or_held(steps[0].run.report, key) else ["", *end])
+        elif session.as_json and (last.stopped or not session.quiet):
+            ramp = [{"share": each.share, "run": each.run.number, "stopped": each.stopped} for each in steps]
+            print_json({**last.run.to_dict(), "ramp": ramp})
+        if last.stopped:
+            print_urgent(_end_lines(last, key, self._shares, pipe(), urgent=True), shown=shown)
+        return last.exit_code
 
 
 def step_lines(steps: Sequence[RampStep], key: str, shares: Sequence[float], screen: Screen) -> list[str]:
     """The row of the last step, after the first one with intro and heading. All rows have the same widths."""
-    first, last = steps[0].report, steps[-1]
-    if _is_failed_or_held(last.report, key):
+    first, last = steps[0].run.report, steps[-1]
+    report = last.run.report
+    if _is_failed_or_held(report, key):
         return []
     everything = sum(each.calls for each in first.destinations)
     outcomes = ("delivered", "refused", "pending")
-    sums = [sum(getattr(each, name) for each in last.report.destinations) for name in outcomes]
-    row = (last.report.run, _share_text(last.share), *sums, seconds_text(last.report.seconds))
-    widest = (last.report.run, "100%", everything, 0, everything, "100.0 s")
+    sums = [sum(getattr(each, name) for each in report.destinations) for name in outcomes]
+    row = (report.run, _share_text(last.share), *sums, seconds_text(report.seconds))
+    widest = (report.run, "100%", everything, 0, everything, "100.0 s")
     heading, line, _ = table(COLUMNS, [row, widest], screen)
     if len(steps) > 1:
         return [line]
@@ -99,20 +105,15 @@ def _is_failed_or_held(report: Report, key: str) -> bool:
     return audience is None or audience.status in (AudienceStatus.FAILED, AudienceStatus.HELD)
 
 
-def _end_lines(
-    session: Session, step: RampStep, request: Seed, shares: Sequence[float], screen: Screen, *, urgent: bool = False
-) -> list[str]:
+def _end_lines(step: RampStep, key: str, shares: Sequence[float], screen: Screen, *, urgent: bool = False) -> list[str]:
     """The last lines of a ramp. ``urgent``: only what needs a person."""
-    key, report = request.key, step.report
+    report = step.run.report
     if not step.stopped:
         return _completed_lines(step, key, screen)
     if _is_failed_or_held(report, key):
-        settings = session.settings()
-        with open_store_to_read(settings.store) as store, store.reading() as connection:
-            details = read_details(connection, settings, report, session.config_name)
         if urgent:
-            return urgent_lines(blocks(report, details, screen))
-        return summary(report, details, screen, describe=partial(seed_wording, request=request))
+            return urgent_lines(blocks(report, step.run.details, screen))
+        return summary(step.run, screen, describe=partial(seed_wording, key=key))
     pending = max((each.pending for each in report.destinations), default=0)
     rest = f"{pluralize(pending, 'member')} {form(pending, 'is')} pending. " if pending else ""
     retries = [to_paste("retry", "--destination", each.name) for each in report.destinations if each.still_refused]
@@ -127,10 +128,10 @@ def _end_lines(
 
 
 def _completed_lines(step: RampStep, key: str, screen: Screen) -> list[str]:
-    refused = sum(each.still_refused for each in step.report.destinations)
+    refused = sum(each.still_refused for each in step.run.report.destinations)
     calls = f"{pluralize(refused, 'call')} {form(refused, 'is')} refused." if refused else "No call was refused."
-    see = [command(f"audience-sync show {step.report.run}", screen)] if refused else []
-    where = join_names([each.name for each in step.report.destinations])
+    see = [command(f"audience-sync show {step.run.report.run}", screen)] if refused else []
+    where = join_names([each.name for each in step.run.report.destinations])
     if step.share == 1:
         return [*prose(f"{key} is seeded at {where}. {calls}", screen), *see]
     done = f"{_share_text(step.share)} of {key} is seeded at {where}. {calls} To send to all other members:"

@@ -12,18 +12,16 @@ from audience_sync.cli.base.output import pipe, print_json, screen, write
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.views.attention import blocks, urgent_lines
 from audience_sync.cli.views.summary import DescribeRun, summary
-from audience_sync.project.run_details import Details
-from audience_sync.sync.values.report import Report
+from audience_sync.project.values import Run
 
 
-def print_answer(
-    session: Session, report: Report, details: Details, *, store: str, describe: DescribeRun | None = None
-) -> None:
+def print_answer(session: Session, run: Run, *, describe: DescribeRun | None = None) -> None:
+    report, details = run.report, run.details
     urgent = urgent_lines(blocks(report, details, pipe()))
     if session.as_json and (urgent or not session.quiet):
-        print_json(report.as_json())
+        print_json(run.to_dict())
     elif not session.quiet:
-        write(summary(report, details, screen(), store=store, describe=describe))
+        write(summary(run, screen(), describe=describe))
     print_urgent(urgent, shown=not session.as_json and not session.quiet)
 
 

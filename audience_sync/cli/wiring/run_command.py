@@ -1,46 +1,24 @@
-"""Make a run for a command: open the parts, show progress, and print the answer."""
+"""Make a run through the project with progress on stderr, and print its answer."""
 
 from __future__ import annotations
 
-from math import inf
+from collections.abc import Callable
 
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.views.progress import RunProgress
 from audience_sync.cli.views.summary import DescribeRun
 from audience_sync.cli.wiring.run_answer import print_answer
-from audience_sync.model import RunStatus
-from audience_sync.project.carry_out import carry_out
-from audience_sync.sync.repeat.inputs import ConfigInputs
-from audience_sync.sync.run import PlanReview
-from audience_sync.sync.values.report import Report
-from audience_sync.sync.values.request import RunRequest
+from audience_sync.project.progress import Progress
+from audience_sync.project.values import Run
 
 
-def execute_run(
-    session: Session,
-    request: RunRequest,
-    *,
-    upgrade: bool = False,
-    review: PlanReview | None = None,
-    silent: bool = False,
-    describe: DescribeRun | None = None,
-    config: ConfigInputs | None = None,
-) -> Report:
-    """Make a run by the config, and print its summary (or JSON) on stdout unless ``silent``.
+def make_run(session: Session, make: Callable[[Progress], Run], *, describe: DescribeRun | None = None) -> Run:
+    """Make a run, and print its summary (or JSON) on stdout.
 
     ``describe``: returns the wording of the command's own answer. What needs a person is on stderr, too, without a
-    terminal or with --quiet. ``config``: as read before; then the next run may repeat this one.
+    terminal or with --quiet.
     """
     with RunProgress(quiet=session.quiet) as progress:
-        run = carry_out(session.project._access, request, progress.watch, upgrade=upgrade, review=review, inputs=config)
-    if not silent:
-        print_answer(session, run.report, run.details, store=run.store, describe=describe)
-    return run.report
-
-
-def exit_code_of_seed(report: Report, limit: int | None) -> int:
-    """The exit code of a seed: 0 if it sent as many calls as ``limit`` allows and none is refused."""
-    short = any(each.pending and (each.error or each.delivered < (limit or inf)) for each in report.destinations)
-    refused = any(each.still_refused for each in report.destinations)
-    did_as_asked = limit is not None and report.status is RunStatus.PARTIAL and not short and not refused
-    return 0 if did_as_asked else report.exit_code
+        run = make(progress.report)
+    print_answer(session, run, describe=describe)
+    return run

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
 from audience_sync.model import AudienceStatus
 from audience_sync.store.tables import delivery_destinations, properties, refused_values
 from audience_sync.sync.values.report import DestinationReport, Report
 from audience_sync.text import pluralize, share_of
-
-
-class RampStep(Struct, frozen=True):
-    """One run of a ramp, up to ``share`` (0 to 1) of the members. ``stopped``: why it is the last one."""
-
-    share: float
-    report: Report
-    stopped: str | None = None
 
 
 def refused_of(connection: Connection, key: str) -> dict[str, int]:

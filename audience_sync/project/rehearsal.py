@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from audience_sync.cli.base.session import Session
 from audience_sync.errors import AudienceSyncError, ConfigError
 from audience_sync.model import AudienceStatus
+from audience_sync.project.access import Access
 
 if TYPE_CHECKING:
     from audience_sync.config.models import Settings
@@ -58,20 +58,60 @@ class PlanComparison(Struct, frozen=True, kw_only=True):
         }
 
 
-def rehearse_upgrade(session: Session, saved: PlanFile | None) -> tuple[Rehearsal, PlanComparison]:
+class UpgradeRehearsal(Struct, frozen=True, kw_only=True):
+    """The receipt of an upgrade on a copy: what became of the store, and of its plan."""
+
+    found: Rehearsal
+    plans: PlanComparison
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing was lost, and the plans are the same."""
+        return self.found.is_good and not self.plans.differences
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of ``audience-sync db upgrade --rehearse --json``."""
+        return {
+            "store": self.found.store,
+            "from": self.found.before,
+            "to": self.found.after,
+            "good": self.found.is_good and not self.plans.differences,
+            "error": self.found.error,
+            "differences": [*self.found.differences, *self.plans.differences],
+            "contents": [each.as_json() for each in self.found.contents],
+            "tables": [each.as_json() for each in self.found.tables],
+            "views": [each.as_json() for each in self.found.views],
+            "checks": [each._asdict() for each in self.found.checks],
+            "plan": self.plans.as_json(),
+            "space": {
+                "store": self.found.space.store,
+                "needed": self.found.space.needed,
+                "free": self.found.space.free,
+            },
+            "seconds": {
+                "copy": round(self.found.seconds.copy, 3),
+                "upgrade": round(self.found.seconds.upgrade, 3),
+                "compare": round(self.found.seconds.compare, 3),
+            },
+        }
+
+
+def rehearse_upgrade(access: Access, saved: PlanFile | None) -> UpgradeRehearsal:
     """The receipt. ``saved``: a plan that the installed version has saved. Raises StoreError and RunInProgressError."""
     from audience_sync.store.connection.engine import Store
     from audience_sync.store.rehearsal.rehearse import rehearsed
 
-    stored = session.store_settings()
+    stored = access.store_settings()
     with rehearsed(Store(stored.store), memory_limit=stored.memory_limit) as (found, copy):
         if found.error is not None:
-            return found, PlanComparison(reason="the upgrade failed")
+            return UpgradeRehearsal(found=found, plans=PlanComparison(reason="the upgrade failed"))
         try:
-            settings = session.settings()
+            settings = access.settings()
         except ConfigError as error:
-            return found, PlanComparison(reason=f"the config can't be used: {'; '.join(map(str, error.problems))}")
-        return found, _compare_plans(settings, copy.url, saved, is_older=found.before != found.after, of=found.before)
+            problem = f"the config can't be used: {'; '.join(map(str, error.problems))}"
+            return UpgradeRehearsal(found=found, plans=PlanComparison(reason=problem))
+        plans = _compare_plans(settings, copy.url, saved, is_older=found.before != found.after, of=found.before)
+        return UpgradeRehearsal(found=found, plans=plans)
 
 
 def _compare_plans(

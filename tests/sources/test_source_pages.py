@@ -10,11 +10,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
 
 from audience_sync.config.models import Settings
 from audience_sync.errors import SourceError
 from audience_sync.project.opening import load_settings, open_source
+from audience_sync.sources.database.drivers import connect_arguments
 from audience_sync.sources.database.source import limited_query, parse_url
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +89,17 @@ def test_a_source_without_its_driver_names_the_extra_of_its_page(
 @pytest.mark.parametrize("page", DATABASES)
 def test_the_driver_of_the_extra_reads_the_url_of_its_page(page: str, tmp_path: Path) -> None:
     ((_, config),) = load_page(page, tmp_path).sources.items()
-    url = parse_url(config.database or "")
-    dialect = create_engine(url).dialect
-    dialect.create_connect_args(url)
+    url, _ = connect_arguments(parse_url(config.database or ""))
+    kind = url.get_dialect()
+    kind.import_dbapi()
+    dialect = kind()
+    if page != "bigquery":  # it opens the file of the credentials
+        dialect.create_connect_args(url)
     assert "few_rows" in limited_query(dialect, "select user_id from orders", 100)
+
+
+def test_snowflakes_file_of_a_key_goes_past_its_dialect_which_refuses_it_in_a_url(tmp_path: Path) -> None:
+    ((_, config),) = load_page("snowflake", tmp_path).sources.items()
+    url, arguments = connect_arguments(parse_url(config.database or ""))
+    assert arguments == {"private_key_file": "/run/secrets/snowflake.p8"}
+    assert dict(url.query) == {"warehouse": "small", "role": "audience_sync", "authenticator": "SNOWFLAKE_JWT"}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import URL, Connection, Dialect, Engine
@@ -14,8 +13,9 @@ from sqlalchemy import URL, Connection, Dialect, Engine
 from audience_sync.sources.base import Unsendable
 from audience_sync.sources.values.json_sql import NOT_UTF_8
 
-#: SQLAlchemy's names of MySQL and MariaDB.
+#: SQLAlchemy's names of MySQL and MariaDB, and of ClickHouse.
 MYSQL = ("mysql", "mariadb")
+CLICKHOUSE = "clickhousedb"
 _READ_ONLY = {"sqlite": "PRAGMA query_only = ON", **dict.fromkeys(MYSQL, "SET SESSION TRANSACTION READ ONLY")}
 #: A TIMESTAMP of MySQL comes in the zone of the session, without saying which.
 _UTC = "SET time_zone = '+00:00'"
@@ -38,19 +38,24 @@ _ALLOWED_PRAGMAS = {
     "index_list",
     "foreign_key_list",
 }
+#: Options of Snowflake's driver that name a file with a secret.
+_SNOWFLAKE_FILES = ("private_key_file", "token_file_path")
 #: SQLite's codes for a file that is damaged, or not a database.
 _DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 #: Seconds that a server has to accept a request to cancel.
 CANCEL_SECONDS = 2.0
 
 
-def connect_arguments(url: URL) -> dict[str, Any]:
-    """Arguments for connecting, in addition to the URL.
+def connect_arguments(url: URL) -> tuple[URL, dict[str, Any]]:
+    """A URL and the arguments for connecting in addition to it.
 
     psycopg prepares no statements: a pooler may give each transaction another session, and a prepared statement
-    belongs to one session.
+    belongs to one session. Snowflake's dialect refuses names of files in a URL, though our URLs are the operator's own.
     """
-    return {"prepare_threshold": None} if url.drivername == "postgresql+psycopg" else {}
+    if url.get_backend_name() == "snowflake":
+        files = {name: url.query[name] for name in _SNOWFLAKE_FILES if name in url.query}
+        return url.difference_update_query(files), dict(files)
+    return url, {"prepare_threshold": None} if url.drivername == "postgresql+psycopg" else {}
 
 
 def prepare(connection: Connection, *, read_only: bool = True) -> None:
@@ -105,15 +110,6 @@ def _decode_text(data: bytes) -> str | Unsendable:
 def _authorize(action: int, name: str | None, *_: object) -> int:
     is_reading = action not in _FORBIDDEN_ACTIONS or (action == sqlite3.SQLITE_PRAGMA and name in _ALLOWED_PRAGMAS)
     return sqlite3.SQLITE_OK if is_reading else sqlite3.SQLITE_DENY
-
-
-def row_blocks(connection: Connection, statement: str) -> AbstractContextManager[Iterable[Sequence[Any]]] | None:
-    """The answer in blocks of rows, of a driver whose cursors fetch it whole and which has another way; else None."""
-    if connection.dialect.name != "clickhousedb":
-        return None
-    driver: Any = connection.connection.driver_connection
-    blocks: AbstractContextManager[Iterable[Sequence[Any]]] = driver.client.query_row_block_stream(statement)
-    return blocks
 
 
 def type_name(dialect: Dialect, described: Sequence[Any]) -> str:

@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.database.drivers import row_blocks
+from audience_sync.sources.database.drivers import CLICKHOUSE
 from audience_sync.sources.database.source import FETCH_ROWS, DatabaseSource
+from audience_sync.sources.rows.scan import batched
 from audience_sync.sources.warehouse.comparison_sql import subquery
 from audience_sync.sources.warehouse.dialects import DIALECTS, REFUSED
 from audience_sync.sources.warehouse.dialects.base import Dialect
@@ -68,9 +69,11 @@ class DatabaseEngine(Engine):
 
     def stream(self, query: Query) -> Generator[Sequence[Row], None, None]:
         statement = self.dialect.select(query)
-        if blocks := row_blocks(self._connection, statement):
-            with blocks as batches:
-                yield from batches
+        if self._connection.dialect.name == CLICKHOUSE:
+            from audience_sync.sources.database.clickhouse import row_blocks
+
+            with row_blocks(self._connection.connection.driver_connection, statement, read_only=False) as blocks:
+                yield from batched(blocks.rows, FETCH_ROWS)
             return
         with self._connection.exec_driver_sql(statement, execution_options=_STREAMED) as answer:
             yield from answer.partitions(FETCH_ROWS)

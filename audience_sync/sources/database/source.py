@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 from sqlalchemy import (
@@ -31,6 +31,7 @@ from audience_sync.errors import IncompleteError, SourceError
 from audience_sync.poolers import pooler_refusal
 from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source
 from audience_sync.sources.database.drivers import (
+    CLICKHOUSE,
     MYSQL,
     Stopper,
     abandon,
@@ -51,6 +52,9 @@ from audience_sync.sources.rows.snapshot_query import snapshot_rows
 from audience_sync.sources.rows.spool import spool
 from audience_sync.text import display_path
 from audience_sync.workspace import Workspace
+
+if TYPE_CHECKING:
+    from audience_sync.sources.database.clickhouse import RowBlocks
 
 QUERY_NAME = "the query"
 CORRECT_QUERY = "It must be one SELECT and nothing else. Correct it in the config."
@@ -112,6 +116,9 @@ class DatabaseSource(Source):
 
     def _ask(self, connection: Connection, what: str, query: str) -> Sequence[Any]:
         """The answer of a cheap query, by a cursor: on PostgreSQL a cursor can only run one SELECT."""
+        if connection.dialect.name == CLICKHOUSE:
+            with self._blocks(connection, query, f"{what} failed", CORRECT_QUERY) as blocks:
+                return list(islice(blocks.rows, MAX_PROBE_ROWS + 1))
         try:
             answer = connection.execution_options(stream_results=True, no_parameters=True).exec_driver_sql(query)
             rows = answer.fetchmany(MAX_PROBE_ROWS + 1)
@@ -129,6 +136,8 @@ class DatabaseSource(Source):
         self, connection: Connection, workspace: Workspace, request: SnapshotRequest
     ) -> tuple[SnapshotPart, Mapping[str, str]]:
         """The rows, and the columns of the answer with their types."""
+        if connection.dialect.name == CLICKHOUSE:
+            return self._spool_blocks(connection, workspace, request)
         query = request.query or ""
         at_once = request.sample_rows or FETCH_ROWS
         options = {"stream_results": True, "yield_per": at_once, "no_parameters": True}
@@ -145,6 +154,31 @@ class DatabaseSource(Source):
         rows = islice(self._rows(answer, query, at_once), request.sample_rows)
         refuse = partial(_unusable_type_error, request)
         return spool(workspace, QUERY_NAME, list(answer.keys()), rows, request, refuse=refuse), columns
+
+    def _spool_blocks(
+        self, connection: Connection, workspace: Workspace, request: SnapshotRequest
+    ) -> tuple[SnapshotPart, Mapping[str, str]]:
+        """The same, of ClickHouse."""
+        query, few = request.query or "", request.sample_rows
+        statement = query if few is None else limited_query(connection.dialect, query, few)
+        with self._blocks(connection, statement, "the query failed", CORRECT_QUERY, query) as blocks:
+            rows = islice(blocks.rows, few)
+            refuse = partial(_unusable_type_error, request)
+            part = spool(workspace, QUERY_NAME, blocks.names, rows, request, refuse=refuse)
+            return part, {name: generic_type(kind) for name, kind in blocks.columns.items()}
+
+    @contextmanager
+    def _blocks(
+        self, connection: Connection, statement: str, what: str, remedy: str, query: str | None = None
+    ) -> Iterator[RowBlocks]:
+        from audience_sync.sources.database.clickhouse import row_blocks
+
+        driver = connection.connection.driver_connection
+        try:
+            with row_blocks(driver, statement) as blocks:
+                yield blocks
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise self.problem(what, error, remedy, query or statement) from None
 
     def _rows(self, answer: CursorResult[Any], query: str, at_once: int) -> Iterator[Row[Any]]:
         """The rows of the answer. Raises SourceError if it breaks off, with the number of rows before."""
@@ -164,9 +198,8 @@ class DatabaseSource(Source):
         """A connection. What is not committed at its end is rolled back; if it is ``read_only``, nothing can be."""
         self._require_file()
         try:
-            engine = create_engine(
-                self._url, poolclass=NullPool, hide_parameters=True, connect_args=connect_arguments(self._url)
-            )
+            url, arguments = connect_arguments(self._url)
+            engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=arguments)
         except (ImportError, NoSuchModuleError) as error:
             raise self.problem("needs a driver that is not installed", error, how_to_install(self._url)) from None
         except SQLAlchemyError as error:

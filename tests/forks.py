@@ -168,7 +168,8 @@ def serve(address: str) -> None:
     import audience_sync
 
     for module in pkgutil.walk_packages(audience_sync.__path__, "audience_sync."):
-        if not module.name.endswith("__main__"):
+        # No command uses the integrations, whose orchestrators are in environments of their own.
+        if not module.name.endswith("__main__") and ".integrations." not in module.name:
             importlib.import_module(module.name)
     for name in LATE:
         importlib.import_module(name)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from audience_sync.config.read import yaml_file
-from audience_sync.config.read.environments import apply_environment
-from audience_sync.config.validate.pydantic_errors import as_list, as_mapping
-from audience_sync.dbt.names import KINDS
+from audience_sync.config.outline import OutlinedEntry, read_outline
+from audience_sync.dbt.names import parts_of
 from audience_sync.errors import ConfigError, Problem
-from audience_sync.keys import explicit_key, snake_key, trait_key
 
 _HEAD = "# Written by `audience-sync dbt exposures`: where the models go. Write it again when the config has changed.\n"
 _NONE = (
@@ -25,64 +21,21 @@ _NONE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """What comes from models of dbt: an audience, or the traits of an entry."""
-
-    models: tuple[str, ...]
-    audience: str | None
-    traits: tuple[str, ...]
-    destinations: Sequence[str] | None
-
-
 def exposures_text(config: Path, environment: str | None, owner: str) -> str:
     """The file for dbt, from a config whose variables need not be set: those who build models lack its secrets.
 
     ``owner``: a name, an e-mail address, or both (``Growth <growth@example.com>``). Raises ConfigError.
     """
-    tree, _ = yaml_file.read(config)
-    tree, problems = apply_environment(tree, environment, None)
-    if problems:
-        raise ConfigError([Problem("environments", each.message) for each in problems])
-    sent = [*_audiences(tree), *_computed_traits(tree)]
+    outline = read_outline(config, environment)
+    sent = [each for each in outline.entries if each.models]
     if not sent:
         raise ConfigError([Problem("", _NONE)])
-    destinations = as_mapping(tree.get("destinations"))
-    found = [_exposure(name, as_mapping(options), sent, owner) for name, options in destinations.items()]
+    found = [_exposure(name, options, sent, owner) for name, options in outline.destinations.items()]
     document = {"version": 2, "exposures": _with_own_names([each for each in found if each["depends_on"]])}
     return _HEAD + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
 
 
-def _audiences(tree: Mapping[str, Any]) -> Iterator[_Sent]:
-    for entry in map(as_mapping, as_list(tree.get("audiences"))):
-        if models := _models(entry):
-            yield _Sent(models, _audience_name(entry), (), entry.get("destinations"))
-
-
-def _audience_name(entry: Mapping[str, Any]) -> str:
-    if entry.get("names_from"):
-        return f"one per {entry['names_from']}"
-    return explicit_key(str(entry["key"])) if entry.get("key") else snake_key(str(entry.get("name")))
-
-
-def _computed_traits(tree: Mapping[str, Any]) -> Iterator[_Sent]:
-    for entry in map(as_mapping, as_list(tree.get("computed_traits"))):
-        if models := _models(entry):
-            keys = tuple(map(_key_of_trait, as_list(entry.get("traits"))))
-            yield _Sent(models, None, keys, entry.get("destinations"))
-
-
-def _key_of_trait(trait: object) -> str:
-    options = trait if isinstance(trait, Mapping) else {"column": trait}
-    return str(options.get("key") or trait_key(str(options.get("name") or options.get("column"))))
-
-
-def _models(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    models = entry.get("dbt_model") or ()
-    return tuple(map(str, models if isinstance(models, list) else [models] if models else []))
-
-
-def _exposure(name: str, options: Mapping[str, Any], sent: Sequence[_Sent], owner: str) -> dict[str, Any]:
+def _exposure(name: str, options: Mapping[str, Any], sent: Sequence[OutlinedEntry], owner: str) -> dict[str, Any]:
     """The exposure of one destination; without ``depends_on`` if it gets nothing of a model."""
     own = options.get("traits")
     audiences, traits, models = list[str](), list[str](), list[str]()
@@ -90,9 +43,9 @@ def _exposure(name: str, options: Mapping[str, Any], sent: Sequence[_Sent], owne
         if each.destinations is not None and name not in each.destinations:
             continue
         received = [key for key in each.traits if own is None or key in own]
-        if each.audience is None and not received:
+        if each.traits and not received:
             continue
-        audiences += filter(None, [each.audience])
+        audiences += filter(None, [each.key, each.names_from and f"one per {each.names_from}"])
         traits += received
         models += each.models
     what = {"Audiences": audiences, "Computed traits": traits}
@@ -120,17 +73,7 @@ def _with_own_names(exposures: Sequence[dict[str, Any]]) -> list[dict[str, Any]]
 
 def _ref(model: str) -> str:
     """``ref('churn_risk')``, and with the package and the version where the config names them."""
-    parts = model.split(".")
-    if len(parts) >= 3 and parts[0] in KINDS:
-        parts = parts[1:]
-        package, name, version = parts[0], parts[1], ".".join(parts[2:])
-    elif len(parts) >= 3:
-        package, name, version = parts[0], parts[1], ".".join(parts[2:])
-    elif len(parts) == 2 and not re.fullmatch(r"v\w+", parts[1]):
-        package, name, version = *parts, ""
-    else:
-        package, name, version = "", parts[0], ".".join(parts[1:])
-    number = version.removeprefix("v")
+    package, name, version = parts_of(model)
     words = [f"'{each}'" for each in (package, name) if each]
-    words += [f"v={number}" if number.isdecimal() else f"v='{number}'"] if number else []
+    words += [f"v={version}" if version.isdecimal() else f"v='{version}'"] if version else []
     return f"ref({', '.join(words)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 #: The kinds of nodes that have rows.
@@ -30,3 +31,18 @@ def find_ids(name: str, unique_ids: Iterable[str]) -> list[str]:
 def shortest_name(unique_id: str, unique_ids: Sequence[str]) -> str:
     """The shortest text that means this node alone."""
     return next(form for form in forms_of(unique_id) if find_ids(form, unique_ids) in ([unique_id], []))
+
+
+def parts_of(name: str) -> tuple[str, str, str]:
+    """The package, the name and the version that a name of the config gives; empty if it does not.
+
+    A version is the part after ``v``: ``churn_risk.v2``, ``shop.churn_risk.v2``, ``model.shop.churn_risk.v2``. It is a
+    number if there is no package: ``shop.vip`` is a model of a package.
+    """
+    parts = name.split(".")
+    if len(parts) >= 3 and parts[0] in KINDS:
+        del parts[0]
+    elif len(parts) == 1 or (len(parts) == 2 and re.fullmatch(r"v\d+", parts[1])):
+        parts.insert(0, "")
+    package, model, *version = parts
+    return package, model, ".".join(version).removeprefix("v")

@@ -1,41 +1,87 @@
-"""docs/scheduling/dagster_job.py obeys the exit codes. In an environment with Dagster (see .ci/run)."""
+"""The assets and the definitions of docs/dagster.md do what the page promises. With Dagster (see .ci/run)."""
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from dagster import DagsterInstance
+from dagster import AssetKey, DagsterInstance, materialize
+from orchestrators import projects
 
-FILE = Path(__file__).parents[2] / "docs" / "scheduling" / "dagster_job.py"
-#: By exit code: does the job succeed, and was it tried again?
-EXPECTED = {
-    0: (True, False),
-    1: (True, False),
-    2: (False, False),
-    3: (False, True),
-    4: (False, False),
-    5: (True, False),
-}
+from audience_sync.integrations import dagster as integration
+
+VIP, TEST, TRAITS = (AssetKey(["audience_sync", name]) for name in ("vip", "test", "computed_traits"))
+
+
+def materialized(config: Path, selection: list[AssetKey] | None = None) -> tuple[Any, dict[AssetKey, dict[str, Any]]]:
+    """The result of one step, and the metadata of what it has materialized."""
+    assets = integration.audience_assets(config)
+    with DagsterInstance.ephemeral() as instance:
+        result = materialize([assets], instance=instance, raise_on_error=False, selection=selection)
+    found = {
+        event.asset_key: {name: value.value for name, value in event.materialization.metadata.items()}
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None
+    }
+    return result, found
+
+
+def failure(result: Any) -> Any:
+    """The failure of the step."""
+    [event] = [each for each in result.all_events if each.event_type_value == "STEP_FAILURE"]
+    return event.event_specific_data
 
 
 def main() -> int:
-    spec = importlib.util.spec_from_file_location("dagster_job", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.PAUSE = 0
-    found = {}
-    for code in EXPECTED:
-        module.COMMAND = ["sh", "-c", f"exit {code}"]
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        config = projects.project(folder / "ok")
+        assets = integration.audience_assets(config)
+        assert assets.keys == {VIP, TEST, TRAITS}
+        assert assets.asset_deps[VIP] == {AssetKey(["vip"])}, assets.asset_deps
+
+        result, found = materialized(config)
+        assert result.success
+        assert found[VIP] == {"members": 3, "entered": 3, "left": 0, "invalid": 0, "run": 1}, found
+        assert (found[TEST]["members"], found[TRAITS]) == (1, {"users": 3, "changed": 3, "run": 1}), found
+
+        (folder / "ok" / "test.csv").write_text("user_id\nada\nbob\n")
+        projects.write_members(folder / "ok", "ada", "bob", "cyd", "dan")
+        result, found = materialized(config, [TEST])
+        assert result.success
+        assert {key: each["entered"] for key, each in found.items()} == {TEST: 1}, found
+        assert materialized(config)[1][VIP]["entered"] == 1
+
+        result, found = materialized(projects.held(folder / "held"))
+        assert not result.success
+        assert set(found) == {TEST}, found
+        said = failure(result).user_failure_data.description
+        assert said.startswith("Run 2: a guard holds changes."), said
+        assert "To decide: audience-sync approve 2, or audience-sync reject 2" in said, said
+
+        result, found = materialized(projects.failed(folder / "failed"))
+        assert (result.success, set(found)) == (False, {TEST}), found
+        assert "vip.csv" in failure(result).user_failure_data.description
+
+        result, found = materialized(projects.partial(folder / "partial"))
+        assert (result.success, set(found)) == (True, {VIP, TEST, TRAITS})
+
+        result, found = materialized(projects.invalid(folder / "invalid"))
+        assert (result.success, found) == (False, {})
+        assert "Did you mean `guard`?" in failure(result).user_failure_data.description
+
+        config = projects.project(folder / "busy")
+        with projects.busy(config):
+            result, found = materialized(config)
+        assert (result.success, found) == (True, {}), found
+
+        definitions = projects.example("dagster.md", config)["definitions"]
         with DagsterInstance.ephemeral() as instance:
-            ended = module.audience_sync.execute_in_process(raise_on_error=False, instance=instance)
-        found[code] = (ended.success, any(each.event_type_value == "STEP_UP_FOR_RETRY" for each in ended.all_events))
-    assert found == EXPECTED, found
-    print(f"Dagster: {len(found)} passed, 0 failed")
+            ended = definitions.resolve_job_def("sync").execute_in_process(instance=instance)
+        assert ended.success
+    print("Dagster: 9 passed, 0 failed")
     return 0
 
 

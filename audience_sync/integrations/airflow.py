@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import BaseHook, BaseOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from audience_sync.errors import HeldError, RunError, RunInProgressError, WrongUseError
@@ -54,7 +54,7 @@ class AudienceSyncOperator(BaseOperator):  # type: ignore[misc]  # Airflow is no
         self.config, self.env, self.audiences, self.reason = config, env, audiences, reason
         self.conn_id, self.poll_interval = conn_id, poll_interval
 
-    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:  # noqa: RET503  # `defer` raises
+    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Make the run, or start it at the server and defer."""
         if self.conn_id is None:
             return self._run(context)
@@ -66,7 +66,7 @@ class AudienceSyncOperator(BaseOperator):  # type: ignore[misc]  # Airflow is no
             run = _client(self.conn_id).start(keys, reason=self.reason, key=key[-255:])
         self.log.info("run %d has started at %s", run, self.conn_id)
         trigger = RunTrigger(conn_id=self.conn_id, run=run, poll_seconds=self.poll_interval.total_seconds())
-        self.defer(trigger=trigger, method_name="execute_complete")
+        raise TaskDeferred(trigger=trigger, method_name="execute_complete")
 
     def execute_complete(self, context: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, Any]:
         """Continue after the server has ended the run. ``event``: the run, or why the server does not answer."""

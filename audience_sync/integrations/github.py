@@ -86,18 +86,19 @@ def _lines(plan: Plan) -> Iterator[str]:
     sending = [each for each in plan.destinations if each.calls]
     if sending:
         yield from ("", "| destination | calls | requests | time at the rate limit |", "|---|--:|--:|--:|")
-        for each in sending:
-            time = "" if each.seconds is None else duration(each.seconds)
-            yield f"| {_cell(each.destination)} | {each.calls:,} | {each.requests:,} | {time} |"
+        for one in sending:
+            time = "" if one.seconds is None else duration(one.seconds)
+            yield f"| {_cell(one.destination)} | {one.calls:,} | {one.requests:,} | {time} |"
     held = [change for change in (*(each.held for each in plan.audiences), *traits.held) if change]
     failed = [each.error for each in plan.audiences if each.status.value == "failed" and each.error]
-    for label, reasons in (
-        ("A guard would hold", [each.reason for each in held]),
-        ("Can't be loaded", [*failed, *traits.errors]),
-        ("Note", plan.warnings),
-    ):
-        for reason in reasons:
-            yield from ("", f"**{label}:** {_cell(reason)}")
+    reasons = {
+        "A guard would hold": [each.reason for each in held],
+        "Can't be loaded": [*failed, *traits.errors],
+        "Note": plan.warnings,
+    }
+    for label, texts in reasons.items():
+        for text in texts:
+            yield from ("", f"**{label}:** {_cell(text)}")
 
 
 def _cell(text: str) -> str:

@@ -191,7 +191,7 @@ def test_outside_of_a_pull_request_nothing_is_written(
 def workflow() -> str:
     """The workflow of the page."""
     page = (ROOT / "docs" / "github-actions.md").read_text("utf-8")
-    return re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0]
+    return str(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
 
 
 @pytest.mark.parametrize("schema", ["github-actions", "github-workflows"])

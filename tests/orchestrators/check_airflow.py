@@ -118,7 +118,7 @@ def serving() -> Iterator[Server]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     connection = SimpleNamespace(host="127.0.0.1", port=server.server_port, schema="http", password="a-token")
     try:
-        with patch.object(integration.BaseHook, "get_connection", return_value=connection):
+        with patch("airflow.sdk.BaseHook.get_connection", return_value=connection):
             yield server
     finally:
         server.shutdown()

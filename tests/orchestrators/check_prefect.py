@@ -21,7 +21,7 @@ def once(config: Path, tries: int = 0) -> tuple[str, str, Any]:
     return state.name, state.type.value, state.result(raise_on_failure=False)
 
 
-@flow
+@flow  # type: ignore[untyped-decorator]
 def check(folder: Path) -> int:
     name, kind, counts = once(projects.project(folder / "ok"))
     assert (name, kind) == ("Completed", "COMPLETED")

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from .accessibility import findings
 from .conftest import keep_screenshot, opened
 
-READ = ("index", "guards", "configuration", "switching/hightouch", "design")
+READ = ("index", "guards", "errors", "switching/hightouch", "design")
 
 
 @pytest.fixture

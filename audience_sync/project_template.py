@@ -44,7 +44,7 @@ def copy_project_template(target: Path, *, destinations: str = "", schema: str =
         if destinations:
             config = _SECTION.sub(lambda _: destinations, config)
         copies[-1].write_text(f"{MODELINE}{config}" if schema else config, "utf-8")
-        written = write_beside_config(target, schema) if schema else []
+        written = write_next_to_config(target, schema) if schema else []
     except OSError as error:
         raise AudienceSyncError(_UNWRITABLE.format(error=error, target=target)) from error
     return [copies[-1], *written, *copies[:-1]]
@@ -71,7 +71,7 @@ def example_folder(package: Path = _PACKAGE) -> Path:
     raise AudienceSyncError(_INCOMPLETE.format(package=package))
 
 
-def write_beside_config(folder: Path, schema: str) -> list[Path]:
+def write_next_to_config(folder: Path, schema: str) -> list[Path]:
     """Write the schema that editors read, and a ``.gitignore``, unless they exist. Returns the new files."""
     texts = {SCHEMA: schema, GITIGNORE: "".join(f"{name}\n" for name in IGNORED)}
     return [folder / name for name, text in texts.items() if _write_new(folder / name, text)]

@@ -63,7 +63,7 @@ def _init_from_dbt(session: Session, folder: Path, manifest_path: Path) -> None:
     from audience_sync.cli.commands.schema import config_schema
     from audience_sync.dbt.config_text import VARIABLE, entries_text, lacking, warehouse_of, write_config
     from audience_sync.dbt.manifest import find_manifest, read_manifest
-    from audience_sync.project_template import CONFIG, MODELINE, write_next_to_config, write_new_config
+    from audience_sync.project_template import CONFIG, MODELINE, write_new_config, write_next_to_config
     from audience_sync.text import pluralize
 
     path, config = find_manifest(manifest_path), folder / CONFIG

@@ -42,7 +42,7 @@ def row_blocks(driver: Any, statement: str, *, read_only: bool = True) -> Genera
 
 
 def type_name(name: str) -> str:
-    """A type without what says that it may be NULL, and a number of any width as one type."""
+    """The type without its wrappers, which allow NULL, and a number of any width as one type."""
     while wrapped := _WRAPPED.fullmatch(name):
         name = wrapped[1]
     if _INTEGER.fullmatch(name):

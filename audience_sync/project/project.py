@@ -99,6 +99,15 @@ class Project:
         with self._access.masking():
             return self._access.store_url()
 
+    @property
+    def store_label(self) -> str:
+        """The store for people: its file, or its URL without the password."""
+        from audience_sync.store.connection.engine import database_address, display_url
+        from audience_sync.text import display_path
+
+        address = database_address(self.store_url)
+        return display_path(str(address.database)) if address.get_backend_name() == "sqlite" else display_url(address)
+
     def __repr__(self) -> str:
         env = f", env={self._access.environment!r}" if self._access.environment else ""
         return f"Project({str(self._access.config)!r}{env})"

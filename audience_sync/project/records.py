@@ -20,7 +20,7 @@ Row = TypeVar("Row", bound=Struct, covariant=True)
 
 #: By the type of a field: the dtypes of a column in pandas without and with missing values, and its type in Arrow.
 _TYPES: Mapping[type, tuple[str, str, str]] = {
-    bool: ("bool", "boolean", "bool"),
+    bool: ("bool", "boolean", "bool_"),
     int: ("int64", "Int64", "int64"),
     float: ("float64", "float64", "float64"),
     datetime: ("datetime64[us, UTC]", "datetime64[us, UTC]", "timestamp"),

@@ -6,7 +6,6 @@ from functools import partial
 
 import click
 
-from audience_sync.cli.base.layout import prose
 from audience_sync.cli.base.options import held_keys_argument, held_run_argument, reason_option
 from audience_sync.cli.base.session import Session, quiet_option, with_session
 
@@ -42,18 +41,7 @@ def reject(session: Session, run: int, keys: tuple[str, ...], reason: str | None
 
     If the source is still the same, the next run holds it again.
     """
-    from audience_sync.model import HoldKind
-    from audience_sync.sync.guard.messages import changes
+    from audience_sync.cli.views.wording import rejection_lines
 
     found = session.project.reject(run, keys, reason=reason)
-    names = {HoldKind.SUPPRESSED: "the lists of suppressed users", HoldKind.MAPPING: "the mapping of {}"}
-    rejected = [
-        f"Rejected for {names.get(each.kind, '{}').format(each.key)}: {changes(each.kind, each.counts)}."
-        for each in found.rejected
-    ]
-    where = "config" if all(each.kind is HoldKind.MAPPING for each in found.rejected) else "source"
-    same = f"Nothing was changed or sent. If the {where} is still the same, the next run holds it again."
-    session.answer(
-        found.to_dict(),
-        lambda screen: [line for text in (*rejected, same) for line in prose(text, screen)],
-    )
+    session.answer(found.to_dict(), lambda screen: rejection_lines(found, screen))

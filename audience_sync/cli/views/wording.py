@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from audience_sync.cli.base.layout import INDENT, advice, labelled, prose
+from audience_sync.cli.base.layout import INDENT, Screen, advice, labelled, prose
 from audience_sync.cli.base.output import screen
 from audience_sync.cli.views.headline import counts_text, held_text
 from audience_sync.cli.views.holds import change_text
 from audience_sync.cli.views.summary import Wording
-from audience_sync.model import AudienceStatus, ChangeCounts
+from audience_sync.model import AudienceStatus, ChangeCounts, HoldKind
+from audience_sync.project.decisions import Rejection
 from audience_sync.project.run_details import Details
 from audience_sync.project.values import Run
 from audience_sync.store.audiences.holds import Hold
-from audience_sync.sync.guard.messages import effect
+from audience_sync.sync.guard.messages import changes, effect
 from audience_sync.sync.values.findings import AudienceResult
 from audience_sync.sync.values.report import Report
 from audience_sync.text import join_names, pluralize, seconds_text
@@ -34,6 +35,18 @@ def approve_wording(made: Run, *, run: int) -> Wording:
         return Wording()
     undo = [] if screen().width is None else advice("To undo it:", f"audience-sync undo {report.run}", screen=screen())
     return Wording(f"Run {report.run} approved what run {run} held: {counts_text(report)}.", after=undo)
+
+
+def rejection_lines(found: Rejection, screen: Screen) -> list[str]:
+    """What was dropped, and what the next run does."""
+    names = {HoldKind.SUPPRESSED: "the lists of suppressed users", HoldKind.MAPPING: "the mapping of {}"}
+    rejected = [
+        f"Rejected for {names.get(each.kind, '{}').format(each.key)}: {changes(each.kind, each.counts)}."
+        for each in found.rejected
+    ]
+    where = "config" if all(each.kind is HoldKind.MAPPING for each in found.rejected) else "source"
+    same = f"Nothing was changed or sent. If the {where} is still the same, the next run holds it again."
+    return [line for text in (*rejected, same) for line in prose(text, screen)]
 
 
 def _differences(holds: Sequence[Hold], now: Mapping[str, ChangeCounts]) -> list[tuple[str, str]]:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
-from sqlalchemy import make_url
 
 from audience_sync.cli.base.errors import masked_text, print_error, text_for_people
 from audience_sync.cli.base.layout import Screen, prose
@@ -24,7 +23,6 @@ from audience_sync.dashboard.app import dashboard_app
 from audience_sync.dashboard.masks import IdMask
 from audience_sync.dashboard.site import Site
 from audience_sync.errors import ConfigError
-from audience_sync.store.connection.engine import database_address, display_url
 from audience_sync.text import display_path, pluralize
 from audience_sync.web.serve import serve
 
@@ -89,12 +87,9 @@ def load_site(session: Session, *, mask_ids: bool = False) -> Site:
     Raises ConfigError if even the store's part has problems.
     """
     settings, problem = _settings(session)
-    url = session.project.store_url
-    address = database_address(url)
-    is_file = address.get_backend_name() == "sqlite"
     return Site(
-        url=url,
-        label=display_path(str(address.database)) if is_file else display_url(make_url(url)),
+        url=session.project.store_url,
+        label=session.project.store_label,
         options=shlex.join(session.options),
         zone=ZoneInfo((settings and settings.timezone) or "UTC"),
         settings=settings,

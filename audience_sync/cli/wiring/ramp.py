@@ -17,7 +17,7 @@ from audience_sync.command_line import to_paste
 from audience_sync.model import AudienceStatus
 from audience_sync.project.progress import Event
 from audience_sync.project.ramp import MAX_REFUSED, RampStep, parsed_shares
-from audience_sync.sync.values.report import Report
+from audience_sync.project.values import Run
 from audience_sync.text import form, join_names, pluralize, seconds_text
 
 COLUMNS = (
@@ -71,7 +71,7 @@ class Ramp:
         last = steps[-1]
         if shown:
             end = _end_lines(last, key, self._shares, screen())
-            write(end if _is_failed_or_held(steps[0].run.report, key) else ["", *end])
+            write(end if _is_failed_or_held(steps[0].run, key) else ["", *end])
         elif session.as_json and (last.stopped or not session.quiet):
             ramp = [{"share": each.share, "run": each.run.number, "stopped": each.stopped} for each in steps]
             print_json({**last.run.to_dict(), "ramp": ramp})
@@ -82,56 +82,56 @@ class Ramp:
 
 def step_lines(steps: Sequence[RampStep], key: str, shares: Sequence[float], screen: Screen) -> list[str]:
     """The row of the last step, after the first one with intro and heading. All rows have the same widths."""
-    first, last = steps[0].run.report, steps[-1]
-    report = last.run.report
-    if _is_failed_or_held(report, key):
+    first, last = steps[0].run, steps[-1]
+    run = last.run
+    if _is_failed_or_held(run, key):
         return []
-    everything = sum(each.calls for each in first.destinations)
+    everything = sum(each.calls for each in first.deliveries)
     outcomes = ("delivered", "refused", "pending")
-    sums = [sum(getattr(each, name) for each in report.destinations) for name in outcomes]
-    row = (report.run, _share_text(last.share), *sums, seconds_text(report.seconds))
-    widest = (report.run, "100%", everything, 0, everything, "100.0 s")
+    sums = [sum(getattr(each, name) for each in run.deliveries) for name in outcomes]
+    row = (run.number, _share_text(last.share), *sums, seconds_text(run.seconds))
+    widest = (run.number, "100%", everything, 0, everything, "100.0 s")
     heading, line, _ = table(COLUMNS, [row, widest], screen)
     if len(steps) > 1:
         return [line]
-    members = next((each.after for each in first.audiences if each.key == key), 0)
+    members = next((each.members for each in first.audiences if each.key == key), 0)
     intro = f"Seeding {key} in {pluralize(len(shares), 'step')}: {', '.join(map(_share_text, shares))} of "
     return [*prose(f"{intro}{pluralize(members, 'member')}.", screen), "", heading, line]
 
 
-def _is_failed_or_held(report: Report, key: str) -> bool:
+def _is_failed_or_held(run: Run, key: str) -> bool:
     """Whether the audience failed or is held, so that the step did nothing."""
-    audience = next((each for each in report.audiences if each.key == key), None)
+    audience = next((each for each in run.audiences if each.key == key), None)
     return audience is None or audience.status in (AudienceStatus.FAILED, AudienceStatus.HELD)
 
 
 def _end_lines(step: RampStep, key: str, shares: Sequence[float], screen: Screen, *, urgent: bool = False) -> list[str]:
     """The last lines of a ramp. ``urgent``: only what needs a person."""
-    report = step.run.report
+    run = step.run
     if not step.stopped:
         return _completed_lines(step, key, screen)
-    if _is_failed_or_held(report, key):
+    if _is_failed_or_held(run, key):
         if urgent:
-            return urgent_lines(blocks(report, step.run.details, screen))
+            return urgent_lines(blocks(run.report, run.details, screen))
         return summary(step.run, screen, describe=partial(seed_wording, key=key))
-    pending = max((each.pending for each in report.destinations), default=0)
+    pending = max((each.pending for each in run.deliveries), default=0)
     rest = f"{pluralize(pending, 'member')} {form(pending, 'is')} pending. " if pending else ""
-    retries = [to_paste("retry", "--destination", each.name) for each in report.destinations if each.still_refused]
+    retries = [to_paste("retry", "--destination", each.destination) for each in run.deliveries if each.still_refused]
     again = f"audience-sync seed {key} --ramp {','.join(map(_share_text, shares))}"
     return [
         *prose(f"Stopped after {_share_text(step.share)} of {key}: {step.stopped}.", screen),
         *prose(f"{rest}Nothing more is sent until you continue.", screen),
         "",
-        *advice("The reasons:", f"audience-sync show {report.run}", screen=screen, indent=INDENT),
+        *advice("The reasons:", f"audience-sync show {run.number}", screen=screen, indent=INDENT),
         *advice("After correcting the data:", *retries, again, screen=screen, indent=INDENT),
     ]
 
 
 def _completed_lines(step: RampStep, key: str, screen: Screen) -> list[str]:
-    refused = sum(each.still_refused for each in step.run.report.destinations)
+    refused = sum(each.still_refused for each in step.run.deliveries)
     calls = f"{pluralize(refused, 'call')} {form(refused, 'is')} refused." if refused else "No call was refused."
-    see = [command(f"audience-sync show {step.run.report.run}", screen)] if refused else []
-    where = join_names([each.name for each in step.run.report.destinations])
+    see = [command(f"audience-sync show {step.run.number}", screen)] if refused else []
+    where = join_names([each.destination for each in step.run.deliveries])
     if step.share == 1:
         return [*prose(f"{key} is seeded at {where}. {calls}", screen), *see]
     done = f"{_share_text(step.share)} of {key} is seeded at {where}. {calls} To send to all other members:"

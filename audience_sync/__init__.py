@@ -33,12 +33,14 @@ if TYPE_CHECKING:
         WrongUseError,
         WrongValueError,
     )
+    from audience_sync.project.progress import Delivering, Loading
     from audience_sync.project.project import Project
     from audience_sync.project.values import Plan, Run
 
 #: The public names, by the module that defines them, which is imported when one of them is used.
 _MODULES = {
     "audience_sync.project.project": ("Project",),
+    "audience_sync.project.progress": ("Delivering", "Loading"),
     "audience_sync.project.values": ("Plan", "Run"),
     "audience_sync.errors": (
         *("AudienceSyncError", "ConfigError", "FrozenError", "HeldError", "HistoryPrunedError", "LeaseLostError"),
@@ -53,10 +55,12 @@ _NAMES = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "AudienceSyncError",
     "ConfigError",
+    "Delivering",
     "FrozenError",
     "HeldError",
     "HistoryPrunedError",
     "LeaseLostError",
+    "Loading",
     "MissingPackageError",
     "PartialError",
     "Plan",

@@ -1,7 +1,8 @@
 """Write the generated documents: `python docs/generate.py`.
 
 docs/configuration.md and docs/config.schema.json come from the config's models, docs/recipes/metadata.yaml from the
-store's tables and docs/database.md, and the manual page and the options in docs/commands from the commands' help.
+store's tables and docs/database.md, docs/python-reference.md from docstrings, and the manual page and the options in
+docs/commands from the commands' help.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from command_reference import command_pages
 from config_reference import reference_markdown
 from datasette_metadata import datasette_metadata
 from man_page import man_page
+from python_reference import python_reference
 
 from audience_sync.config.json_schema import json_schema, schema_text
 from audience_sync.destinations.registry import destination_types
@@ -38,6 +40,7 @@ def generated() -> Mapping[str, str]:
         "config.schema.json": schema_text(options),
         "configuration.md": NOTE + reference_markdown(schema, template),
         "man/audience-sync.1": man_page((FOLDER / "commands.md").read_text("utf-8")),
+        "python-reference.md": python_reference(),
         "recipes/metadata.yaml": datasette_metadata(questions, [*metadata.tables, "alembic_version"]),
         **{f"commands/{name}": text for name, text in command_pages(FOLDER / "commands").items()},
     }

@@ -67,6 +67,7 @@ class Project:
         report_secrets: Callable[[Iterable[str]], None] = _ignore,
     ) -> None:
         self._access = Access(Path(config), env, report_secrets)
+        self._held_frames: dict[int, Mapping[str, Any]] = {}  # by run, for `approve`
 
     @classmethod
     def open(cls, config: str | os.PathLike[str] = "config.yaml", *, env: str | None = None) -> Self:
@@ -380,13 +381,17 @@ class Project:
     ) -> Run:
         """Let what ``run`` held pass: all of it, or only these keys. Makes a run over them, with its own calls.
 
-        If the source has changed since, the change is held for another decision. What was held of a frame has to be
-        given again as ``frames``. Raises UnknownNameError if nothing of it waits, and the errors of ``sync``.
+        If the source has changed since, the change is held for another decision. A frame of which this project held
+        something is read again; another process has to give it again as ``frames``. Raises UnknownNameError if
+        nothing of it waits, and the errors of ``sync``.
         """
         from audience_sync.project.decisions import approval
 
         with self._access.masking():
             request, holds = approval(self._access, run, _keys(keys) or (), reason)
+        if frames is None:
+            approved = {hold.key for hold in holds}
+            frames = {key: each for key, each in self._held_frames.get(run, {}).items() if key in approved}
         return replace(self._run(request, progress, cancelled, frames=frames), approved=tuple(holds))
 
     def reject(self, run: int, keys: Iterable[str] = (), *, reason: str | None = None) -> Rejection:
@@ -626,9 +631,12 @@ class Project:
         from audience_sync.project.carry_out import carry_out
 
         with self._access.masking(), watching(progress, cancelled) as listener:
-            return carry_out(
+            run = carry_out(
                 self._access, request, listener, upgrade=upgrade, review=review, inputs=inputs, frames=frames
             )
+        if frames and run.held:
+            self._held_frames[run.number] = dict(frames)
+        return run
 
     def _preview(
         self,

@@ -153,11 +153,16 @@ def test_an_empty_frame_is_held_where_there_were_members(folder: Path) -> None:
     assert calls(folder) == FROM_SOURCE
 
 
-def test_a_held_frame_is_approved_with_the_frame(folder: Path) -> None:
+@pytest.mark.parametrize("is_same_project", [True, False])
+def test_a_held_frame_is_approved_with_the_frame(folder: Path, is_same_project: bool) -> None:
     project, empty = Project.open(folder / "config.yaml"), pd.DataFrame({"user_id": []})
     project.sync()
     held = project.sync(frames={"vip": empty})
-    assert project.approve(held.number, ["vip"], frames={"vip": empty}).deliveries[0].delivered == 2
+    if is_same_project:
+        approved = project.approve(held.number, ["vip"])
+    else:
+        approved = Project.open(folder / "config.yaml").approve(held.number, ["vip"], frames={"vip": empty})
+    assert approved.raise_for_status().deliveries[0].delivered == 2
     assert calls(folder)[2:] == [("ada", {"vip": False}), ("bob", {"vip": False})]
 
 

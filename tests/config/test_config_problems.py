@@ -496,3 +496,23 @@ def test_nothing_runs_more_rarely_than_once_a_year(problems: Problems) -> None:
         "The longest interval is one year. Example: 15m" in each
         for each in problems(ONE + "schedule: {every: 9999999d}\n")
     )
+
+
+@pytest.mark.parametrize(
+    ("option", "url", "meant"),
+    [
+        ("files", "mysql://ada@host/shop", "database"),
+        ("files", "postgresql+psycopg://host/shop", "database"),
+        ("files", "duckdb:///shop.duckdb", "database"),
+        ("database", "s3://bucket/folder", "files"),
+        ("database", "gsheets://abc", "files"),
+        ("database", "sc://spark:15002", "spark"),
+    ],
+)
+def test_a_url_of_another_option_is_a_problem_that_names_the_option(
+    option: str, url: str, meant: str, problems: Problems
+) -> None:
+    rows = "query: select 1" if option == "database" else "file: vip.csv"
+    text = f"sources: {{lake: {{{option}: '{url}'}}}}\naudiences: [{{name: VIP, source: lake, {rows}}}]\n"
+    scheme = url.partition(":")[0]
+    assert problems(text) == [f"sources.lake.{option}: `{scheme}://` belongs to `{meant}`: write it there"]

@@ -203,6 +203,21 @@ def test_a_driver_that_is_missing_is_an_error(url: str) -> None:
     assert "hush" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("ssl_ca=/nowhere.pem", "nowhere.pem: can't connect: No such file or directory. Check the URL"),
+        ("connect_timeout=soon", "can't be opened: invalid literal for int() with base 10: 'soon'. Correct the URL."),
+        ("klingon=1", "can't connect: Connection.__init__() got an unexpected keyword argument 'klingon'. Check the"),
+    ],
+)
+def test_what_a_driver_can_not_do_with_a_url_is_an_error_of_the_url(options: str, reason: str) -> None:
+    with pytest.raises(SourceError) as refused:
+        DatabaseSource(f"mysql://ada:hush@127.0.0.1:1/shop?{options}").check()
+    assert reason in str(refused.value)
+    assert ":hush@" not in str(refused.value)
+
+
 @pytest.fixture
 def postgresql_warehouse(new_url: Callable[[str], str]) -> DatabaseSource:
     url = new_url("postgresql")

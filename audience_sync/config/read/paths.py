@@ -15,6 +15,16 @@ _SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?):///([^?]+)(\?.*)?", re.DOTALL)
 _DUCKDB_FILE = re.compile(r"duckdb:///([^?]+)", re.DOTALL)
 _SPREADSHEET = re.compile(r"gsheets://([\w-]+)/?(?:\?url=(https?://.+))?")
 _BROWSER = re.compile(r"https://docs\.google\.com/spreadsheets/(?:u/\d+/)?d/([\w-]+)")
+#: Schemes of URLs, by the option of a source that they belong to.
+_SCHEMES = {
+    **dict.fromkeys(("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "gsheets"), "files"),
+    **dict.fromkeys(
+        ("sqlite", "duckdb", "postgres", "postgresql", "mysql", "mariadb", "mssql", "redshift"), "database"
+    ),
+    **dict.fromkeys(("athena", "awsathena", "bigquery", "clickhouse", "clickhousedb", "databricks"), "database"),
+    **dict.fromkeys(("snowflake", "trino"), "database"),
+    "sc": "spark",
+}
 _OPTIONS = re.compile(r"(\?(\w+=[^&]*(&\w+=[^&]*)*)?)?", re.DOTALL)
 _POSTGRESQL = re.compile(r"postgres(?:ql)?://")
 
@@ -129,19 +139,30 @@ def state_problem(url: str) -> str | None:
 
 def files_problem(url: str) -> str | None:
     """The reason why this can't be the place of files, or None."""
+    if problem := _other_option("files", url):
+        return problem
     if url.startswith(("gsheets:", "https://docs.google.com/")) and Spreadsheet.parse(url) is None:
         return "it must be the address of a spreadsheet in the browser, or `gsheets://ID`, with the ID in that address"
     return None
 
 
 def url_problem(url: str) -> str | None:
-    """The reason why a database's URL is ambiguous, or None."""
+    """The reason why a database's URL is ambiguous, or none of a database, or None."""
+    if problem := _other_option("database", url):
+        return problem
     sqlite = SqliteUrl.parse(url)
     if sqlite and not _OPTIONS.fullmatch(sqlite.query):
         return "a `?` in it begins options, `?timeout=30`; in a file's name write `%3F` instead"
     if url.startswith("duckdb:"):
         return _duckdb_problem(url)
     return password_problem_in_url(url)
+
+
+def _other_option(option: str, url: str) -> str | None:
+    """The reason why this URL belongs to another option of a source, or None."""
+    scheme, separator, _ = url.partition("://")
+    meant = _SCHEMES.get(scheme.partition("+")[0], option)
+    return f"`{scheme}://` belongs to `{meant}`: write it there" if separator and meant != option else None
 
 
 def _duckdb_problem(url: str) -> str | None:

@@ -202,11 +202,11 @@ class DatabaseSource(Source):
             engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=arguments)
         except (ImportError, NoSuchModuleError) as error:
             raise self.problem("needs a driver that is not installed", error, how_to_install(self._url)) from None
-        except SQLAlchemyError as error:
+        except Exception as error:  # of the driver, which may read files that the URL names
             raise self.problem("can't be opened", error, "Correct the URL.") from None
         try:
             connection = engine.connect()
-        except SQLAlchemyError as error:
+        except Exception as error:
             raise self.problem("can't connect", error, "Check the URL, and that it can be reached.") from None
         with connection:
             prepare(connection, read_only=read_only)

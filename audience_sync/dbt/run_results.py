@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from audience_sync.cancellation import INTERVAL, check_cancelled
 from audience_sync.config.read.units import duration_text
 from audience_sync.config.sections.snapshot import DbtConfig, SnapshotConfig, SourceConfig
 from audience_sync.dbt.names import KINDS, find_ids, forms_of, kind_of
@@ -87,7 +88,7 @@ def wait_until_built(
     entries: Iterable[tuple[SourceConfig, SnapshotConfig]],
     waiting: Callable[[str], None],
     *,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = lambda seconds: sleep_or_cancel(seconds),
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Wait until dbt has built the models of all these entries, each at most as long as its source's `dbt.wait`.
@@ -108,6 +109,14 @@ def wait_until_built(
                 waiting(f"waiting for dbt, up to {duration_text(dbt.wait)}: {unbuilt.reason}")
                 last = unbuilt.reason
             sleep(min(left, _POLL_REMOTE if "://" in dbt.run_results else _POLL))
+
+
+def sleep_or_cancel(seconds: float) -> None:
+    """Sleep. Raises KeyboardInterrupt if the run is cancelled meanwhile."""
+    until = time.monotonic() + seconds
+    while (rest := until - time.monotonic()) > 0:
+        check_cancelled()
+        time.sleep(min(rest, INTERVAL))
 
 
 def find_unbuilt(dbt: DbtConfig, models: Sequence[str], now: datetime) -> Unbuilt | None:

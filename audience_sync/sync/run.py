@@ -34,7 +34,7 @@ def sync(
     SlotsClaimedError, StoreError and the errors of WRONG_USES.
     """
     if request.reads_sources and any(each.dbt for each in dependencies.settings.sources.values()):
-        wait_for_dbt(dependencies.settings, request.selection)
+        wait_for_dbt(dependencies, request)
     started, now, settings = time.monotonic(), datetime.now(UTC), dependencies.settings
     refuse_damaged(dependencies.store)
     with acquire(dependencies.store) as lease:

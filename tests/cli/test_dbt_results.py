@@ -9,7 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
+
+from audience_sync import Project as PythonProject
+from audience_sync import RunCancelledError
 
 from .conftest import Project
 
@@ -251,6 +255,24 @@ def test_a_run_waits_no_longer_than_wait_and_not_for_a_model_that_failed(shop: P
     configure(shop, "churn_risk.v2", wait="10m")
     dbt_writes(shop, results_of("broken"))
     assert "ended as 'error'" in error_of_big(shop)
+
+
+def test_what_a_person_accepts_and_what_comes_as_a_frame_is_not_waited_for(shop: Project) -> None:
+    configure(shop, wait="10m")
+    assert statuses(shop, "big", "--accept", "big")[1] == {"big": "created"}
+    table = pandas.DataFrame({"user_id": ["ada", "bob"]})
+    with PythonProject.open(shop.folder / "config.yaml") as project:
+        run = project.sync(["big"], frames={"big": table})
+    assert [(each.key, each.members) for each in run.audiences] == [("big", 2)]
+
+
+def test_a_run_that_waits_can_be_cancelled(shop: Project) -> None:
+    configure(shop, wait="10m")
+    began, cancelled = time.monotonic(), threading.Event()
+    threading.Timer(0.5, cancelled.set).start()
+    with PythonProject.open(shop.folder / "config.yaml") as project, pytest.raises(RunCancelledError):
+        project.sync(cancelled=cancelled)
+    assert time.monotonic() - began < 60
 
 
 def test_the_results_are_never_written_by_the_project_itself(shop: Project) -> None:

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import logging
 
-from audience_sync.config.models import AudienceConfig, Settings
+from audience_sync.config.models import AudienceConfig
 from audience_sync.config.sections.snapshot import SnapshotConfig
-from audience_sync.sync.values.request import Selection
+from audience_sync.sync.values.request import Request, RunDependencies, Selection
 
 log = logging.getLogger("audience_sync")
 
 
-def wait_for_dbt(settings: Settings, selection: Selection) -> None:
+def wait_for_dbt(dependencies: RunDependencies, request: Request) -> None:
     """Wait at most as long as `dbt.wait` of each source. Another run may begin and end meanwhile.
 
-    What is not built even then is an error of its entry, when the run loads it.
+    What is not built even then is an error of its entry, when the run loads it. Entries with a frame, and those that a
+    person accepts, are not waited for. Raises KeyboardInterrupt if the run is cancelled.
     """
     from audience_sync.dbt.run_results import wait_until_built
 
-    entries: list[SnapshotConfig] = [each for each in settings.audiences if _is_loaded(each, selection)]
-    entries += settings.computed_traits
+    settings, exempt = dependencies.settings, {*dependencies.frames, *request.exceptions.accepted}
+    entries: list[SnapshotConfig] = [
+        each
+        for each in settings.audiences
+        if _is_loaded(each, request.selection) and each.property_key not in exempt and each.names_from not in exempt
+    ]
+    if request.seeded_key is None:
+        entries += [each for each in settings.computed_traits if exempt.isdisjoint(each.columns)]
     pairs = ((settings.sources.get(each.source), each) for each in entries)
     wait_until_built(((source, each) for source, each in pairs if source is not None), log.info)
 

@@ -27,19 +27,23 @@ class Warehouse(NamedTuple):
 
 
 _WAREHOUSES = {
-    "athena": Warehouse("awsathena://@athena.REGION.amazonaws.com/{schema}?s3_staging_dir=s3://BUCKET/PATH", "athena"),
+    "athena": Warehouse(
+        "athena://@athena.REGION.amazonaws.com:443/{schema}?s3_staging_dir=s3://BUCKET/PATH/", "athena"
+    ),
     "bigquery": Warehouse("bigquery://{database}", "bigquery"),
-    "clickhouse": Warehouse("clickhousedb://USER:PASSWORD@HOST:8443/{schema}", "clickhouse"),
-    "databricks": Warehouse("databricks://token:TOKEN@HOST?http_path=PATH&catalog={database}", "databricks"),
-    "duckdb": Warehouse("duckdb:///{database}.duckdb", "duckdb"),
+    "clickhouse": Warehouse("clickhouse://USER:PASSWORD@HOST:8443/{schema}", "clickhouse"),
+    "databricks": Warehouse(
+        "databricks://token:TOKEN@HOST?http_path=PATH&catalog={database}&schema={schema}", "databricks"
+    ),
+    "duckdb": Warehouse("duckdb:///{file}", None),
     "mysql": Warehouse("mysql://USER:PASSWORD@HOST:3306/{schema}", "mysql"),
     "postgres": Warehouse("postgresql+psycopg://USER:PASSWORD@HOST:5432/{database}", "postgresql"),
     "redshift": Warehouse("redshift://USER:PASSWORD@HOST:5439/{database}", "redshift"),
-    "snowflake": Warehouse("snowflake://USER:PASSWORD@ACCOUNT/{database}?warehouse=WAREHOUSE", "snowflake"),
+    "snowflake": Warehouse("snowflake://USER:PASSWORD@ACCOUNT/{database}/{schema}?warehouse=WAREHOUSE", "snowflake"),
     "spark": Warehouse("sc://HOST:15002", "spark", option="spark"),
-    "sqlite": Warehouse("sqlite:///{database}.db", None),
+    "sqlite": Warehouse("sqlite:///{file}", None),
     "sqlserver": Warehouse("mssql://USER:PASSWORD@HOST:1433/{database}", "mssql"),
-    "trino": Warehouse("trino://USER:PASSWORD@HOST:443/{database}", "trino"),
+    "trino": Warehouse("trino://USER:PASSWORD@HOST:443/{database}/{schema}", "trino"),
 }
 _ANY = Warehouse("DIALECT://USER:PASSWORD@HOST/{database}", None)
 
@@ -62,16 +66,21 @@ sources:
 {destinations}"""
 
 
-def warehouse_of(manifest: Manifest) -> Warehouse:
-    """How to read what this project builds, with the database and the schema of its first model in the URL."""
-    found = _WAREHOUSES.get(manifest.metadata.adapter_type or "", _ANY)
-    node = next(iter(manifest.marked.values()))
-    return found._replace(url=found.url.format(database=node.database or "DATABASE", schema=node.schema or "SCHEMA"))
+def warehouse_of(manifest: Manifest, project: Path, folder: Path) -> Warehouse:
+    """How to read what a project builds, with the database and the schema of its first model in the URL.
+
+    A path in it is relative to the config's folder. By default, dbt puts a DuckDB file into the folder of the project.
+    """
+    adapter = manifest.metadata.adapter_type or ""
+    found, node = _WAREHOUSES.get(adapter, _ANY), next(iter(manifest.marked.values()))
+    database = node.database or "DATABASE"
+    file = os.path.relpath(project / f"{database}.{'db' if adapter == 'sqlite' else 'duckdb'}", folder)
+    return found._replace(url=found.url.format(database=database, schema=node.schema or "SCHEMA", file=file))
 
 
-def write_config(manifest: Manifest, results: Path, folder: Path) -> str:
-    """The text of a config in this folder. ``results``: where dbt writes its results. Raises DbtProjectError."""
-    entries, warehouse = read_entries(manifest, SOURCE), warehouse_of(manifest)
+def write_config(manifest: Manifest, target: Path, folder: Path) -> str:
+    """The text of a config in this folder. ``target``: where dbt writes its files. Raises DbtProjectError."""
+    entries, warehouse = read_entries(manifest, SOURCE), warehouse_of(manifest, target.parent, folder)
     names = entries.destinations or ("log",)
     paths = {name: "identify_calls.jsonl" if name == "log" else f"{name}.jsonl" for name in names}
     return _CONFIG.format(
@@ -81,7 +90,7 @@ def write_config(manifest: Manifest, results: Path, folder: Path) -> str:
         url=warehouse.url,
         source=SOURCE,
         option=warehouse.option,
-        run_results=os.path.relpath(results, folder),
+        run_results=os.path.relpath(target / "run_results.json", folder),
         entries=entries_text(entries),
         destinations=_yaml({"destinations": {name: {"type": "file", "path": path} for name, path in paths.items()}}),
     )

@@ -115,10 +115,10 @@ def test_meta_may_be_below_config_or_beside_it(project: Project, change: Callabl
     ("adapter", "option", "url", "extra"),
     [
         ("postgres", "database", "postgresql+psycopg://USER:PASSWORD@HOST:5432/shop", "postgresql"),
-        ("snowflake", "database", "snowflake://USER:PASSWORD@ACCOUNT/shop?warehouse=WAREHOUSE", "snowflake"),
+        ("snowflake", "database", "snowflake://USER:PASSWORD@ACCOUNT/shop/analytics?warehouse=WAREHOUSE", "snowflake"),
         ("bigquery", "database", "bigquery://shop", "bigquery"),
         ("redshift", "database", "redshift://USER:PASSWORD@HOST:5439/shop", "redshift"),
-        ("duckdb", "database", "duckdb:///shop.duckdb", "duckdb"),
+        ("duckdb", "database", "duckdb:///shop.duckdb", None),
         ("spark", "spark", "sc://HOST:15002", "spark"),
         ("teradata", "database", "DIALECT://USER:PASSWORD@HOST/shop", None),
     ],
@@ -142,6 +142,12 @@ def test_the_folder_of_the_dbt_project_does_as_well(project: Project) -> None:
     assert result.code == 0
     assert "max_age: 26h" in (text := (project.folder / "sync" / "config.yaml").read_text("utf-8"))
     assert "run_results: ../target/run_results.json" in text
+
+
+def test_the_file_of_duckdb_is_relative_to_the_config(project: Project) -> None:
+    written(project, version="v11")
+    result = project.run("init", "sync", "--from-dbt", ".")
+    assert "  export WAREHOUSE_URL='duckdb:///../shop.duckdb'\n" in result.stdout
 
 
 def test_one_model_may_be_several_audiences_and_traits(project: Project) -> None:

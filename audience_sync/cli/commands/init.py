@@ -83,10 +83,10 @@ def _init_from_dbt(session: Session, folder: Path, manifest_path: Path) -> None:
         parts = {"audiences": list(missing.audiences), "computed_traits": list(missing.computed_traits)}
         session.answer({"created": [], "missing": parts}, differences)
         return
-    text = write_config(manifest, path.parent / "run_results.json", folder)
+    text = write_config(manifest, path.parent, folder)
     write_new_config(config, f"{MODELINE}{text}")
     created = [config, *write_next_to_config(folder, config_schema())]
-    warehouse = warehouse_of(manifest)
+    warehouse = warehouse_of(manifest, path.parent.parent, folder)
     change = "" if folder == Path() else f"cd {quote(str(folder))} && "
 
     def lines(screen: Screen) -> Iterator[str]:

@@ -1,3 +1,8 @@
+// The list of pages shows the place of this one.
+const list = document.querySelector(".md-sidebar--primary .md-sidebar__scrollwrap");
+const here = list?.querySelector("[aria-current]");
+if (here) list.scrollTop += here.getBoundingClientRect().top - list.getBoundingClientRect().top - list.clientHeight / 2;
+
 // What the theme's script adds to a page, for keyboards and screen readers.
 function mend() {
   // The buttons of each code block are a landmark without a name, and a page has dozens.

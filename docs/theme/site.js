@@ -1,7 +1,9 @@
 // The list of pages shows the place of this one.
-const list = document.querySelector(".md-sidebar--primary .md-sidebar__scrollwrap");
-const here = list?.querySelector("[aria-current]");
-if (here) list.scrollTop += here.getBoundingClientRect().top - list.getBoundingClientRect().top - list.clientHeight / 2;
+addEventListener("load", () => requestAnimationFrame(() => {  // the theme has given the list its height
+  const list = document.querySelector(".md-sidebar--primary .md-sidebar__scrollwrap");
+  const here = list?.querySelector("[aria-current]");
+  if (here) list.scrollTop += here.getBoundingClientRect().top - list.getBoundingClientRect().top - list.clientHeight / 2;
+}));
 
 // What the theme's script adds to a page, for keyboards and screen readers.
 function mend() {

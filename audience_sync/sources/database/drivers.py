@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import URL, Connection, Dialect, Engine
@@ -117,15 +117,28 @@ def type_name(dialect: Dialect, described: Sequence[Any]) -> str:
     code = described[1]
     if shown := getattr(described, "type_display", None):
         return str(shown)
-    if code is None:
-        return ""  # SQLite
-    if dialect.driver == "pymysql":
-        from audience_sync.sources.database.mysql import TYPE_NAMES
-
-        if code in TYPE_NAMES:
-            return TYPE_NAMES[code]
+    if code is None or isinstance(code, str):
+        return code or ""  # SQLite reports none
+    if dialect.driver in _TYPE_NAMES and (name := _TYPE_NAMES[dialect.driver]().get(code)):
+        return name
     objects = ((getattr(dialect.loaded_dbapi, name, None), word) for name, word in _TYPE_OBJECTS)
     return next((word for each, word in objects if each == code), str(code))
+
+
+def _mysql_types() -> Mapping[int, str]:
+    from audience_sync.sources.database.mysql import TYPE_NAMES
+
+    return TYPE_NAMES
+
+
+def _snowflake_types() -> Mapping[int, str]:
+    from snowflake.connector.constants import FIELD_ID_TO_NAME
+
+    return {**FIELD_ID_TO_NAME, 0: "number"}  # FIXED
+
+
+#: Names of a driver's codes of types, which its type objects don't have, or not rightly; by SQLAlchemy's name of it.
+_TYPE_NAMES: Mapping[str, Callable[[], Mapping[int, str]]] = {"pymysql": _mysql_types, "snowflake": _snowflake_types}
 
 
 def is_damaged(error: BaseException) -> bool:

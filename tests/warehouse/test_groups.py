@@ -71,6 +71,9 @@ def test_who_enters_an_audience_leaves_later_ones_and_is_back_afterwards_if_the_
     write(group, gold="", rest="bob cyd dan fay")  # without ada
     group.run("sync", "--json")
     assert members(group) == {"seen": "bob cyd", "silver": "dan", "rest": "fay"}
+    write(group, gold="bob")
+    group.run("sync", "--json")
+    assert members(group) == {"gold": "bob", "seen": "cyd", "silver": "dan", "rest": "fay"}
 
 
 def test_users_move_in_a_run_over_an_earlier_audience_alone(group: Twins) -> None:

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from audience_sync import Project
-from audience_sync.errors import ConfigError
+from audience_sync import ConfigError, Project
 
-CONFIG = """
-store: sqlite:///store.db
-sources: {shop: {files: .}}
-audiences: [{name: VIP, source: shop, file: vip.csv}]
-destinations: {log: {type: file, path: calls.jsonl}}
-guard: {max_removed: 100%}
-"""
+from .conftest import CONFIG, MakeFolder, calls
 
 
 @pytest.fixture(name="folders")
-def two_projects(tmp_path: Path) -> tuple[Path, Path]:
-    for name, user in (("one", "ada"), ("two", "bob")):
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / "config.yaml").write_text(CONFIG)
-        (folder / "vip.csv").write_text(f"user_id\n{user}\n")
-    return tmp_path / "one", tmp_path / "two"
-
-
-def calls(folder: Path) -> list[tuple[str, dict[str, bool]]]:
-    lines = (folder / "calls.jsonl").read_text().splitlines()
-    return [(call["userId"], call["traits"]) for call in map(json.loads, lines)]
+def two_projects(make_folder: MakeFolder) -> tuple[Path, Path]:
+    return make_folder("ada", name="one"), make_folder("bob", name="two")
 
 
 def test_two_projects_run_in_one_process_each_with_its_own_store_and_calls(folders: tuple[Path, Path]) -> None:

@@ -22,7 +22,7 @@ class RefusedByServerError(WrongUseError):
 
 
 class ServeClient:
-    """A client of one server. ``url``: its address, ``http://sync.internal:8792``."""
+    """A client of one server. ``url``: its address, ``http://sync.internal:8791``."""
 
     def __init__(self, url: str, token: str | None) -> None:
         self._url, self._headers = url.rstrip("/"), {"Authorization": f"Bearer {token}"} if token else {}

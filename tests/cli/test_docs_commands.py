@@ -38,8 +38,13 @@ PLAYED = (
     "on-run",
     "dbt",
 )
-#: Folders that a page's reader has, by what they are there.
-READERS = {"dbt": {"manifests/v12.json": "target/manifest.json", "results/broken.json": "target/run_results.json"}}
+#: Files of tests/ that a page's reader has, by what they are there.
+READERS = {
+    "dbt": {
+        "dbt_project/manifests/v12.json": "target/manifest.json",
+        "dbt_project/results/broken.json": "target/run_results.json",
+    }
+}
 SESSION = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: A command, and what it answers.
 STEP = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
@@ -68,7 +73,7 @@ def test_a_page_shows_what_a_reader_gets(page: Path, tmp_path: Path) -> None:
     assert steps, "the page has no example"
     for ours, theirs in READERS.get(page.stem, {}).items():
         (tmp_path / theirs).parent.mkdir(exist_ok=True)
-        shutil.copyfile(Path(__file__).parents[1] / page.stem / ours, tmp_path / theirs)
+        shutil.copyfile(Path(__file__).parents[1] / ours, tmp_path / theirs)
     assert _played([command for command, _ in steps], tmp_path) == [_same(shown) for _, shown in steps]
 
 

@@ -144,11 +144,11 @@ def check_dbt(dbt: Path, url: str, folder: Path) -> int:
 
 
 def check_dbt_project(dbt: Path, url: str, folder: Path) -> int:
-    """dbt builds tests/dbt/shop; its models become a project that is synced, and exposures that dbt reads.
+    """dbt builds tests/dbt_project/shop; its models become a project that is synced, and exposures that dbt reads.
 
     Also what dbt keeps of a model that fails: its audience stays unchanged.
     """
-    project = shutil.copytree(HERE.parent / "dbt" / "shop", folder / "dbt_shop")
+    project = shutil.copytree(HERE.parent / "dbt_project" / "shop", folder / "dbt_shop")
     address = make_url(url)
     ENVIRONMENT.update(
         SHOP_HOST=str(address.query.get("host") or address.host or "localhost"),

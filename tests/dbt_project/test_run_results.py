@@ -31,7 +31,7 @@ def written(target: Path, results: dict[str, Any], name: str = "run_results.json
 def reason(target: Path, *models: str, files: str = "run_results.json", max_age: timedelta | None = None) -> str | None:
     dbt = DbtConfig(run_results=str(target / files), max_age=max_age)
     found = find_unbuilt(dbt, models or ["big_spenders"], datetime.now(UTC))
-    return found and found.reason
+    return None if found is None else found.reason
 
 
 def test_a_model_that_was_skipped_is_not_built(target: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import build_site
@@ -96,21 +95,3 @@ def test_the_build_finds_what_a_page_would_load_from_the_network(tmp_path: Path)
         "index.html: loads https://cdn.example.org/a.js",
         "a.css: loads //cdn.example.org/a.png",
     ]
-
-
-def test_the_image_and_the_source_distribution_have_all_that_the_wheel_is_built_from() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    build = project["tool"]["hatch"]["build"]["targets"]
-    needed = {*build["wheel"]["force-include"], *build_site.ROOT_PAGES, "docs", "mkdocs.yml", "hatch_build.py"}
-    copied = [
-        name
-        for line in (ROOT / "Dockerfile").read_text("utf-8").splitlines()
-        if line.startswith("COPY ") and "--from" not in line
-        for name in line.split()[1:-1]
-    ]
-    for name in needed:
-        path = Path(name)
-        assert {path, *path.parents} & {Path(each) for each in copied}, f"the image lacks {name}"
-        assert {path, *path.parents} & {Path(each) for each in build["sdist"]["only-include"]}, (
-            f"the sdist lacks {name}"
-        )

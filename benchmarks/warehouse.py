@@ -1,7 +1,7 @@
 """Measure a source in a database, compared there or here: the bytes that a run fetches, our CPU, and the server's.
 
-It has the members of an audience, or computed traits of users. After the first run one of them in a thousand changes, or
-one in a hundred. Both contenders must send the same calls.
+It has the members of an audience, or computed traits of users. After the first run one of them in a thousand changes,
+or one in a hundred. Both contenders must send the same calls.
 """
 
 from __future__ import annotations

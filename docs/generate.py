@@ -35,11 +35,12 @@ def generated() -> Mapping[str, str]:
     options = {name: types[name].Options for name in OURS}
     schema = json_schema(options)
     template = (FOLDER / "configuration.template.md").read_text("utf-8")
+    overview = (FOLDER / "commands.md").read_text("utf-8")
     questions = (FOLDER / "database.md").read_text("utf-8")
     return {
         "config.schema.json": schema_text(options),
         "configuration.md": NOTE + reference_markdown(schema, template),
-        "man/audience-sync.1": man_page((FOLDER / "commands.md").read_text("utf-8")),
+        "man/audience-sync.1": man_page(overview, (FOLDER.parent / "CHANGELOG.md").read_text("utf-8")),
         "python-reference.md": python_reference(),
         "recipes/metadata.yaml": datasette_metadata(questions, [*metadata.tables, "alembic_version"]),
         **{f"commands/{name}": text for name, text in command_pages(FOLDER / "commands").items()},

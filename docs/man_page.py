@@ -27,12 +27,13 @@ FILES = {
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
-def man_page(overview: str) -> str:
-    """The page in the man macros. ``overview``: docs/commands.md, which has the exit codes."""
+def man_page(overview: str, changelog: str) -> str:
+    """The page in the man macros. ``overview``: docs/commands.md, with the exit codes. ``changelog``: with the date."""
+    date = re.search(rf"^## {re.escape(__version__)} - (\S+)$", changelog, re.MULTILINE)
     context = click.Context(group, info_name="audience-sync")
     lines = [
         '.\\" Made by docs/generate.py.',
-        f'.TH AUDIENCE\\-SYNC 1 "" "audience\\-sync {__version__}" "User Commands"',
+        f'.TH AUDIENCE\\-SYNC 1 "{date[1] if date else ""}" "audience\\-sync {__version__}" "User Commands"',
         ".SH NAME",
         "audience\\-sync \\- sync audiences and computed traits to messaging tools",
         ".SH SYNOPSIS",

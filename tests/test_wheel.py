@@ -14,6 +14,9 @@ from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+import yaml
+
+from audience_sync.version import __version__
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -21,7 +24,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 SOURCES = (
     *PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["only-include"],
     "pyproject.toml",
-    "README.md",
     "LICENSE",
 )
 Build = Callable[..., Path]
@@ -110,8 +112,25 @@ def test_the_image_is_built_from_all_that_the_wheel_is_built_from() -> None:
     assert {f"!{name}" for name in files} <= allowed
 
 
+def test_every_place_names_the_version_of_the_program() -> None:
+    """The first release is 0.1.0; `docs/releasing.md` has the steps of the next one."""
+    chart = yaml.safe_load((ROOT / "deploy" / "helm" / "audience-sync" / "Chart.yaml").read_text("utf-8"))
+    assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
+    for name in ("deploy/compose.yaml", "docs/scheduling.md", "README.md", "docs/man/audience-sync.1"):
+        text = (ROOT / name).read_text("utf-8").replace("\\-", "-")
+        found = re.findall(r'audience-sync(?::|:\$\{AUDIENCE_SYNC_VERSION:-| |","version":")(\d+\.\d+\.\d+)', text)
+        assert found, name
+        assert set(found) == {__version__}, name
+
+
+def test_the_changelog_has_a_section_for_the_version() -> None:
+    first, second, *_ = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert first == "Unreleased"
+    assert re.fullmatch(rf"{re.escape(__version__)} - \d{{4}}-\d\d-\d\d", second)
+
+
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="mandoc is needed")
 def test_the_manual_page_has_no_warning() -> None:
-    command = ["mandoc", "-T", "lint", "-W", "error", str(ROOT / "docs" / "man" / "audience-sync.1")]
+    command = ["mandoc", "-T", "lint", "-W", "warning", str(ROOT / "docs" / "man" / "audience-sync.1")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")

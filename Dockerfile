@@ -8,7 +8,7 @@ COPY audience_sync audience_sync
 COPY migrations migrations
 COPY examples examples
 RUN python -m venv /opt/audience-sync \
-    && /opt/audience-sync/bin/pip install --no-cache-dir -c constraints.txt ".[excel,postgresql]" \
+    && /opt/audience-sync/bin/pip install --no-cache-dir -c constraints.txt ".[excel,postgresql,web]" \
     && /opt/audience-sync/bin/pip uninstall -y pip \
     && find /opt/audience-sync/lib -name tests -type d -prune -exec rm -r {} +
 

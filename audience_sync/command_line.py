@@ -10,7 +10,7 @@ PROGRAM = "audience-sync"
 #: The commands that work on a project. The others (`init`, `sandbox`, `completion`, `docs`, `schema`) need none.
 PROJECT_COMMANDS = (
     *("approve", "check", "dashboard", "db", "dbt", "erase", "explain", "freeze", "history", "members", "plan"),
-    *("reject", "resync", "retire", "retry", "schedule", "seed", "show", "status", "suppress", "sync"),
+    *("reject", "resync", "retire", "retry", "schedule", "seed", "serve", "show", "status", "suppress", "sync"),
     *("test-destination", "undo", "unfreeze", "unsuppress"),
 )
 

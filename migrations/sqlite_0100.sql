@@ -264,6 +264,18 @@ CREATE TABLE properties (
 	CONSTRAINT uq_properties_key UNIQUE ("key")
 );
 
+CREATE TABLE run_requests (
+	idempotency_key TEXT NOT NULL, 
+	fingerprint TEXT NOT NULL, 
+	requested_at DATETIME NOT NULL, 
+	holder TEXT NOT NULL, 
+	run_id INTEGER, 
+	CONSTRAINT pk_run_requests PRIMARY KEY (idempotency_key), 
+	CONSTRAINT fk_run_requests_run_id FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_run_requests_run_id ON run_requests (run_id);
+
 CREATE TABLE run_webhook_log (
 	run_id INTEGER NOT NULL, 
 	hook TEXT NOT NULL, 

@@ -61,7 +61,7 @@ NEW_TABLES = {
     "members": ("user_traits",),
     "snapshot_files": ("source_states",),
     "held_out_users": ("claimed_users",),
-    "run_audiences": ("stage_log", "run_webhook_log"),
+    "run_audiences": ("stage_log", "run_webhook_log", "run_requests"),
     "held_snapshots": ("decision_log",),
     "delivery_requests": ("request_attempts",),
 }

@@ -51,6 +51,7 @@ MARKED = {
         "faults/*",
         "regressions/test_json_answers.py",
         "sandbox/test_command.py",
+        "serve/test_serve.py",
         "store/test_lease.py",
         "store/test_roles.py",
         "test_example.py",

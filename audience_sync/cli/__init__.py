@@ -25,6 +25,7 @@ GROUPS = {
         "plan": ("plan:plan", "Show what sync would do. Changes nothing."),
         "sync": ("sync:sync", "Load, diff and deliver once."),
         "schedule": ("schedule:schedule", "Run on the config's schedules until stopped."),
+        "serve": ("serve:serve", "Trigger runs, plan and look over HTTP."),
         "docs": ("docs:docs", "Open the documentation, without a network."),
         "schema": ("schema:schema", "Print the JSON Schema of the config, for editors."),
     },

@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, generate_latest, start_http_server, write_to_textfile
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    generate_latest,
+    start_http_server,
+    write_to_textfile,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -19,6 +25,8 @@ from audience_sync.version import __version__
 
 PREFIX = "audience_sync_"
 STORE_UP = f"{PREFIX}store_up", "1 where the store can be read."
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 OpenStore = Callable[[], AbstractContextManager[Store]]
 
@@ -48,6 +56,11 @@ def _registry(opened: OpenStore) -> CollectorRegistry:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_StoreCollector(opened))
     return registry
+
+
+def metrics_text(opened: OpenStore) -> bytes:
+    """The metrics, in the form that ``CONTENT_TYPE`` names."""
+    return generate_latest(_registry(opened))
 
 
 def write_metrics_file(path: Path, opened: OpenStore) -> None:

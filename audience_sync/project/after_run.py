@@ -36,6 +36,13 @@ def post_summary(settings: Settings, store: Store) -> None:
         post_webhooks(settings, store)
 
 
+def post_waiting(settings: Settings) -> None:
+    """The same, for a run that has ended without a report."""
+    if settings.on_run:
+        with closing(Store(settings.store)) as store:
+            post_summary(settings, store)
+
+
 def write_metrics(settings: Settings) -> None:
     """Write the metrics file, if the config names one."""
     if settings.metrics.file is not None:
@@ -67,6 +74,4 @@ def alert_failed_run(settings: Settings, error: Exception) -> None:
     message = str(error) if expected else f"an unexpected error: {summarize_error(error, mask)}"
     raise_alert(settings, RUN, message)
     write_metrics(settings)
-    if settings.on_run:
-        with closing(Store(settings.store)) as store:
-            post_summary(settings, store)
+    post_waiting(settings)

@@ -1236,6 +1236,23 @@ def create_tables() -> None:
         comment="User properties: audiences and computed traits",
     )
     op.create_table(
+        "run_requests",
+        sa.Column("idempotency_key", sa.Text(), nullable=False, comment="The key that the client chose"),
+        sa.Column("fingerprint", sa.Text(), nullable=False, comment="Hash of what was asked for"),
+        sa.Column("requested_at", TIME, nullable=False, comment="When (UTC)"),
+        sa.Column(
+            "holder",
+            sa.Text(),
+            nullable=False,
+            comment="The process that carries it out, and its host: as in `runs`",
+        ),
+        sa.Column("run_id", sa.Integer(), nullable=True, comment="The run; NULL = it has not begun"),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_requests_run_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("idempotency_key", name=op.f("pk_run_requests")),
+        comment="Requests for runs over HTTP that have an idempotency key",
+    )
+    op.create_index(op.f("ix_run_requests_run_id"), "run_requests", ["run_id"], unique=False)
+    op.create_table(
         "run_webhook_log",
         sa.Column("run_id", sa.Integer(), nullable=False, comment="The run"),
         sa.Column(
@@ -1736,6 +1753,8 @@ def drop_tables() -> None:
     op.drop_table("schedule_slots")
     op.drop_table("run_invalid_rows")
     op.drop_table("run_destinations")
+    op.drop_index(op.f("ix_run_requests_run_id"), table_name="run_requests")
+    op.drop_table("run_requests")
     op.drop_index("ix_run_webhook_log_status", table_name="run_webhook_log")
     op.drop_table("run_webhook_log")
     op.drop_index("ix_run_audiences_audience_key", table_name="run_audiences")

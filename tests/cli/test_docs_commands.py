@@ -20,7 +20,7 @@ PAGES = sorted((DOCS / "commands").glob("*.md"))
 #: Those that serve until they are stopped, write into the home folder, or have their examples on another page.
 WITHOUT_EXAMPLE = {
     *("completion", "dashboard", "dbt", "docs", "erase", "history", "init", "retry", "sandbox", "schedule", "schema"),
-    *("status", "test-destination", "unfreeze", "unsuppress"),
+    *("serve", "status", "test-destination", "unfreeze", "unsuppress"),
 }
 #: Pages with examples, beside those of the commands.
 PLAYED = (
@@ -36,6 +36,7 @@ PLAYED = (
     "production",
     "switching",
     "on-run",
+    "serve",
     "dbt",
 )
 #: Files of tests/ that a page's reader has, by what they are there.

@@ -35,6 +35,7 @@ def loaded(project: Project, *arguments: str) -> set[str]:
     [
         (["--help"], {"pandas", "duckdb", "requests", "alembic", "sqlalchemy", "pydantic", "rich", "yaml", "jinja2"}),
         (["dashboard", "--help"], {"sqlalchemy", "pydantic", "rich", "starlette", "uvicorn", "jinja2", "anyio"}),
+        (["serve", "--help"], {"sqlalchemy", "pydantic", "rich", "starlette", "uvicorn", "yaml", "anyio"}),
         (["--version"], {"pandas", "duckdb", "requests", "alembic", "sqlalchemy", "pydantic", "rich", "yaml"}),
         (["init", "--sandbox", "new"], {"duckdb", "requests", "sqlalchemy", "pydantic", "starlette", "uvicorn"}),
         (["history"], {"pandas", "duckdb", "requests", "alembic", "pydantic", "jinja2", "starlette"}),

@@ -176,7 +176,9 @@ GROUPS = """Start
   plan              Show what sync would do. Changes nothing.
   sync              Load, diff and deliver once.
   schedule          Run on the config's schedules until stopped.
+  serve             Trigger runs, plan and look over HTTP.
   docs              Open the documentation, without a network.
+  schema            Print the JSON Schema of the config, for editors.
 
 First sends and repairs
   seed              Send a new audience to all destinations, by hand.

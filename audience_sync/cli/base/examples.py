@@ -13,6 +13,7 @@ EXAMPLES = {
     "docs": ("docs", "docs commands/seed --print"),
     "schema": ("schema > config.schema.json", "schema | jq .properties.sources"),
     "schedule": ("schedule", "schedule --list"),
+    "serve": ("serve --token-file token", "serve --token-file token --host 0.0.0.0 --schedule"),
     "seed": ("seed churn_risk --limit 100", "seed churn_risk --rate 500/s"),
     "resync": ("resync churn_risk", "resync --destination segment"),
     "retry": ("retry", "retry --destination segment"),

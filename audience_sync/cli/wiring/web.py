@@ -37,13 +37,18 @@ class Listener:
     token_variable: str
 
 
-def listener_options(*, port: int, token_variable: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add the options of a command that serves pages. They are passed as one ``listener``."""
+def listener_options(
+    *, port: int, token_variable: str, always_token: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the options of a command that serves. They are passed as one ``listener``.
+
+    ``always_token``: it is for programs, which bring the token, and no browser comes by another name.
+    """
+    other_hosts = "" if always_token else "; others need a token"
+    hint = "Read the token from this file" if always_token else "Ask for the token in this file"
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        @click.option(
-            "--host", default="127.0.0.1", show_default=True, help="The address to listen on; others need a token."
-        )
+        @click.option("--host", default="127.0.0.1", show_default=True, help=f"The address to listen on{other_hosts}.")
         @click.option(
             "--port", type=click.IntRange(0, 65535), default=port, show_default=True, help="The port; 0 = any free one."
         )
@@ -53,12 +58,13 @@ def listener_options(*, port: int, token_variable: str) -> Callable[[Callable[..
             multiple=True,
             metavar="NAME",
             help="A name by which browsers reach it, such as a proxy's.",
+            hidden=always_token,
         )
         @click.option(
             "--token-file",
             type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
             metavar="FILE",
-            help=f"Ask for the token in this file; or set {token_variable}.",
+            help=f"{hint}; or set {token_variable}.",
         )
         @wraps(command)
         def with_listener(
@@ -81,10 +87,13 @@ def require_web_extra(command: str) -> None:
         )
 
 
-def access_of(listener: Listener, *, cookie: str, posts: frozenset[str] = frozenset()) -> Access:
+def access_of(
+    listener: Listener, *, cookie: str, posts: frozenset[str] = frozenset(), always_token: bool = False
+) -> Access:
     """The rules of access. The token is masked in all output from now on.
 
-    Raises click.ClickException if the token can't be read or is too short, or if others could look without one.
+    Raises click.ClickException if the token can't be read or is too short, or if others could look without one;
+    with ``always_token`` also without one.
     """
     from audience_sync.web.security import Access
 
@@ -96,7 +105,10 @@ def access_of(listener: Listener, *, cookie: str, posts: frozenset[str] = frozen
         cookie=cookie,
         posts=posts,
     )
-    if (problem := access.problem()) is not None:
+    problem = access.problem()
+    if always_token and access.token is None:
+        problem = "this command needs a token"
+    if problem is not None:
         raise click.ClickException(
             f"{problem}. Nothing is served.\n{_MAKE_TOKEN}\n"
             f"Then: --token-file token (or the variable {listener.token_variable})"

@@ -231,6 +231,11 @@ def is_run_in_progress(connection: Connection) -> bool:
     return _is_owned(_read_row(connection))
 
 
+def refuse_while_in_progress(connection: Connection) -> None:
+    """Raise RunInProgressError if a process owns the lease now."""
+    _refuse_owned(_read_row(connection))
+
+
 def _is_owned(row: Row[Any]) -> bool:
     """Whether the lease is in force. One that expires too far ahead dates from before the clock was set back."""
     seconds_left = row.expires_at - row.now

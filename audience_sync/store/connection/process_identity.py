@@ -17,7 +17,12 @@ NAME_VARIABLES = ("SUDO_USER", "LOGNAME", "USER", "LNAME", "USERNAME")
 
 def current_process() -> str:
     """This process, for people and for ``is_dead``: host and process id, with the ids that make them unique."""
-    return f"process {os.getpid()} on {socket.gethostname()} ({_machine_id()}/{_start_time(os.getpid())})"
+    return process_name(os.getpid())
+
+
+def process_name(process: int) -> str:
+    """The same for another process of this machine, by its id."""
+    return f"process {process} on {socket.gethostname()} ({_machine_id()}/{_start_time(process)})"
 
 
 def current_user() -> str:

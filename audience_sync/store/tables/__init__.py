@@ -27,6 +27,7 @@ from audience_sync.store.tables.runs import (
     run_audiences,
     run_destinations,
     run_invalid_rows,
+    run_requests,
     run_webhook_log,
     runs,
     schedule_slots,

@@ -79,6 +79,18 @@ run_webhook_log = Table(
     comment="The webhooks about each run, one row a run and hook",
 )
 
+run_requests = Table(
+    "run_requests",
+    metadata,
+    Column("idempotency_key", Text, primary_key=True, comment="The key that the client chose"),
+    Column("fingerprint", Text, nullable=False, comment="Hash of what was asked for"),
+    Column("requested_at", UtcDateTime, nullable=False, comment="When (UTC)"),
+    Column("holder", Text, nullable=False, comment="The process that carries it out, and its host: as in `runs`"),
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), comment="The run; NULL = it has not begun"),
+    Index(None, "run_id"),
+    comment="Requests for runs over HTTP that have an idempotency key",
+)
+
 run_audiences = Table(
     "run_audiences",
     metadata,

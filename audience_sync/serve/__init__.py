@@ -1,0 +1,1 @@
+"""Offer a project over HTTP: trigger runs, plan, cancel, decide, and look."""

@@ -1,0 +1,1 @@
+"""What `audience-sync serve` answers over HTTP."""

@@ -45,19 +45,25 @@ def requests_by_destination(views: Views, *, after: int) -> dict[str, int]:
 
 
 def wrong_pending(
-    views: Views, waiting: Mapping[str, Mapping[str, set[str]]], *, seeded: str, left_out: Collection[str]
+    views: Views,
+    waiting: Mapping[str, Mapping[str, set[str]]],
+    *,
+    seeded: str,
+    left_out: Collection[str],
+    returned: Collection[str],
 ) -> list[str]:
     """The destinations whose pending calls are not those of the users of whom `explain` says that they wait.
 
     ``waiting``: the users by destination and property. Those who wait for the audience that is ``seeded`` by hand may
-    have a call of its own. ``left_out``: destinations that the last run did not have.
+    have a call of its own. ``left_out``: destinations that the last run did not have. ``returned``: erased users who
+    may be sent again; `explain` is not asked for them.
     """
     problems = []
     for each in views["pending_calls"]:
         mine = waiting.get(each["destination"], {})
         first = mine.get(seeded, set())
         others = set[str]().union(*(users for key, users in mine.items() if key != seeded))
-        least, most = len(first | others), len(first) + len(others)
+        least, most = len(first | others), len(first) + len(others) + 2 * len(returned)
         if each["destination"] not in left_out and not least <= each["calls"] <= most:
             problems.append(f"{each}, but these users wait: {mine}")
     return problems

@@ -285,7 +285,11 @@ class Shop(MappingRules):
                 assert not problems, problems
             if self.is_counted and not self.harness.bug:
                 problems = wrong_pending(
-                    read_views(store, "pending_calls"), waiting, seeded="wave", left_out=self.left_out
+                    read_views(store, "pending_calls"),
+                    waiting,
+                    seeded="wave",
+                    left_out=self.left_out,
+                    returned=self.erased - self.suppressed,
                 )
                 assert not problems, problems
         finally:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,12 +19,15 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import requests
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 from orchestrators import projects
 
 from audience_sync.errors import RunFailedError
 from audience_sync.integrations import airflow as integration
 from audience_sync.integrations.serve_client import ServeError
+
+TOKEN = "a-token-of-32-characters-and-more"
 
 
 class Task:
@@ -193,6 +200,68 @@ def check_deferred() -> int:
     return 10
 
 
+@contextmanager
+def real_server(config: Path) -> Iterator[SimpleNamespace]:
+    """``audience-sync serve`` for this config, as Airflow's connection to it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "audience_sync", "--config", str(config), "serve", "--port", str(port)]
+    variables = {**os.environ, "AUDIENCE_SYNC_SERVE_TOKEN": TOKEN}
+    connection = SimpleNamespace(host="127.0.0.1", port=port, schema="http", password=TOKEN)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=variables) as process:
+        try:
+            until = time.monotonic() + 60
+            while True:
+                try:
+                    requests.get(f"http://127.0.0.1:{port}/health", timeout=5)
+                    break
+                except requests.ConnectionError:
+                    assert time.monotonic() < until, "the server does not answer"
+                    time.sleep(0.1)
+            with patch("airflow.sdk.BaseHook.get_connection", return_value=connection):
+                yield connection
+        finally:
+            process.terminate()
+
+
+def served_for_real(task_id: str, **arguments: Any) -> tuple[Any, Task]:
+    """What a deferred task ends with, whose run the real server makes."""
+    task = integration.AudienceSyncOperator(task_id=task_id, conn_id="audience_sync", **arguments)
+    context = {"ti": SimpleNamespace(dag_id="shop", task_id=task_id, run_id="r", map_index=-1, try_number=1)}
+    deferral, _ = outcome(lambda _: task.execute(context))
+    if not isinstance(deferral, TaskDeferred):
+        return deferral, Task()
+    trigger = integration.RunTrigger(conn_id="audience_sync", run=deferral.trigger.run_number, poll_seconds=0.2)
+
+    async def events() -> list[Any]:
+        return [each async for each in trigger.run()]
+
+    [found] = asyncio.run(events())
+    return outcome(lambda context: task.execute_complete(context, json.loads(json.dumps(found.payload))))
+
+
+def check_real_server(folder: Path) -> int:
+    """The run is made by ``audience-sync serve`` itself."""
+    config = projects.project(folder / "served")
+    with real_server(config) as connection:
+        first, _ = served_for_real("first")
+        assert (first["run"], first["status"], first["entered"], first["traits_changed"]) == (1, "succeeded", 4, 3), (
+            first
+        )
+        assert served_for_real("first")[0]["run"] == 1  # Airflow started the same task twice
+        error, _ = served_for_real("unknown", audiences=["nope"])
+        assert isinstance(error, AirflowFailException), error
+        projects.write_members(config.parent, "ada")
+        error, task = served_for_real("held")
+        assert isinstance(error, AirflowFailException), error
+        assert f"audience-sync --config {config} approve 2 vip" in str(error), error
+        assert task.pushed["return_value"]["status"] == "held"
+        connection.password = "another"
+        assert isinstance(served_for_real("unauthorized")[0], AirflowFailException)
+    return 5
+
+
 def check_example(folder: Path) -> int:
     config = projects.project(folder / "example")
     dag = projects.example("airflow.md", config)["audience_sync"]()
@@ -206,7 +275,7 @@ def check_example(folder: Path) -> int:
 def main() -> int:
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        passed = check_worker(folder) + check_deferred() + check_example(folder)
+        passed = check_worker(folder) + check_deferred() + check_real_server(folder) + check_example(folder)
     print(f"Airflow: {passed} passed, 0 failed")
     return 0
 

@@ -123,6 +123,7 @@ MARKED = {
         "sources/test_json_lines.py",
         "sources/test_typed_files.py",
         "regressions/*",
+        "serve/test_serve.py",
         "sandbox/test_command.py",
         "sandbox/test_odd_requests.py",
         "schedule/test_scheduler.py",
@@ -179,6 +180,8 @@ FAST = (
     "cli/test_sync_json.py",
     "cli/test_metrics.py::test_every_run_writes_them_into_a_file",
     "cli/test_notify.py::test_a_run_over_some_says_nothing_of_the_others",
+    "cli/test_on_run.py::test_a_run_is_posted_with_its_counts_and_without_its_users",
+    "serve/test_serve.py::test_the_document_is_valid_and_has_every_address",
 )
 FAST_ONLY = "not slow"
 HERE = Path(__file__).parent

@@ -91,14 +91,14 @@ def make_service(
 
 
 def serve_app(service: Service, access: Access, *, on_stop: Callable[[], None] = lambda: None) -> ASGIApp:
-    """The application. ``on_stop`` is called when the server stops, after the run in progress was interrupted."""
+    """The application. ``on_stop`` is called when the server stops, before it interrupts its run."""
     api = _Api(service)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
-        await run_sync(service.runs.stop)
         on_stop()
+        await run_sync(service.runs.stop)
 
     app = Starlette(
         routes=[

@@ -361,12 +361,13 @@ def test_a_store_that_can_not_be_read(tmp_path: Path, sqlite_schema: Path) -> No
         assert (refused.status, refused.headers["content-type"]) == (503, "application/problem+json")
 
 
-def test_it_runs_the_schedules_if_it_is_asked_to(tmp_path: Path, sqlite_schema: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
+def test_it_runs_the_schedules_if_it_is_asked_to(tmp_path: Path, sqlite_schema: Path, stop: signal.Signals) -> None:
     project = a_project(tmp_path, sqlite_schema, schedule={"every": "1s"})
     with serving(project, "--schedule") as server:
         until(lambda: len(server.get("/runs").json["runs"]) > 1)
         children = subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True)
         (scheduler,) = children.stdout.split()
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(timeout=30) == 0
+        server.process.send_signal(stop)
+        assert server.process.wait(timeout=30) == (0 if stop == signal.SIGTERM else -stop)
         until(lambda: not os.path.exists(f"/proc/{scheduler}"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +20,8 @@ from audience_sync.web.serve import serve
 
 log = logging.getLogger("audience_sync.serve")
 
+#: Of Linux's prctl.
+PR_SET_PDEATHSIG = 1
 #: Seconds before a scheduler that has ended is started again.
 RESTART_AFTER = 10.0
 
@@ -42,12 +46,21 @@ def run_server(session: Session, listener: Listener, *, schedules: bool) -> None
                 print_error(f"Serving: {address}\n{asks}", logging.INFO)
 
         stop = scheduler.stop if scheduler else lambda: None
-        serve(serve_app(service, access, on_stop=stop), opened, announce=announce)
+        try:
+            serve(serve_app(service, access, on_stop=stop), opened, announce=announce)
+        finally:
+            if scheduler:
+                scheduler.wait()
 
 
 def _session_json(session: Session) -> str:
     options = {"config": session.config, "environment": session.environment, "verbose": session.verbose}
     return json.dumps(options)
+
+
+def _end_with_parent() -> None:
+    """Let Linux send SIGTERM to this process when the one that started it ends, also by a kill."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Scheduler:
@@ -61,9 +74,13 @@ class Scheduler:
         self._thread.start()
 
     def stop(self) -> None:
-        """End it and its run as SIGTERM does."""
+        """Begin to end it and its run, as SIGTERM does."""
         self._stopped.set()
         self._process.terminate()
+
+    def wait(self) -> None:
+        """Wait until it has ended, and kill it if that takes too long."""
+        self.stop()
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -71,7 +88,11 @@ class Scheduler:
 
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            self._command, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno(), start_new_session=True
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
 
     def _watch(self) -> None:

@@ -100,6 +100,8 @@ def test_a_run_of_the_named_audiences(server: Server) -> None:
     assert server.get("/runs?limit=1").json["runs"][0]["run"] == run
     assert server.project.query(f"select reason from decisions where run = {run}") == [("nightly build 7",)]
     assert [user for user, _ in server.project.sent()] == ["ada", "bob", "cyd"]
+    log = server.project.folder / "serve.log"
+    until(lambda: f"INFO audience_sync.serve: run {run} succeeded in " in log.read_text())
 
 
 def test_a_run_of_everything_needs_no_body(server: Server) -> None:

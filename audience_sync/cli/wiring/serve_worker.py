@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -15,10 +16,12 @@ import msgspec
 from audience_sync.cli.base.errors import add_secrets, masked_text
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.base.shutdown import stop_within
-from audience_sync.errors import INTERRUPTED, AudienceSyncError, ConfigError, summarize_error
+from audience_sync.errors import FAILED, INTERRUPTED, AudienceSyncError, ConfigError, summarize_error
 from audience_sync.project.project import Project
 from audience_sync.project.values import Run
 from audience_sync.serve.worker import ENDS_WITHIN
+
+log = logging.getLogger("audience_sync.serve")
 
 
 def main(arguments: list[str]) -> int:
@@ -33,6 +36,8 @@ def main(arguments: list[str]) -> int:
     project = Project(session.config, env=session.environment, report_secrets=add_secrets)
     try:
         found = getattr(project, work["method"])(**work["arguments"], progress=lambda event: _send({"event": "begun"}))
+        if isinstance(found, Run):
+            log.info("run %s %s in %.1f s", found.number, found.status, found.seconds)
         result = {"run": found.number} if isinstance(found, Run) else found.to_dict()
         _send({"event": "ended", "result": result})
     except KeyboardInterrupt:
@@ -40,10 +45,12 @@ def main(arguments: list[str]) -> int:
         _send({"event": "ended", "error": "KeyboardInterrupt", "message": "The run was cancelled."})
         return INTERRUPTED
     except AudienceSyncError as error:
+        log.log(logging.ERROR if error.exit_code == FAILED else logging.INFO, "%s", error)
         problems = [{"path": each.path, "message": each.message} for each in _problems(error)]
         _send({"event": "ended", "error": type(error).__name__, "message": str(error), "problems": problems})
     except Exception as error:
         message = f"An unexpected error: {summarize_error(error, masked_text)}."
+        log.error("%s", message)
         _send({"event": "ended", "error": "UnexpectedError", "message": message})
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -102,7 +103,10 @@ def rehearse_upgrade(access: Access, saved: PlanFile | None) -> UpgradeRehearsal
     from audience_sync.store.rehearsal.rehearse import rehearsed
 
     stored = access.store_settings()
-    with rehearsed(Store(stored.store), memory_limit=stored.memory_limit) as (found, copy):
+    with (
+        closing(Store(stored.store)) as store,
+        rehearsed(store, memory_limit=stored.memory_limit) as (found, copy),
+    ):
         if found.error is not None:
             return UpgradeRehearsal(found=found, plans=PlanComparison(reason="the upgrade failed"))
         try:

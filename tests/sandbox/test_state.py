@@ -96,6 +96,8 @@ def test_a_file_has_one_sandbox_and_no_other_content(tmp_path: Path) -> None:
         State(tmp_path / "text.db")
     with pytest.raises(ConfigError, match="can't be used as the sandbox's file"):
         State(tmp_path / "missing" / "sandbox.db")
+    (tmp_path / "text.db").unlink()
+    State(tmp_path / "text.db").close()  # the lock of the failed attempt is gone, too
 
 
 def test_the_last_calls_are_kept_and_all_are_counted(tmp_path: Path) -> None:

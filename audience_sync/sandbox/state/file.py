@@ -74,7 +74,11 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        _set_up(connection, path)
+        try:
+            _set_up(connection, path)
+        except BaseException:
+            connection.close()
+            raise
     except (sqlite3.DatabaseError, OSError) as error:
         raise _unusable(path, error) from None
     return connection

@@ -36,7 +36,11 @@ class State:
     def __init__(self, path: Path, *, keep: int = KEEP) -> None:
         self.path, self.keep = path.resolve(), keep  # the folder may be moved or removed meanwhile
         self._own = lock_file(self.path)
-        self._db = open_to_write(self.path)
+        try:
+            self._db = open_to_write(self.path)
+        except BaseException:
+            os.close(self._own)
+            raise
         self._lock = threading.Lock()
         self.plans = Plans(self._db, self._lock)
         self._load()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 #: Seconds between two looks at a request, and between two attempts to interrupt a query.
 INTERVAL = 0.1
@@ -71,6 +73,8 @@ def check_cancelled() -> None:
 
 def wait_or_cancel(futures: Collection[Future[Any]], timeout: float | None = None) -> bool:
     """Wait until all are done, at most ``timeout`` seconds; whether they are. Raises KeyboardInterrupt if cancelled."""
+    from concurrent.futures import wait
+
     if (cancellation := _current.get()) is None:
         return not wait(futures, timeout).not_done
     until = None if timeout is None else time.monotonic() + timeout

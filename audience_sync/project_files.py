@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from audience_sync.config.models import Settings
-from audience_sync.config.read.env_file import NAME as ENV_FILE
+from audience_sync.config.read.variables import ENV_FILE
 from audience_sync.config.validate.own_output import contains_other_than_metrics
 from audience_sync.config.validate.shared_files import FileUse, database_uses, shared_paths
 from audience_sync.errors import ConfigError, Problem

@@ -159,4 +159,15 @@ def _others(sizes: Sizes) -> list[Case]:
             )
             for name, users in (("warehouse", sizes.users), ("large-warehouse", sizes.members))
         ),
+        *(
+            Case(
+                name=name,
+                users=users,
+                kind="warehouse-traits",
+                contenders=("ours", "ours-here"),
+                steps=("first", "1%"),
+                optional=users > sizes.users,
+            )
+            for name, users in (("warehouse-traits", sizes.users), ("large-warehouse-traits", sizes.members))
+        ),
     ]

@@ -386,11 +386,18 @@ def _others(sizes: Sizes) -> list[Row]:
 
 def _warehouses(sizes: Sizes) -> list[Row]:
     steps = (("first", "first run", None), ("0.1%", "0.1% changed", 1_000), ("1%", "1% changed", 100))
-    return [
+    members = [
         _warehouse(case, step, f"{size_name(users)} members, {what}", changing and users // changing)
         for case, users in (("warehouse", sizes.users), ("large-warehouse", sizes.members))
         for step, what, changing in steps
     ]
+    users = f"two traits of {size_name(sizes.users)} users"
+    traits = [
+        _warehouse("warehouse-traits", step, f"{users}, {what}", changing and sizes.users // changing)
+        for step, what, changing in steps
+        if step != "0.1%"
+    ]
+    return [*members, *traits]
 
 
 def _warehouse(case: str, step: str, what: str, changes: int | None) -> Row:

@@ -42,7 +42,7 @@ PLAYERS = {
     "install": install.play,
     "listings": listings.play,
     "start-up": start_up.play,
-    "warehouse": warehouse.play,
+    **dict.fromkeys(warehouse.SNAPSHOTS, warehouse.play),
 }
 
 
@@ -74,7 +74,7 @@ def measure_cases(cases: list[Case], rounds: int, bench: Bench, results: Results
 
 @contextmanager
 def database_of(cases: list[Case]) -> Iterator[PostgreSQL | None]:
-    if not any(case.store == "postgresql" or case.kind == "warehouse" for case in cases):
+    if not any(case.store == "postgresql" or case.kind in warehouse.SNAPSHOTS for case in cases):
         yield None
         return
     with postgresql() as database:

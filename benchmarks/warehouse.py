@@ -1,6 +1,7 @@
 """Measure a source in a database, compared there or here: the bytes that a run fetches, our CPU, and the server's.
 
-After the first run one member in a thousand changes, then one in a hundred. Both contenders must send the same calls.
+It has the members of an audience, or computed traits of users. After the first run one of them in a thousand changes,
+or one in a hundred. Both contenders must send the same calls.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ CONFIG = """
 store: sqlite:///store.db
 members_table: false
 sources: {{warehouse: {{database: "{url}", compare: {compare}}}}}
-audiences: [{{name: Members, source: warehouse, query: select user_id from members, initial: none}}]
+{entry}
 destinations: {{calls: {{type: file, path: calls.jsonl}}}}
 guard: {{max_removed: 100%, max_added: 100%}}
 """
@@ -35,13 +36,58 @@ CHANGING = {"0.1%": 1_000, "1%": 100}
 USER_ID = "md5('{name}' || i)::uuid::text"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What the table ``snapshot`` has, and how some of its rows change.
+
+    ``rows``: the columns of row ``i``. ``change``: statements that change rows, by the number of rows that have changed
+    before, how many change now, and the name of the step. ``sends_first``: whether the first run sends every user.
+    """
+
+    entry: str
+    rows: str
+    change: Callable[[int, int, str], Iterator[str]]
+    sends_first: bool
+
+
+def _exchange(before: int, count: int, step: str) -> Iterator[str]:
+    """Let half as many members leave, after those who left before, and as many others enter."""
+    first, half = before // 2 + 1, count // 2
+    leaving = f"select {USER_ID.format(name='user')} from generate_series({first}, {first + half - 1}) i"
+    yield f"delete from snapshot where user_id in ({leaving})"
+    yield f"insert into snapshot select {USER_ID.format(name=step)} from generate_series(1, {half}) i"
+
+
+def _increase(before: int, count: int, step: str) -> Iterator[str]:
+    users = f"select {USER_ID.format(name='user')} from generate_series({before + 1}, {before + count}) i"
+    yield f"update snapshot set revenue = revenue + 1 where user_id in ({users})"
+
+
+#: By the kind of a case.
+SNAPSHOTS = {
+    "warehouse": Snapshot(
+        entry="audiences: [{name: Members, source: warehouse, query: select user_id from snapshot, initial: none}]",
+        rows=f"{USER_ID.format(name='user')} as user_id",
+        change=_exchange,
+        sends_first=False,
+    ),
+    "warehouse-traits": Snapshot(
+        entry="computed_traits: [{source: warehouse, query: select * from snapshot, traits: [plan, revenue]}]",
+        rows=f"{USER_ID.format(name='user')} as user_id, (array['free', 'pro', 'team'])[i % 3 + 1] as plan, "
+        "(i % 10000 / 100.0)::numeric(10, 2) as revenue",
+        change=_increase,
+        sends_first=True,
+    ),
+}
+
+
 def play(case: Case, bench: Bench, number: int) -> Iterator[Run]:
     """Autovacuum is off, since it would count as the server's CPU of whichever run it meets."""
     assert bench.database is not None
-    database = bench.database.create()
-    rows = f"select {USER_ID.format(name='user')} as user_id from generate_series(1, {case.users}) i"
+    database, snapshot = bench.database.create(), SNAPSHOTS[case.kind]
+    rows = f"select {snapshot.rows} from generate_series(1, {case.users}) i"
     bench.database.set(autovacuum="off")
-    bench.database.run(database, "create schema audience_sync", f"create table members as {rows}")
+    bench.database.run(database, "create schema audience_sync", f"create table snapshot as {rows}")
     try:
         with ExitStack() as after:
             proxy = after.enter_context(counting_proxy(bench.database.socket))
@@ -49,31 +95,25 @@ def play(case: Case, bench: Bench, number: int) -> Iterator[Run]:
             url = address._replace(netloc=f"{address.username}@127.0.0.1:{proxy.port}", query="").geturl()
             homes = {who: after.enter_context(home_of(f"{case.name}-{who}", bench)) for who in case.contenders}
             for who, home in homes.items():
-                (home / "config.yaml").write_text(CONFIG.format(url=url, compare=COMPARE[who]))
-            left = 0
+                config = CONFIG.format(url=url, compare=COMPARE[who], entry=snapshot.entry)
+                (home / "config.yaml").write_text(config)
+            changed = 0
             for step in case.steps:
                 changes = case.users
                 if step != "first":
                     changes = case.users // CHANGING[step]
-                    bench.database.run(database, *_change(left, changes // 2, step))
-                    left += changes // 2
-                bench.database.run(database, "vacuum analyze members", "checkpoint")
+                    bench.database.run(database, *snapshot.change(changed, changes, step))
+                    changed += changes
+                bench.database.run(database, "vacuum analyze snapshot", "checkpoint")
                 for who, home in homes.items():
                     proxy.bytes, before = 0, bench.database.cpu()
                     measured = measure_ours(bench, home, "sync", "--json")
                     amounts = {"fetched": float(proxy.bytes), "changes": float(changes)}
                     yield who, step, replace(measured, amounts=amounts | {"server": bench.database.cpu() - before})
-                _require_same_calls(homes, changes if step != "first" else 0)
+                _require_same_calls(homes, changes if step != "first" or snapshot.sends_first else 0)
     finally:
         bench.database.drop(database)
         bench.database.set(autovacuum="on")
-
-
-def _change(left: int, count: int, step: str) -> Iterator[str]:
-    """Let the members after the first ``left`` ones leave, and as many others enter."""
-    leaving = f"select {USER_ID.format(name='user')} from generate_series({left + 1}, {left + count}) i"
-    yield f"delete from members where user_id in ({leaving})"
-    yield f"insert into members select {USER_ID.format(name=step)} from generate_series(1, {count}) i"
 
 
 def _require_same_calls(homes: Mapping[str, Path], count: int) -> None:

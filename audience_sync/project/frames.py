@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -11,9 +11,11 @@ from msgspec.structs import replace
 
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Settings
 from audience_sync.errors import WrongValueError
+from audience_sync.model import HoldKind
 from audience_sync.sources.boundary import BoundedSource
 from audience_sync.sources.frames import FrameSource, capture
 from audience_sync.sources.rows.scan import wanted_columns
+from audience_sync.store.audiences.holds import Hold
 from audience_sync.sync.load.snapshot import snapshot_request
 from audience_sync.sync.values.request import RunDependencies
 from audience_sync.temporary_folder import TemporaryFolder
@@ -44,6 +46,25 @@ def with_frames(
         yield replace(parts, sources=sources, frames=names, readable=[*parts.readable, *files])
     finally:
         folder.remove()
+
+
+def frames_of_holds(settings: Settings, frames: Mapping[str, Any], holds: Sequence[Hold]) -> dict[str, Any]:
+    """The frames of the entries that these holds are about."""
+    audiences, traits = (
+        {hold.key for hold in holds if hold.kind is kind} for kind in (HoldKind.AUDIENCE, HoldKind.COMPUTED_TRAIT)
+    )
+    of_names = audiences - {each.property_key for each in settings.audiences}
+
+    def is_meant(key: str) -> bool:
+        match _entry(settings, key):
+            case ComputedTraitsConfig(columns=columns):
+                return not traits.isdisjoint(columns)
+            case AudienceConfig(names_from=str()):
+                return bool(of_names)
+            case _:
+                return key in audiences
+
+    return {key: frame for key, frame in frames.items() if is_meant(key)}
 
 
 def _columns(settings: Settings, key: str) -> Collection[str] | None:

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from audience_sync.errors import WrongValueError
 from audience_sync.project.access import Access
-from audience_sync.project.progress import Cancelled, Progress, watching
 
 if TYPE_CHECKING:
     from datetime import date
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from audience_sync.project.history import AudienceRun, PastRun, PastRuns, PendingCalls, RunRecord
     from audience_sync.project.http_exchange import LiveCall
     from audience_sync.project.metrics_server import MetricsServer
+    from audience_sync.project.progress import Cancelled, Progress
     from audience_sync.project.ramp import RampStep
     from audience_sync.project.records import Records
     from audience_sync.project.rehearsal import UpgradeRehearsal
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 logging.getLogger("audience_sync").addHandler(logging.NullHandler())
 
 
+#: Runs whose frames are kept for a decision.
+_MAX_HELD = 5
 _PLAN_ALONE = "it has the audiences, the guards that are lifted, the moves and the clock: give plan alone"
 
 
@@ -389,9 +391,10 @@ class Project:
 
         with self._access.masking():
             request, holds = approval(self._access, run, _keys(keys) or (), reason)
-        if frames is None:
-            approved = {hold.key for hold in holds}
-            frames = {key: each for key, each in self._held_frames.get(run, {}).items() if key in approved}
+        if frames is None and run in self._held_frames:
+            from audience_sync.project.frames import frames_of_holds
+
+            frames = frames_of_holds(self._access.settings(), self._held_frames[run], holds)
         return replace(self._run(request, progress, cancelled, frames=frames), approved=tuple(holds))
 
     def reject(self, run: int, keys: Iterable[str] = (), *, reason: str | None = None) -> Rejection:
@@ -629,13 +632,14 @@ class Project:
         frames: Mapping[str, Any] | None = None,
     ) -> Run:
         from audience_sync.project.carry_out import carry_out
+        from audience_sync.project.progress import watching
 
         with self._access.masking(), watching(progress, cancelled) as listener:
             run = carry_out(
                 self._access, request, listener, upgrade=upgrade, review=review, inputs=inputs, frames=frames
             )
         if frames and run.held:
-            self._held_frames[run.number] = dict(frames)
+            self._held_frames = dict([*self._held_frames.items(), (run.number, dict(frames))][-_MAX_HELD:])
         return run
 
     def _preview(
@@ -648,6 +652,7 @@ class Project:
         frames: Mapping[str, Any] | None = None,
     ) -> Plan:
         from audience_sync.project.carry_out import preview
+        from audience_sync.project.progress import watching
 
         with self._access.masking(), watching(progress, cancelled) as listener:
             return preview(self._access, request, listener, counts_sends=counts_sends, frames=frames)

@@ -70,5 +70,5 @@ def test_a_page_that_does_not_exist_is_an_error_with_the_nearest(site: Path) -> 
 
 
 def test_an_installation_without_the_site_names_the_command_that_builds_it(tmp_path: Path) -> None:
-    with pytest.raises(AudienceSyncError, match="nox -s site"):
+    with pytest.raises(AudienceSyncError, match="python docs/build_site"):
         docs.page_file("index", (tmp_path,))

@@ -10,7 +10,7 @@ from destinations.examples import segment
 from destinations.vendors import vendor
 
 from audience_sync.delivery.send.batches import Batch, batch_messages, batches
-from audience_sync.delivery.send.calls import CallReader
+from audience_sync.delivery.send.calls import BLOCK_ROWS, CallReader
 from audience_sync.delivery.send.encode import CallColumns, EncodedCall, encode
 from audience_sync.destinations.base import Audiencing, Destination, HttpDestination, Message, joined_bodies
 from audience_sync.destinations.file import FileDestination, FileOptions
@@ -104,7 +104,9 @@ def test_a_hundred_thousand_calls_keep_their_order(workspace: Workspace) -> None
     made = CallReader(workspace=workspace, table="many", installation="here", destination="log", times=TIMES).encoded(
         destination
     )
-    users = [call.user_id for calls in made for call in calls]
+    parts = [[call.user_id for call in calls] for calls in made]
+    assert max(map(len, parts)) <= 100_000 / 8 + BLOCK_ROWS
+    users = [user for part in parts for user in part]
     assert len(users) == 100_000
     assert users == sorted(users)
 

@@ -166,6 +166,21 @@ def test_a_held_frame_is_approved_with_the_frame(folder: Path, is_same_project: 
     assert calls(folder)[2:] == [("ada", {"vip": False}), ("bob", {"vip": False})]
 
 
+def test_held_frames_of_traits_and_of_names_are_approved_one_by_one(make_folder: MakeFolder) -> None:
+    folder = make_folder("ada", config=EVERYTHING)
+    project = Project.open(folder / "config.yaml")
+    names = pd.DataFrame({"user_id": ["a", "b"], "audience": ["Big Spenders", "Churn Risk"]})
+    traits = pd.DataFrame({"customer": ["a", "b"], "plan": "pro", "total": 1, "seen": None, "tags": None})
+    (folder / "named.csv").write_text(names.to_csv(index=False))
+    (folder / "traits.csv").write_text(traits.to_csv(index=False))
+    project.sync()
+    held = project.sync(frames={"audience": names.iloc[:0], "total": traits.iloc[:0], "vip": ids([], object)()})
+    assert {each.key for each in held.held} > {"big_spenders", "churn_risk", "plan", "vip"}
+    assert [each.left for each in project.approve(held.number, ["churn_risk"]).audiences if each.left] == [1]
+    assert project.approve(held.number, ["plan"]).traits.changed == 2
+    assert calls(folder)[-3:] == [("b", {"churn_risk": False}), ("a", {"plan": None}), ("b", {"plan": None})]
+
+
 def test_the_next_run_without_a_frame_reads_the_source(folder: Path) -> None:
     project = Project.open(folder / "config.yaml")
     for _ in range(3):  # so that runs are repeated, since nothing has changed

@@ -148,11 +148,12 @@ def test_a_damaged_table_is_found_before_anything_is_sent(damage: str, shop: Twi
     [table] = shop.warehouse.tables()
     shop.warehouse.execute(damage.format(table=f"audience_sync.{table}"), "insert into vip values ('dan')")
 
-    done = shop.there.run("sync", "--json")
+    for command in ("plan", "sync"):
+        done = shop.there.run(command, "--json")
 
-    assert done.code == 3
-    assert "is damaged" in done.audience("vip")["error"]
-    assert "audience-sync resync vip" in done.audience("vip")["error"]
+        assert done.code == 3
+        assert "is damaged" in done.audience("vip")["error"]
+        assert "audience-sync resync vip" in done.audience("vip")["error"]
     assert len(calls(shop.there)) == 3
 
     assert shop.there.run("resync", "vip").code == 0

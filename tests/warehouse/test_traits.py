@@ -308,10 +308,11 @@ def test_a_damaged_table_is_found_before_anything_is_sent(people: Twins) -> None
     [table] = people.warehouse.tables()
     people.warehouse.execute(f"delete from audience_sync.{table} where user_id = 'ada'", "delete from people")
 
-    done = people.there.run("sync", "--json")
+    for command in ("plan", "sync"):
+        done = people.there.run(command, "--json")
 
-    assert done.code == 3
-    assert "is damaged" in done.json["traits"]["errors"][0]
+        assert done.code == 3
+        assert "is damaged" in done.json["traits"]["errors"][0]
     assert len(calls(people.there)) == 3
     people.warehouse.execute("insert into people values ('ada', 'pro', 8)")
     assert people.there.run("resync").code == 0

@@ -48,8 +48,9 @@ def page_file(name: str, sites: tuple[Path, ...]) -> Path:
     site = next((folder for folder in sites if (folder / f"{HOME}.html").is_file()), None)
     if site is None:
         raise AudienceSyncError(
-            "the documentation is not part of this installation. Install it with its build requirements "
-            "(without pip's --no-build-isolation).\nIn a checkout: pip install -e '.[site]' && nox -s site"
+            "this installation has no documentation. No page was opened.\n"
+            "In a checkout, build it: pip install -e '.[site]' && python docs/build_site.py\n"
+            "Elsewhere, install it again, without pip's --no-build-isolation."
         )
     pages = {file.relative_to(site).with_suffix("").as_posix(): file for file in site.rglob("*.html")}
     name = name.strip("/").removesuffix(".html").removesuffix(".md").removeprefix("docs/")

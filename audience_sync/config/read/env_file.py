@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-NAME = ".env"
 #: Maximum length of the file.
 MAX_CHARACTERS = 1_000_000
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audience_sync.config.read import env_file
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, children
 
 BROKEN = "`${` begins a variable, `${NAME}`, `${NAME:-default}` or `${file:/path}`; a plain `${` is written `$${`"
+#: The file next to the config with variables that the environment lacks.
+ENV_FILE = ".env"
 #: Levels of references within references: more are a mistake, or an attack on Python's stack.
 MAX_NESTING = 50
 _TOKEN = re.compile(r"\$\$\{|\$\{|\}")
@@ -87,22 +88,28 @@ class Resolver:
 
     def _in_env_file(self) -> Mapping[str, str]:
         if self._env_file is None:
-            path = self.folder / env_file.NAME
+            path = self.folder / ENV_FILE
             exists = path.exists() and not path.is_dir() if self.reads_pipes else path.is_file()
-            try:
-                self._env_file = env_file.read_env_file(path) if exists else {}
-            except env_file.EnvFileError as error:
-                raise LookupError(f"the file `{env_file.NAME}` can't be used: {error}") from None
-            self.files += [str(path)] if exists else []
+            self._env_file = self._read_env_file(path) if exists else {}
         return self._env_file
+
+    def _read_env_file(self, path: Path) -> Mapping[str, str]:
+        from audience_sync.config.read.env_file import EnvFileError, read_env_file
+
+        try:
+            found = read_env_file(path)
+        except EnvFileError as error:
+            raise LookupError(f"the file `{ENV_FILE}` can't be used: {error}") from None
+        self.files.append(str(path))
+        return found
 
     def _missing(self, name: str) -> str:
         remedy = f"set it, or write `${{{name}:-default}}`"
         if name in self.variables:
             return f"the environment variable `{name}` is empty: {remedy}"
         if name in self._in_env_file():
-            return f"the variable `{name}` is empty in `{env_file.NAME}`: {remedy}"
-        return f"the variable `{name}` is not set, neither in the environment nor in `{env_file.NAME}`: {remedy}"
+            return f"the variable `{name}` is empty in `{ENV_FILE}`: {remedy}"
+        return f"the variable `{name}` is not set, neither in the environment nor in `{ENV_FILE}`: {remedy}"
 
     def _join(self, text: ParsedText) -> str:
         return "".join(self._value(part) for part in text)

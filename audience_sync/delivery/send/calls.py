@@ -41,6 +41,8 @@ FEW_CALLS = 100
 #: The rows of a part of the table: half of DuckDB's row group, which it reads as a whole. Each part needs a plan, and
 #: memory for its bodies. The first has fewer, each later one twice as many, so that the first request goes early.
 FIRST_ROWS, PART_ROWS, PART_BYTES = 7_680, 61_440, 16_000_000
+#: The most rows of a part, as a share of all: up to three parts are in memory at a time.
+PART_SHARE = 1 / 8
 #: Rows whose sizes are added up to find the parts.
 BLOCK_ROWS = 256
 
@@ -185,11 +187,12 @@ class CallReader(Struct, frozen=True, kw_only=True):
             blocks = self._blocks(table)
         start = end = size = 0
         most = FIRST_ROWS
+        largest = min(PART_ROWS, max(FIRST_ROWS, int(PART_SHARE * (blocks[-1][0] + 1)))) if blocks else 0
         for last, _, _, block_size in blocks:
             end, size = last + 1, size + block_size
             if end - start >= most or size >= PART_BYTES:
                 yield Relation(f"(from {table} where rowid between {start} and {last})")
-                start, size, most = end, 0, min(most * 2, PART_ROWS)
+                start, size, most = end, 0, min(most * 2, largest)
         if end > start:
             yield Relation(f"(from {table} where rowid >= {start})")
 

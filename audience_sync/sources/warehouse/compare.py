@@ -39,10 +39,11 @@ class Compared(NamedTuple):
 
 
 def preview(engine: Engine, workspace: Workspace, request: SnapshotRequest, columns: ComparedColumns) -> Compared:
-    """Compare and fetch the changes, without a new table."""
-    comparison = request.comparison
+    """Compare and fetch the changes, without a new table. Raises SourceError if the last snapshot is damaged."""
+    comparison, state = request.comparison, _state_of(engine, request)
     assert comparison is not None
-    changes = _state_of(engine, request).comparison(request.query or "", columns, counts_rows=comparison.counts_rows)
+    require_whole(engine, state, existing_tables(engine, comparison), comparison.mend)
+    changes = state.comparison(request.query or "", columns, counts_rows=comparison.counts_rows)
     return Compared(fetch(engine, workspace, changes, request), None)
 
 
@@ -76,10 +77,9 @@ def advance(
     last snapshot is damaged.
     """
     assert comparison.run is not None
-    with engine.explaining("the list of tables failed", CHECK):
-        existing = engine.tables(comparison.prefix)
+    existing = existing_tables(engine, comparison)
     _drop_left_over(engine, existing, comparison)
-    _require_whole(engine, state, existing, comparison.mend)
+    require_whole(engine, state, existing, comparison.mend)
     if comparison.may_fold and _is_long(state.tables):
         with engine.explaining("folding the last snapshot failed", CHECK):
             base = _create(engine, comparison, state.folded(), is_base=True)
@@ -102,6 +102,12 @@ def _state_of(engine: Engine, request: SnapshotRequest) -> StateQuery:
     return StateQuery(engine.dialect, engine.place, tables, has_names=request.name is not None)
 
 
+def existing_tables(engine: Engine, comparison: Comparison) -> Collection[str]:
+    """The names of the tables of this store."""
+    with engine.explaining("the list of tables failed", CHECK):
+        return engine.tables(comparison.prefix)
+
+
 def _drop_left_over(engine: Engine, existing: Collection[str], comparison: Comparison) -> None:
     """Drop what runs before this one have created and the store does not name.
 
@@ -119,7 +125,7 @@ def _run_of(name: str, prefix: str) -> int:
     return int(number) if number.isdecimal() else -1
 
 
-def _require_whole(engine: Engine, state: StateQuery | TraitsState, existing: Collection[str], mend: str) -> None:
+def require_whole(engine: Engine, state: StateQuery | TraitsState, existing: Collection[str], mend: str) -> None:
     """Raise SourceError if a table is missing, or has other rows than the run that created it counted."""
     there = _count(engine, [each.name for each in state.tables if each.name in existing])
     for each in state.tables:

@@ -6,7 +6,14 @@ from msgspec.structs import replace
 
 from audience_sync.sources.base import ComparedState, Comparison, SnapshotRequest, SnapshotRows
 from audience_sync.sources.warehouse.columns import QUERY_NAME
-from audience_sync.sources.warehouse.compare import CHECK, MOST_DELTAS, advance, keep_changes
+from audience_sync.sources.warehouse.compare import (
+    CHECK,
+    MOST_DELTAS,
+    advance,
+    existing_tables,
+    keep_changes,
+    require_whole,
+)
 from audience_sync.sources.warehouse.comparison_sql import LEFT, TOTAL
 from audience_sync.sources.warehouse.engine import Engine
 from audience_sync.sources.warehouse.fetch_traits import WITH_ROWS, WITHOUT_ROWS, FetchedTraits, fetch_traits
@@ -29,6 +36,7 @@ def read_traits(
     reread = comparison.state[-1].reread if comparison.state else ()
     counts_rows = comparison.counts_rows
     if comparison.run is None:
+        require_whole(engine, state, existing_tables(engine, comparison), comparison.mend)
         rows = state.comparison(query, counts_rows=counts_rows)
         compared = Query(f"with {_COMPARED} as ({rows}) {state.changes(_COMPARED, reread)}")
         found = fetch_traits(engine, workspace, request, state, compared)

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import requests
 from cli.conftest import Project, Result
+
+from .s3_server import s3_server
 
 #: What both twins must agree on.
 VIEWS = (
@@ -99,26 +101,15 @@ Bucket = FolderBucket | S3Bucket
 
 
 @pytest.fixture(scope="session")
-def s3_environment() -> Iterator[dict[str, str]]:
+def s3_environment() -> Iterator[Mapping[str, str]]:
     """The variables with which boto and s3fs find the local server."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    yield {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "tester",
-        "AWS_SECRET_ACCESS_KEY": "a-secret-key",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "NO_PROXY": "127.0.0.1",
-    }
-    server.stop()
+    with s3_server() as variables:
+        yield variables
 
 
 @pytest.fixture
 def s3_bucket(
-    s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    s3_environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> S3Bucket:
     """An empty bucket. The variables are set, so that projects of this test find it."""
     import boto3

@@ -40,6 +40,7 @@ class RandomProject:
 
     ``vendors``: vendors whose fakes are destinations, too. ``slice_users``: the commands make slices of so many users.
     ``warehouse``: the URL of a PostgreSQL database that has the audiences, and compares them; None: they are files.
+    ``state``: the folder of a bucket that has the snapshots; None: the store has them.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class RandomProject:
         vendors: Sequence[str] = (),
         slice_users: int | None = None,
         warehouse: str | None = None,
+        state: str | None = None,
     ) -> None:
         self.folder = folder
+        self._state = state
         self._warehouse = None if warehouse is None else create_engine(warehouse, poolclass=NullPool)
         self._sources = {"data": {"files": "data"}, "warehouse": {"database": warehouse, "compare": "in_warehouse"}}
         self._vendors = vendors
@@ -95,7 +98,8 @@ class RandomProject:
             concurrency=CONCURRENCY,
             vendors="".join(f"  {name}: {json.dumps(each)}\n" for name, each in vendors.items()),
         )
-        (self.folder / "config.yaml").write_text(text, "utf-8")
+        state = "" if self._state is None else f"state: {self._state}\n"
+        (self.folder / "config.yaml").write_text(state + text, "utf-8")
 
     def _snapshot(self, key: str) -> dict[str, str]:
         """Where an audience is read from, as options of the config."""
@@ -156,6 +160,21 @@ class RandomProject:
         with store.connect() as connection:
             named = set(connection.exec_driver_sql("select table_name from source_states").scalars())
         return [f"left over in the warehouse: {each}" for each in sorted(there - named)]
+
+    def differing_objects(self) -> list[str]:
+        """The objects in the bucket that the store does not name, and those that are missing."""
+        if self._state is None:
+            return []
+        import boto3
+
+        name, _, prefix = self._state.removeprefix("s3://").partition("/")
+        pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=prefix)
+        there = {f"s3://{name}/{each['Key']}" for page in pages for each in page.get("Contents", [])}
+        store = create_engine(self.store_url, poolclass=NullPool)
+        with store.connect() as connection:
+            query = "select object_url from snapshot_files where object_url is not null"
+            named = set(connection.exec_driver_sql(query).scalars())
+        return [f"in the bucket or in the store alone: {each}" for each in sorted(there ^ named)]
 
     def _table(self, name: str, header: list[str], rows: Any) -> None:
         part = self.folder / "data" / f"{name}.part"

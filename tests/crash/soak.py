@@ -5,6 +5,7 @@ python tests/crash/soak.py --kills 200 --postgresql
 python tests/crash/soak.py --kills 200 --vendors braze hubspot iterable
 python tests/crash/soak.py --kills 200 --slice-users 40
 python tests/crash/soak.py --kills 200 --warehouse
+python tests/crash/soak.py --kills 200 --bucket
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bucket.s3_server import bucket_of
 
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
@@ -131,12 +134,14 @@ class Soak:
         self._account(repeats)
         self.credit = 0
         self.shop.finish("sync")
-        if len(self.shop.tables_left_over()) > 1:  # a run that folds leaves the tables that it has replaced to the next
+        # A run leaves the objects that it has replaced to the next, and one that folds the tables.
+        if len(self.shop.tables_left_over()) > 1 or self.shop.differing_objects():
             self.shop.finish("sync")
         by_file = believed_by_file(self.shop.folder / "identify_calls.jsonl")
         self.wrong += [
             *self.receiver.belief.wrong,
             *self.shop.tables_left_over(),
+            *self.shop.differing_objects(),
             *ahead_of_the_answers(self.shop.store_url, self.receiver.belief),
             *(f"receiver: {difference}" for difference in self.shop.differences(self.receiver.belief.users)),
             *(f"file: {difference}" for difference in self.shop.differences(by_file)),
@@ -166,6 +171,7 @@ def soak(
     vendors: Sequence[str] = (),
     slice_users: int | None = None,
     warehouse: str | None = None,
+    state: str | None = None,
     new_store: NewStore | None = None,
     report: Report = lambda text: None,
 ) -> list[str]:
@@ -183,15 +189,16 @@ def soak(
             vendors=vendors,
             slice_users=slice_users,
             warehouse=warehouse,
+            state=state,
         )
-        state = Soak(shop, receiver, chance, another)
+        soaked = Soak(shop, receiver, chance, another)
         shop.finish("db", "upgrade")
         for number in count(1):
-            state.round(number, min(KILLS_A_ROUND, kills - state.kills.total()))
-            report(state.figures())
-            if state.wrong or state.kills.total() >= kills:
+            soaked.round(number, min(KILLS_A_ROUND, kills - soaked.kills.total()))
+            report(soaked.figures())
+            if soaked.wrong or soaked.kills.total() >= kills:
                 break
-        return state.wrong
+        return soaked.wrong
 
 
 @contextmanager
@@ -215,34 +222,26 @@ def main() -> None:
     parser.add_argument("--postgresql", action="store_true", help="with stores on a PostgreSQL of its own")
     parser.add_argument("--vendors", nargs="*", default=[], help="vendors whose fakes are destinations, too")
     parser.add_argument("--warehouse", action="store_true", help="with audiences in a PostgreSQL that compares them")
+    parser.add_argument("--bucket", action="store_true", help="with snapshots in a bucket of a local S3 server")
     parser.add_argument("--slice-users", type=int, help="make the calls in slices of so many users")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "project"
-        if options.postgresql or options.warehouse:
-            with postgresql_stores() as new_database:
-                new_store = new_database if options.postgresql else None
-                wrong = _soak(place, options, new_store, new_database() if options.warehouse else None)
-        else:
-            wrong = _soak(place, options, None)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        new_database = stack.enter_context(postgresql_stores()) if options.postgresql or options.warehouse else None
+        wrong = soak(
+            folder / "project",
+            kills=options.kills,
+            seed=options.seed,
+            vendors=options.vendors,
+            slice_users=options.slice_users,
+            warehouse=new_database() if options.warehouse and new_database else None,
+            state=stack.enter_context(bucket_of(os.environ)) if options.bucket else None,
+            new_store=new_database if options.postgresql else None,
+            report=lambda text: print(text, flush=True),
+        )
     print("\n".join(wrong[:20]) or "Nothing lost, nothing stale: every receiver believes the truth.")
     raise SystemExit(bool(wrong))
-
-
-def _soak(
-    place: Path, options: argparse.Namespace, new_store: NewStore | None, warehouse: str | None = None
-) -> list[str]:
-    return soak(
-        place,
-        kills=options.kills,
-        seed=options.seed,
-        vendors=options.vendors,
-        slice_users=options.slice_users,
-        warehouse=warehouse,
-        new_store=new_store,
-        report=lambda text: print(text, flush=True),
-    )
 
 
 if __name__ == "__main__":

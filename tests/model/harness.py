@@ -17,7 +17,7 @@ class Harness:
     """The server of commands, the receivers, and new stores.
 
     ``types``: the types of the destinations. ``warehouse``: the URL of a database with the audiences, which compares
-    them; None: they are files.
+    them; None: they are files. ``state``: the URL of a folder or a bucket with the snapshots; None: the store has them.
     """
 
     def __init__(
@@ -27,6 +27,7 @@ class Harness:
         bug: str | None = None,
         types: tuple[str, ...] = TYPES,
         warehouse: str | None = None,
+        state: str | None = None,
     ) -> None:
         self.folder = folder
         self.new_store = new_store
@@ -35,6 +36,7 @@ class Harness:
         self.commands = Commands(folder)
         self.types = types
         self.warehouse = warehouse
+        self.state = state
         self.receivers = Receivers(*DESTINATIONS, new=dict(zip(DESTINATIONS, map(_receiver, types), strict=True)))
         self.failures: list[str] = []
         self.done = {"commands": 0, "kills": 0, "messages": 0, "checks": 0}

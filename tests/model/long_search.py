@@ -4,11 +4,13 @@ python tests/model/long_search.py --examples 100
 python tests/model/long_search.py --examples 100 --postgresql --seed 7
 python tests/model/long_search.py --examples 100 --types braze hubspot
 python tests/model/long_search.py --examples 100 --warehouse
+python tests/model/long_search.py --examples 100 --bucket
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from bucket.s3_server import bucket_of
 from crash.soak import postgresql_stores
 from hypothesis import seed, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -39,6 +42,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--types", nargs=2, default=TYPES, help="of the two destinations: a vendor has a fake")
     parser.add_argument("--warehouse", action="store_true", help="with audiences in a PostgreSQL that compares them")
+    parser.add_argument("--bucket", action="store_true", help="with snapshots in a bucket of a local S3 server")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     numbers = count(1)
@@ -54,7 +58,8 @@ def main() -> int:
         if options.postgresql and on_postgresql:
             new_store = partial(on_postgresql, with_schema=True)
         warehouse = on_postgresql() if options.warehouse and on_postgresql else None
-        harness = Harness(folder, new_store, types=tuple(options.types), warehouse=warehouse)
+        state = stack.enter_context(bucket_of(os.environ)) if options.bucket else None
+        harness = Harness(folder, new_store, types=tuple(options.types), warehouse=warehouse, state=state)
         chosen = settings(COMMON, max_examples=options.examples, stateful_step_count=options.steps, derandomize=False)
         try:
             run_state_machine_as_test(seed(options.seed)(machine_in(harness)), settings=chosen)

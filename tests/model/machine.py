@@ -95,6 +95,7 @@ class Shop(MappingRules):
         self.harness.commands.move_to(self.folder)
         self.harness.receivers.restart()
         self.store, self.url, self.types = self.harness.new_store(), self.harness.receivers.url, self.harness.types
+        self.state = self.harness.state
         self.members, self.cities, self.forgetful = first, first_cities, forgetful
         self.subscribed, self.left_out = dict.fromkeys(SENT_AUDIENCES, frozenset(DESTINATIONS)), frozenset()
         self.suppressed: set[str] = set()

@@ -52,6 +52,8 @@ class ProjectFiles(RuleBasedStateMachine):
     forgetful: bool
     #: The address of all destinations.
     url: str
+    #: The folder, or the folder of a bucket, that has the snapshots; None: the store has them.
+    state: str | None = None
     #: The type of each destination.
     types: tuple[str, ...] = TYPES
 
@@ -104,6 +106,7 @@ class ProjectFiles(RuleBasedStateMachine):
             "guard": {"max_removed": "50%", "max_added": MOST, "at_least": 0},
             "destinations": here,
             **({"retention": "1ms"} if self.forgetful else {}),
+            **({"state": self.state} if self.state else {}),
         }
         self.write_config(config)
 

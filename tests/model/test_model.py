@@ -2,6 +2,7 @@
 
 Longer searches: python tests/model/long_search.py --examples 100 --postgresql
                  python tests/model/long_search.py --examples 100 --warehouse
+                 python tests/model/long_search.py --examples 100 --bucket
 """
 
 from __future__ import annotations

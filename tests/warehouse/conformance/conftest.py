@@ -7,6 +7,7 @@ one of their own, with `requirements.txt`, and names them.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -119,10 +120,12 @@ class FakeSnowflake(Snowflake):
 def snowflake_place(_: pytest.FixtureRequest) -> Iterator[Place]:
     """What imitates Snowflake in DuckDB, through Snowflake's own driver."""
     import fakesnow
+    from fakesnow.transforms.stage import LOCAL_BUCKET_PATH  # a folder that its import makes, and nothing removes
 
     with fakesnow.patch():
         database = DatabaseSource("snowflake://user:password@account/warehouse/public")
         yield connected(database, FakeSnowflake())
+    shutil.rmtree(LOCAL_BUCKET_PATH, ignore_errors=True)
 
 
 def spark_files_place(request: pytest.FixtureRequest) -> Iterator[Place]:

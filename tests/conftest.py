@@ -49,6 +49,7 @@ MARKED = {
         "destinations/test_fakes.py",
         "differential/test_differential.py",
         "faults/*",
+        "project/test_embedding.py",
         "regressions/test_json_answers.py",
         "sandbox/test_command.py",
         "serve/test_serve.py",

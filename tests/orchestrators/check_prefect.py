@@ -47,7 +47,7 @@ def check(folder: Path) -> int:
 
 
 def main() -> int:
-    with TemporaryDirectory() as temporary, prefect_test_harness():
+    with TemporaryDirectory() as temporary, prefect_test_harness(server_startup_timeout=180):
         passed = check(Path(temporary))
     print(f"Prefect: {passed} passed, 0 failed")
     return 0

@@ -37,7 +37,7 @@ def loaded(project: Project, *arguments: str) -> set[str]:
         (["dashboard", "--help"], {"sqlalchemy", "pydantic", "rich", "starlette", "uvicorn", "jinja2", "anyio"}),
         (["serve", "--help"], {"sqlalchemy", "pydantic", "rich", "starlette", "uvicorn", "yaml", "anyio"}),
         (["--version"], {"pandas", "duckdb", "requests", "alembic", "sqlalchemy", "pydantic", "rich", "yaml"}),
-        (["init", "--sandbox", "new"], {"duckdb", "requests", "sqlalchemy", "pydantic", "starlette", "uvicorn"}),
+        (["init", "--sandbox", "new"], {"duckdb", "requests", "sqlalchemy", "starlette", "uvicorn"}),
         (["history"], {"pandas", "duckdb", "requests", "alembic", "pydantic", "jinja2", "starlette"}),
         (["test-destination", "log", "--user", "u"], {"pandas", "duckdb", "requests", "alembic"}),
         (["sync"], {"pandas", "requests", "alembic", "psycopg", "jinja2", "starlette", "uvicorn"}),

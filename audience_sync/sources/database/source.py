@@ -206,7 +206,7 @@ class DatabaseSource(Source):
             raise self.problem("can't be opened", error, "Correct the URL.") from None
         try:
             connection = engine.connect()
-        except Exception as error:
+        except (SQLAlchemyError, FileNotFoundError, TypeError) as error:  # the last two: options of the URL
             raise self.problem("can't connect", error, "Check the URL, and that it can be reached.") from None
         with connection:
             prepare(connection, read_only=read_only)

@@ -204,7 +204,7 @@ def test_an_address_space_that_is_too_small_is_refused_before_a_run_begins_to_lo
 ) -> None:
     """The C library would end the process in the middle, without a word of ours."""
     vip.run("sync")
-    sent = vip.sent()
+    assert len(vip.sent()) == 3
     vip.write_members("vip.csv", "carl")
     for command in ("sync", "plan", "check", "members vip"):
         ended = subprocess.run(
@@ -220,7 +220,7 @@ def test_an_address_space_that_is_too_small_is_refused_before_a_run_begins_to_lo
             ended.stderr
         )
         assert "\n  Remove that limit: ulimit -v unlimited\n" in ended.stderr
-    assert vip.sent() == sent
+    assert vip.sent() == []
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 def man_page(overview: str, changelog: str) -> str:
     """The page in the man macros. ``overview``: docs/commands.md, with the exit codes. ``changelog``: with the date."""
     date = re.search(rf"^## {re.escape(__version__)} - (\S+)$", changelog, re.MULTILINE)
-    context = click.Context(group, info_name="audience-sync")
+    context = click.Context(group, info_name="audience-sync", **group.context_settings)
     lines = [
         '.\\" Made by docs/generate.py.',
         f'.TH AUDIENCE\\-SYNC 1 "{date[1] if date else ""}" "audience\\-sync {__version__}" "User Commands"',
@@ -59,7 +59,7 @@ def man_page(overview: str, changelog: str) -> str:
 
 
 def _command(name: str, command: click.Command, parent: click.Context) -> Iterator[str]:
-    context = click.Context(command, info_name=name.rpartition(" ")[2], parent=parent)
+    context = click.Context(command, info_name=name.rpartition(" ")[2], parent=parent, **command.context_settings)
     if isinstance(command, click.Group):
         for inner, each in command.commands.items():
             yield from _command(f"{name} {inner}", each, context)

@@ -25,8 +25,11 @@ from audience_sync.workspace import Workspace
 DATABASES = ("sqlite", "postgresql")
 
 
-#: The folders whose files take longest.
-LONGEST = ("browser", "model", "schedule", "crash", "differential", "faults")
+#: The files that take longest, by the beginnings of their paths: no worker is left alone with one at the end.
+LONGEST = (
+    *("browser/", "model/", "schedule/", "crash/", "differential/", "faults/", "warehouse/", "bucket/", "serve/"),
+    *("sync/test_c", "store/test_rehearsal.py", "cli/test_docs_commands.py", "cli/test_schedule.py"),
+)
 
 #: The markers of the tests of a folder, a file or one test, by its path below tests/. Tests on PostgreSQL get theirs
 #: from fixtures.
@@ -225,7 +228,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if _is_on_postgresql(item):
             item.add_marker("postgresql")
             item.add_marker("slow")
-    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
+    items.sort(key=lambda item: not item.path.relative_to(HERE).as_posix().startswith(LONGEST))
 
 
 def _is_on_postgresql(item: pytest.Item) -> bool:

@@ -142,7 +142,7 @@ class Forks:
             select.select([], [], [], 0.05)
 
     def install(self, folder: Path) -> None:
-        """Write the command `audience-sync` into a folder, for the scripts of a shell. A kill does not reach it."""
+        """Write the command `audience-sync` into a folder, for the scripts of a shell. It passes a SIGTERM on."""
         self._wait_for_server()
         words = [sys.executable, "-S", "-E", str(HERE / "fork_client.py"), str(self._address)]
         script = folder / "audience-sync"

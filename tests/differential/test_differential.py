@@ -29,7 +29,7 @@ def version() -> Iterator[Version]:
         yield started
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS[:2])
 def test_random_days_go_as_in_the_last_release(seed: int, version: Version, tmp_path: Path) -> None:
     recording = recorded(seed)
     with closing(play(version, seed, DAYS, tmp_path / "shop")) as played:

@@ -19,5 +19,5 @@ from .search import COMMON, search
     ids=["braze and hubspot", "iterable and segment"],
 )
 def test_every_account_comes_to_have_the_truth(harness: Harness) -> None:
-    search(harness, settings(COMMON, max_examples=2, stateful_step_count=8))
-    assert harness.done["checks"] >= 2
+    search(harness, settings(COMMON, max_examples=1, stateful_step_count=8))
+    assert harness.done["checks"] >= 1

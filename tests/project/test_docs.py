@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,9 @@ def shop(make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_examples_run_one_after_another(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = dict[str, Any]()
-    for example in examples("python.md"):
-        exec(compile(example, "docs/python.md", "exec"), names)
+    with ThreadPoolExecutor(1) as thread:  # in this one the loop of Playwright may be running
+        for example in examples("python.md"):
+            thread.submit(exec, compile(example, "docs/python.md", "exec"), names).result()
     shown = capsys.readouterr().out
     assert "vip       50     0" in shown
     assert "1 succeeded 50" in shown

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from event_loop import run_async
 from msgspec.structs import replace
 
 from audience_sync import (
@@ -119,13 +120,13 @@ def test_a_thread_that_is_not_the_main_one_runs_everything(folder: Path) -> None
 
 
 def test_it_works_within_a_running_event_loop_as_in_a_notebook(folder: Path) -> None:
-    async def cell() -> tuple[str, int]:
+    async def cell() -> None:
         project = Project.open(folder / "config.yaml")
         at_once = project.sync()  # blocks the loop
         in_a_thread = await asyncio.to_thread(project.sync)
-        return at_once.status.value, in_a_thread.number
+        assert (at_once.status.value, in_a_thread.number) == ("succeeded", 2)
 
-    assert asyncio.run(cell()) == ("succeeded", 2)
+    run_async(cell())
 
 
 def test_a_project_that_was_opened_before_a_fork_works_after_it(folder: Path) -> None:

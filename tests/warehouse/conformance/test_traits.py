@@ -83,7 +83,7 @@ def test_a_column_of_another_type_is_read_anew(runs: TraitRuns) -> None:
     assert runs.found(rows) == {"ada": {('"pro"', '"1"', None, None)}}
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 def test_random_rows_are_found(seed: int, runs: TraitRuns) -> None:
     chance, accepted = random.Random(seed), dict[str, set[Row]]()
     for _ in range(16):

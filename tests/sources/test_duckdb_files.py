@@ -291,7 +291,7 @@ def test_a_query_that_takes_too_long_is_stopped(file: Path, workspace: Workspace
     query = "select range as user_id from range(1000000000000) where hash(range) = 1"
     with pytest.raises(SourceError, match="took longer than 300ms and was stopped"):
         source.read(workspace, SnapshotRequest(user_id="user_id", query=query))
-    assert source.check() == f"DuckDB database {file}, 2 tables"
+    assert source.check() == f"DuckDB database {file}, 2 tables, 1 view"
 
 
 def test_the_type_of_a_trait_is_that_of_the_config(shop: DuckDbSource, read: Read) -> None:

@@ -74,8 +74,11 @@ class DuckDbSource(Source):
 
     def check(self) -> str:
         with closing(self._new_database()) as database, self._attached(database) as cursor:
-            (count,) = cursor.execute("select count(*) from duckdb_tables() where not internal").fetchall()[0]
-        return f"DuckDB database {display_path(self._path)}, {pluralize(count, 'table')}"
+            tables, views = (
+                cursor.execute(f"select count(*) from duckdb_{kind}s() where not internal").fetchall()[0][0]
+                for kind in ("table", "view")
+            )
+        return f"DuckDB database {display_path(self._path)}, {pluralize(tables, 'table')}, {pluralize(views, 'view')}"
 
     def read(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
         if request.query is None:

@@ -21,7 +21,7 @@ NO_LIMIT = re.compile(r"\[\d+<=x<=2147483647\]")
 
 def command_pages(folder: Path) -> dict[str, str]:
     """The page of each command by file name. ``folder``: the present pages, whose own text stays."""
-    context = click.Context(group, info_name="audience-sync")
+    context = click.Context(group, info_name="audience-sync", **group.context_settings)
     return {f"{name}.md": _page(name, context, folder / f"{name}.md") for name in COMMANDS}
 
 
@@ -35,7 +35,7 @@ def _page(name: str, context: click.Context, file: Path) -> str:
 
 def _reference(command: click.Command, name: str, parent: click.Context) -> Iterator[str]:
     """How a command is called, and its options; those of a group's commands one after another."""
-    context = click.Context(command, info_name=name.rpartition(" ")[2], parent=parent)
+    context = click.Context(command, info_name=name.rpartition(" ")[2], parent=parent, **command.context_settings)
     if isinstance(command, click.Group):
         for inner, each in command.commands.items():
             yield from (f"### {name} {inner}", "", _text(each), "")

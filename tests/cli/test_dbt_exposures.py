@@ -1,4 +1,4 @@
-"""`dbt exposures` tells dbt where its models go."""
+"""`dbt exposures` writes for dbt which destinations use its models."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def _scanned(workspace: Workspace, rows: SnapshotRows, columns: list[str]) -> Sn
     names = ", ".join(quote_identifier(name) for name in ["user_id", *columns])
     try:
         found = workspace.all(f"select {names} from ({rows.select})")
-        invalid_rows = workspace.all(f"select file, row, user_id, reason from ({rows.invalid_rows}) order by file, row")
+        invalid_rows = workspace.all(f"select file, row, user_id, reason from ({rows.invalid_rows}) order by all")
         if rows.unchecked:
             ids = f"select * replace ({rows.unchecked.valid_id} as user_id) from ({rows.unchecked.select})"
             assert sorted(workspace.all(f"select {names} from ({ids})"), key=str) == sorted(found, key=str)

@@ -211,7 +211,9 @@ def scanning(rows: SnapshotRows) -> Iterator[None]:
 def read_invalid_rows(workspace: Workspace, rows: SnapshotRows, key: str | None = None) -> tuple[InvalidRow, ...]:
     """The first invalid rows; reads the source again."""
     with scanning(rows):
-        found = workspace.all(f"select file, row, user_id, reason from ({rows.invalid_rows}) limit {MAX_INVALID_ROWS}")
+        found = workspace.all(
+            f"select file, row, user_id, reason from ({rows.invalid_rows}) order by all limit {MAX_INVALID_ROWS}"
+        )
     return tuple(
         InvalidRow(audience_key=key, file=file, row=row, user_id=user, reason=reason)
         for file, row, user, reason in found

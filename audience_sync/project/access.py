@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audience_sync.errors import AudienceSyncError, ConfigError, WrongValueError
 
@@ -34,7 +34,16 @@ class Access:
         self._settings: Settings | None = None
         self._store_settings: StoreSettings | None = None
         self._inputs: ConfigInputs | None = None
-        self.secrets: tuple[str, ...] = ()
+        self._secrets: dict[str, None] = {}
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All secrets that were loaded, in order."""
+        return tuple(self._secrets)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without what was loaded, which has secrets: another process reads its own."""
+        return Access, (self.config, self.environment)
 
     def fresh(self) -> Access:
         """The same project, whose config is read again."""
@@ -149,5 +158,5 @@ class Access:
 
     def keep_secrets(self, found: Iterable[str]) -> None:
         """Mask these from now on."""
-        self.secrets = tuple(dict.fromkeys([*self.secrets, *found]))
+        self._secrets.update(dict.fromkeys(found))  # at once, for other threads
         self._report_secrets(found)

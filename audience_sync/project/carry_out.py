@@ -73,6 +73,7 @@ def preview(
 ) -> Plan:
     """Plan a run without changing anything. ``counts_sends``: count the users by value for each destination."""
     from audience_sync.project.opening import open_to_read
+    from audience_sync.project.plan_requests import take_requests
     from audience_sync.sync.preview.plan import preview_run
 
     settings = access.settings()
@@ -82,10 +83,11 @@ def preview(
         with parts.store.reading() as connection:
             details = preview_details(connection, settings, found.findings, access.config.name)
             undone = command_and_start(connection, request.undone_run) if isinstance(request, Undo) else None
+    shown, requests = take_requests(found, settings.secrets)
     return Plan(
-        preview=found,
+        preview=shown,
         details=details,
-        secrets=tuple(settings.secrets),
+        requests=requests,
         counts_sends=counts_sends,
         undone=undone,
     )
@@ -94,7 +96,7 @@ def preview(
 def _with_frames(
     settings: Settings, parts: RunDependencies, frames: Frames | None
 ) -> AbstractContextManager[RunDependencies]:
-    if not frames:
+    if frames is None:
         return nullcontext(parts)
     from audience_sync.project.frames import with_frames
 

@@ -67,6 +67,12 @@ class UserExplanation(Struct, frozen=True, kw_only=True):
         return self.found.user_id
 
     @property
+    def at(self) -> datetime | None:
+        """The time of the answer; None for now."""
+        at: datetime | None = self.document["at"]
+        return at
+
+    @property
     def is_known(self) -> bool:
         """Whether the store has anything of the user."""
         return self.found.is_known

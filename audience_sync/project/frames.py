@@ -20,18 +20,17 @@ from audience_sync.sync.load.snapshot import snapshot_request
 from audience_sync.sync.values.request import RunDependencies
 from audience_sync.temporary_folder import TemporaryFolder
 
+_NO_MAPPING = "frames are given by key, such as frames={'vip': frame}"
+
 
 @contextmanager
-def with_frames(
-    settings: Settings, parts: RunDependencies, frames: Mapping[str, Any] | None
-) -> Iterator[RunDependencies]:
+def with_frames(settings: Settings, parts: RunDependencies, frames: Mapping[str, Any]) -> Iterator[RunDependencies]:
     """The parts of a run, in which each frame replaces the source of its entry.
 
     Raises WrongValueError for a frame that can't be read, or lacks a column of the config.
     """
-    if not frames:
-        yield parts
-        return
+    if not isinstance(frames, Mapping):
+        raise WrongValueError("frames", f"{_NO_MAPPING}, and not a {type(frames).__name__}. Nothing was done.")
     folder = TemporaryFolder()
     try:
         sources, names, files = dict(parts.sources), dict[str, str](), list[str]()

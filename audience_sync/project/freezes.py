@@ -72,7 +72,9 @@ def unfreeze(access: Access, key: str, reason: str | None) -> Unfrozen:
     from audience_sync.store.runs.decisions import Decision, record_decision
 
     with access.writing() as (store, settings), store.writing() as connection:
-        was_frozen = end(connection, _audience_id(connection, key), datetime.now(UTC), _user_and_host())
+        with explaining_unsynced(access, key):
+            audience = _audience_id(connection, key)
+        was_frozen = end(connection, audience, datetime.now(UTC), _user_and_host())
         if was_frozen:
             record_decision(connection, Decision("unfreeze", key, reason), settings.secrets)
     return Unfrozen(key=key, was_frozen=was_frozen)
@@ -90,7 +92,7 @@ def _audience_id(connection: Connection, key: str) -> int:
     ids = {each.key: each.id for each in stored.values() if each.kind is PropertyKind.AUDIENCE and not each.retired}
     if key not in ids:
         wrong = not_found_message("audience", [key], ids)
-        raise UnknownNameError(f"{wrong} Nothing was changed or sent.\n  {_INSTEAD}")
+        raise UnknownNameError(f"{wrong} Nothing was changed or sent.")
     return ids[key]
 
 

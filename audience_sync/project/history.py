@@ -145,6 +145,9 @@ class RunRecord(PastRun, frozen=True, kw_only=True):
     program: tuple[str, ...]
     views: str
 
+    def __repr__(self) -> str:
+        return f"<RunRecord {self.run}: {self.status}>"
+
     @property
     def audience_syncs(self) -> Records[PastAudienceSync]:
         return records(PastAudienceSync, self.document["audience_syncs"])

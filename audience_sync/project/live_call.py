@@ -77,11 +77,12 @@ def _installation_for(url: str, user_id: str) -> str:
 
 
 def new_call(user_id: str, traits: dict[str, Any]) -> IdentifyCall:
-    """A call with a new message id: receivers drop repeated ones."""
-    now = iso_time(datetime.now(UTC))
-    return IdentifyCall(
-        UserId(user_id), json.dumps(traits, ensure_ascii=False, separators=(",", ":")), uuid4().hex, now
-    )
+    """A call with a new message id: receivers drop repeated ones. Raises WrongValueError for what JSON can't have."""
+    try:
+        text = json.dumps(traits, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise WrongValueError("traits", f"they are values of JSON: {error}. Nothing was sent") from None
+    return IdentifyCall(UserId(user_id), text, uuid4().hex, iso_time(datetime.now(UTC)))
 
 
 def send_live_call(destination: Destination, call: IdentifyCall, secrets: Sequence[str], *, name: str) -> LiveCall:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from msgspec import Struct
 
@@ -41,7 +41,15 @@ class Delivering(Struct, frozen=True, kw_only=True):
 
 Event = Loading | Delivering
 Progress = Callable[[Event], None]
-Cancelled = threading.Event | Callable[[], bool]
+
+
+class CancelEvent(Protocol):
+    """An event of ``threading`` or ``multiprocessing``."""
+
+    def is_set(self) -> bool: ...
+
+
+Cancelled = CancelEvent | Callable[[], bool]
 
 _CANCELLED = "The run was cancelled. Every answer received so far is recorded. The next run sends the rest."
 
@@ -77,7 +85,7 @@ class _Watch:
 
     def __init__(self, progress: Progress | None, cancelled: Cancelled | None) -> None:
         self._progress = progress
-        self._is_cancelled = cancelled.is_set if isinstance(cancelled, threading.Event) else cancelled
+        self._is_cancelled = cancelled if cancelled is None or callable(cancelled) else cancelled.is_set
         self._lock = threading.RLock()
         self._parts: dict[str, list[DeliveryStats]] = {}
         self._ended = threading.Event()

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from audience_sync.sync.preview.plan_file import PlanFile
     from audience_sync.sync.repeat.inputs import ConfigInputs
     from audience_sync.sync.run import PlanReview
-    from audience_sync.sync.values.request import RunRequest, Seed, SendLimits
+    from audience_sync.sync.values.request import RunRequest, SendLimits
 
 
 #: Without it Python prints warnings of a library on stderr, unless the program that uses it has set up logging.
@@ -149,8 +149,8 @@ class Project:
         ``run.raise_for_status()`` raises unless everything was done. Raises RunInProgressError,
         StoreError, RunCancelledError and WrongUseError, after which nothing was done that is not recorded.
         """
-        keys = _keys(audiences)
-        accepted, moves = tuple(accept), dict(move_keys or {})
+        keys = _selected(audiences)
+        accepted, moves = _keys("accept", accept), dict(move_keys or {})
         inputs = None
         if plan is not None:
             if keys or accepted or moves or accept_clock:
@@ -159,7 +159,7 @@ class Project:
             planned = replace(saved.request, reason=reason)
             return self._run(planned, progress, cancelled, upgrade=upgrade, review=saved.refuse_other, frames=frames)
         with self._access.masking():
-            if not (keys or frames or accepted or moves or accept_clock or reason or upgrade):
+            if not (keys or frames is not None or accepted or moves or accept_clock or reason or upgrade):
                 from audience_sync.project.repeat_run import repeat_last_run
 
                 inputs = self._access.inputs()
@@ -194,13 +194,13 @@ class Project:
         write the plan to this file, for a later ``sync(plan=...)``. The other arguments are those of ``sync``. Raises
         StoreError, RunCancelledError and WrongUseError.
         """
-        from audience_sync.sync.values.request import GuardExceptions, Selection, SendLimits, Sync
+        from audience_sync.sync.values.request import GuardExceptions, Selection, Sync
 
         request = Sync(
             command="plan",
-            selection=Selection(audiences=_keys(audiences)),
-            exceptions=GuardExceptions(accepted=tuple(accept), accept_clock=accept_clock),
-            limits=SendLimits(users_per_second=users_per_second(rate)),
+            selection=Selection(audiences=_selected(audiences)),
+            exceptions=GuardExceptions(accepted=_keys("accept", accept), accept_clock=accept_clock),
+            limits=_limits(rate),
             moves=dict(move_keys or {}),
         )
         if out is None:
@@ -232,9 +232,9 @@ class Project:
         ``"500/s"``. ``limit``: the calls to send now; call again to continue. ``send``: False records the members and
         sends nothing. The other arguments and errors are those of ``sync``; its frames have to be given again.
         """
-        from audience_sync.sync.values.request import Seed, SendLimits
+        from audience_sync.sync.values.request import Seed
 
-        limits = SendLimits(calls=limit, users_per_second=users_per_second(rate))
+        limits = _limits(rate, limit)
         request = Seed(key=key, baseline=not send, limits=limits, reason=reason)
         return replace(self._run(request, progress, cancelled, upgrade=upgrade, frames=frames), limit=limit)
 
@@ -248,15 +248,14 @@ class Project:
         cancelled: Cancelled | None = None,
     ) -> Plan:
         """Show what ``seed`` would send. Nothing is changed or sent."""
-        from audience_sync.sync.values.request import Seed, SendLimits
+        from audience_sync.sync.values.request import Seed
 
-        limits = SendLimits(calls=limit, users_per_second=users_per_second(rate))
-        return self._preview(Seed(key=key, limits=limits), progress, cancelled)
+        return self._preview(Seed(key=key, limits=_limits(rate, limit)), progress, cancelled)
 
     def ramp(
         self,
         key: str,
-        shares: str | Sequence[float],
+        shares: str | Iterable[str | float],
         *,
         max_refused: str | float = 0.05,
         rate: str | float | None = None,
@@ -272,20 +271,15 @@ class Project:
         the reason why no other follows.
         """
         from audience_sync.project.ramp import parsed_share, parsed_shares, ramp_steps
+        from audience_sync.sync.values.request import Seed
 
-        steps, most = parsed_shares(shares), parsed_share("max_refused", max_refused)
-        return ramp_steps(
-            self._access,
-            key,
-            steps,
-            most,
-            lambda limits: self._run(
-                _seed(key, replace(limits, users_per_second=users_per_second(rate)), reason),
-                progress,
-                cancelled,
-                upgrade=upgrade,
-            ),
-        )
+        steps, most, limits = parsed_shares(shares), parsed_share("max_refused", max_refused), _limits(rate)
+
+        def seed(share: float) -> Run:
+            request = Seed(key=key, limits=replace(limits, share=share), reason=reason)
+            return self._run(request, progress, cancelled, upgrade=upgrade)
+
+        return ramp_steps(self._access, key, steps, most, seed)
 
     def resync(
         self,
@@ -302,7 +296,7 @@ class Project:
         """
         from audience_sync.sync.values.request import Resync, Selection
 
-        request = Resync(selection=Selection(audiences=_keys(audiences)), destination=destination, reason=reason)
+        request = Resync(selection=Selection(audiences=_selected(audiences)), destination=destination, reason=reason)
         return self._run(request, progress, cancelled)
 
     def retry(
@@ -356,19 +350,21 @@ class Project:
         If the sources still have the undone changes, the next run holds them. ``plan``: the answer of ``plan_undo``, to
         do exactly that or nothing.
         """
-        from audience_sync.model import RunId
+        from audience_sync.project.arguments import run_number
         from audience_sync.sync.values.request import Undo
 
-        request = Undo(command=f"undo {run}", undone_run=RunId(run), reason=reason)
+        number = run_number(run)
+        request = Undo(command=f"undo {number}", undone_run=number, reason=reason)
         review = None if plan is None else plan.preview.saved.refuse_other
         return self._run(request, progress, cancelled, review=review)
 
     def plan_undo(self, run: int, *, progress: Progress | None = None, cancelled: Cancelled | None = None) -> Plan:
         """Show what ``undo`` would send. Nothing is changed or sent."""
-        from audience_sync.model import RunId
+        from audience_sync.project.arguments import run_number
         from audience_sync.sync.values.request import Undo
 
-        request = Undo(command=f"undo {run}", undone_run=RunId(run))
+        number = run_number(run)
+        request = Undo(command=f"undo {number}", undone_run=number)
         return self._preview(request, progress, cancelled, counts_sends=True)
 
     def approve(
@@ -387,14 +383,16 @@ class Project:
         something is read again; another process has to give it again as ``frames``. Raises UnknownNameError if
         nothing of it waits, and the errors of ``sync``.
         """
+        from audience_sync.project.arguments import run_number
         from audience_sync.project.decisions import approval
 
+        number = run_number(run)
         with self._access.masking():
-            request, holds = approval(self._access, run, _keys(keys) or (), reason)
-        if frames is None and run in self._held_frames:
+            request, holds = approval(self._access, number, _keys("keys", keys), reason)
+        if frames is None and number in self._held_frames:
             from audience_sync.project.frames import frames_of_holds
 
-            frames = frames_of_holds(self._access.settings(), self._held_frames[run], holds)
+            frames = frames_of_holds(self._access.settings(), self._held_frames[number], holds)
         return replace(self._run(request, progress, cancelled, frames=frames), approved=tuple(holds))
 
     def reject(self, run: int, keys: Iterable[str] = (), *, reason: str | None = None) -> Rejection:
@@ -402,10 +400,11 @@ class Project:
 
         If the source is still the same, the next run holds it again. Raises UnknownNameError if nothing of it waits.
         """
+        from audience_sync.project.arguments import run_number
         from audience_sync.project.decisions import reject
 
         with self._access.masking():
-            return reject(self._access, run, _keys(keys) or (), reason)
+            return reject(self._access, run_number(run), _keys("keys", keys), reason)
 
     def freeze(self, key: str, *, until: str | date | None = None, reason: str | None = None) -> Frozen:
         """Skip an audience until it is unfrozen: no run loads it, and nothing new of it is sent.
@@ -413,8 +412,8 @@ class Project:
         Calls that are pending are still sent. ``until``: end the freeze by itself at this time (UTC without a zone). A
         second freeze replaces the time and the reason. Raises UnknownNameError and RetiredError.
         """
+        from audience_sync.project.arguments import future_time
         from audience_sync.project.freezes import freeze
-        from audience_sync.project.times import future_time
 
         with self._access.masking():
             return freeze(self._access, key, future_time("until", until), reason)
@@ -431,14 +430,16 @@ class Project:
 
         A run in progress leaves them out, too; then this waits some seconds for it.
         """
-        from audience_sync.project.users import suppress, user_ids
+        from audience_sync.project.arguments import user_ids
+        from audience_sync.project.users import suppress
 
         with self._access.masking():
             return suppress(self._access, user_ids(users), reason)
 
     def unsuppress(self, users: str | Iterable[str], *, reason: str | None = None) -> Unsuppressed:
         """Send to these users again; the next run sends what they missed. Erased users can come back, too."""
-        from audience_sync.project.users import unsuppress, user_ids
+        from audience_sync.project.arguments import user_ids
+        from audience_sync.project.users import unsuppress
 
         with self._access.masking():
             return unsuppress(self._access, user_ids(users), reason)
@@ -449,7 +450,8 @@ class Project:
         Destinations keep what they have: the answer names each, and how to delete a user there. Raises
         RunInProgressError.
         """
-        from audience_sync.project.users import erase, user_ids
+        from audience_sync.project.arguments import user_ids
+        from audience_sync.project.users import erase
 
         with self._access.masking():
             return erase(self._access, user_ids(users), reason)
@@ -469,10 +471,12 @@ class Project:
         ``traits``: values of JSON by key; by default ``audience_sync_test`` is true. Raises WrongValueError for an
         unknown destination and for a suppressed user.
         """
+        from audience_sync.project.arguments import one_user_id
         from audience_sync.project.live_call import call_destination
 
         with self._access.masking():
-            return call_destination(self._access.settings(), destination, user_id, traits)
+            user = one_user_id("user_id", user_id)
+            return call_destination(self._access.settings(), destination, user, traits)
 
     def status(self) -> Status:
         """What needs a person, and the command for each; what continues by itself; what is well."""
@@ -488,7 +492,7 @@ class Project:
 
         Raises UnknownNameError, and HistoryPrunedError for a time whose changes were deleted.
         """
-        from audience_sync.project.times import past_time
+        from audience_sync.project.arguments import past_time
         from audience_sync.project.users import find_members
 
         with self._access.masking():
@@ -500,35 +504,38 @@ class Project:
         Ids are compared exactly as written. A user whom the store does not have is not an error: see ``is_known``.
         Raises HistoryPrunedError for a time whose changes were deleted.
         """
+        from audience_sync.project.arguments import one_user_id, past_time
         from audience_sync.project.explanation import explain
-        from audience_sync.project.times import past_time
 
         with self._access.masking():
-            return explain(self._access, user_id, past_time("at", at))
+            return explain(self._access, one_user_id("user_id", user_id), past_time("at", at))
 
     def runs(self, limit: int = 20) -> PastRuns[PastRun]:
         """The last runs, the newest first."""
+        from audience_sync.project.arguments import count
         from audience_sync.project.history import read_runs
 
         with self._access.masking():
-            return read_runs(self._access, limit)
+            return read_runs(self._access, count("limit", limit))
 
     def audience_runs(self, key: str, limit: int = 20) -> PastRuns[AudienceRun]:
         """The results of one audience in the last runs that loaded it, the newest first.
 
         Raises UnknownNameError for an unknown key.
         """
+        from audience_sync.project.arguments import count
         from audience_sync.project.history import read_audience_runs
 
         with self._access.masking():
-            return read_audience_runs(self._access, key, limit)
+            return read_audience_runs(self._access, key, count("limit", limit))
 
     def run(self, number: int) -> RunRecord:
         """One run of the history in full, with refused calls and invalid rows. Raises UnknownNameError."""
+        from audience_sync.project.arguments import run_number
         from audience_sync.project.history import read_run
 
         with self._access.masking():
-            return read_run(self._access, number)
+            return read_run(self._access, run_number(number))
 
     def pending(self) -> Records[PendingCalls]:
         """The calls that are still to be sent, by destination."""
@@ -658,26 +665,23 @@ class Project:
             return preview(self._access, request, listener, counts_sends=counts_sends, frames=frames)
 
 
-def _seed(key: str, limits: SendLimits, reason: str | None) -> Seed:
-    from audience_sync.sync.values.request import Seed
-
-    return Seed(key=key, limits=limits, reason=reason)
-
-
-def _keys(keys: Iterable[str] | None) -> Sequence[str] | None:
-    """The keys; None for all. One text is one key, and not its letters."""
-    if keys is None:
-        return None
-    return ((keys,) if isinstance(keys, str) else tuple(keys)) or None
+def _selected(audiences: Iterable[str] | None) -> Sequence[str] | None:
+    """The keys of a run; None for all audiences."""
+    return None if audiences is None else _keys("audiences", audiences) or None
 
 
-def users_per_second(rate: str | float | None) -> float | None:
-    """The rate of a seed: users a second, or a text such as ``500/s``. Raises WrongValueError."""
-    from audience_sync.config.read.units import parse_rate
+def _keys(argument: str, keys: Iterable[str]) -> tuple[str, ...]:
+    if keys == ():
+        return ()
+    from audience_sync.project.arguments import given_keys
 
-    if rate is None:
-        return None
-    try:
-        return parse_rate(rate if isinstance(rate, str) else f"{rate}/s")
-    except ValueError as error:
-        raise WrongValueError("rate", str(error)) from None
+    return given_keys(argument, keys)
+
+
+def _limits(rate: str | float | None, limit: int | None = None) -> SendLimits:
+    """The limits of a seed. Raises WrongValueError."""
+    from audience_sync.project.arguments import count, users_per_second
+    from audience_sync.sync.values.request import SendLimits
+
+    calls = None if limit is None else count("limit", limit)
+    return SendLimits(calls=calls, users_per_second=users_per_second(rate))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -12,7 +12,6 @@ from audience_sync.model import RunStatus
 from audience_sync.project.access import Access
 from audience_sync.project.values import Run
 from audience_sync.sync.operations.ramp import refused_of, stop_reason
-from audience_sync.sync.values.request import SendLimits
 
 #: The largest share of refused calls among the members that were reached, unless another one is given (0 to 1).
 MAX_REFUSED = 0.05
@@ -36,11 +35,11 @@ class RampStep(Struct, frozen=True, kw_only=True):
 
 
 def ramp_steps(
-    access: Access, key: str, shares: Sequence[float], most_refused: float, seed: Callable[[SendLimits], Run]
+    access: Access, key: str, shares: Sequence[float], most_refused: float, seed: Callable[[float], Run]
 ) -> Iterator[RampStep]:
-    """Send to these shares of the members, one after another. ``seed`` makes a run with such a limit."""
+    """Send to these shares of the members, one after another. ``seed`` makes a run up to such a share."""
     for share in shares:
-        run = seed(SendLimits(share=share))
+        run = seed(share)
         with access.reading() as store, store.reading() as connection:
             refused = refused_of(connection, key)
         step = RampStep(share=share, run=run, stopped=stop_reason(run.report, key, refused, most_refused))
@@ -49,21 +48,19 @@ def ramp_steps(
             return
 
 
-def parsed_shares(shares: str | Sequence[float]) -> Sequence[float]:
+def parsed_shares(shares: str | Iterable[str | float]) -> Sequence[float]:
     """The shares of a ramp. Raises WrongValueError unless they rise, from above 0 to at most 1."""
-    try:
-        found = [parse_share(each.strip()) for each in shares.split(",")] if isinstance(shares, str) else list(shares)
-    except ValueError as error:
-        raise WrongValueError("ramp", str(error)) from None
+    given = shares.split(",") if isinstance(shares, str) else shares
+    found = [parsed_share("shares", each) for each in given]
     if not found or sorted(set(found)) != found or not 0 < found[0] <= found[-1] <= 1:
-        raise WrongValueError("ramp", _RISING)
+        raise WrongValueError("shares", _RISING)
     return found
 
 
 def parsed_share(argument: str, share: str | float) -> float:
     """A share, 0 to 1 or such as ``5%``. Raises WrongValueError."""
     try:
-        found = parse_share(share) if isinstance(share, str) else share
+        found = parse_share(share.strip()) if isinstance(share, str) else float(share)
     except ValueError as error:
         raise WrongValueError(argument, str(error)) from None
     if not 0 <= found <= 1:

@@ -65,6 +65,10 @@ class UpgradeRehearsal(Struct, frozen=True, kw_only=True):
     found: Rehearsal
     plans: PlanComparison
 
+    def __repr__(self) -> str:
+        outcome = "good" if self.good else "not good"
+        return f"<UpgradeRehearsal from {self.found.before} to {self.found.after}: {outcome}>"
+
     @property
     def good(self) -> bool:
         """Whether nothing was lost, and the plans are the same."""
@@ -76,7 +80,7 @@ class UpgradeRehearsal(Struct, frozen=True, kw_only=True):
             "store": self.found.store,
             "from": self.found.before,
             "to": self.found.after,
-            "good": self.found.is_good and not self.plans.differences,
+            "good": self.good,
             "error": self.found.error,
             "differences": [*self.found.differences, *self.plans.differences],
             "contents": [each.as_json() for each in self.found.contents],

@@ -42,6 +42,9 @@ class Status(Struct, frozen=True, kw_only=True):
     at: datetime
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Status: {headline(self.found)}>"
+
     @property
     def needs_person(self) -> Records[Concern]:
         return Records(Concern, self.found.needs_person)

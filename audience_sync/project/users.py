@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
-from audience_sync.errors import WrongValueError
 from audience_sync.history.members import CSV_LINE, JSON_LINE, Part
 from audience_sync.project.access import Access
 from audience_sync.project.records import to_arrow, to_frame
 from audience_sync.project.unsynced import explaining_unsynced
-from audience_sync.text import pluralize
+from audience_sync.text import iso_time, pluralize
 
 if TYPE_CHECKING:
     import pandas
@@ -38,6 +37,10 @@ class Members:
 
     def __init__(self, access: Access, key: str, at: datetime | None) -> None:
         self._access, self.key, self.at = access, key, at
+
+    def __repr__(self) -> str:
+        at = f", at {iso_time(self.at, 'auto')}" if self.at else ""
+        return f"<Members of {self.key!r}{at}>"
 
     def __iter__(self) -> Iterator[Member]:
         from msgspec.json import Decoder
@@ -140,17 +143,6 @@ class Erased(Struct, frozen=True, kw_only=True):
         remaining = [each._asdict() for each in self.destinations]
         state = {"state": list(self.state), "warehouses": list(self.warehouses)}
         return {"erased": self.erased, "known": self.known, "destinations": remaining, **state}
-
-
-def user_ids(users: str | Iterable[str]) -> list[str]:
-    """The ids, each once. Raises WrongValueError for an empty one, and for what is not text."""
-    given = [users] if isinstance(users, str) else list(users)
-    if not given or not all(isinstance(each, str) and each.strip() for each in given):
-        raise WrongValueError("users", "an id is empty" if all(isinstance(each, str) for each in given) else _NOT_TEXT)
-    return list(dict.fromkeys(given))
-
-
-_NOT_TEXT = 'ids are texts: `["42"]`, not `[42]`'
 
 
 def suppress(access: Access, users: Sequence[str], reason: str | None) -> Suppressed:

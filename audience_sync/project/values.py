@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from audience_sync.errors import OK, HeldError, PartialError, RunFailedError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
+    from audience_sync.project.http_exchange import ShownRequest
     from audience_sync.sync.preview.forecast import Forecast
     from audience_sync.sync.preview.plan import RunPreview
 
@@ -287,13 +289,14 @@ class PlannedDelivery(Struct, frozen=True, kw_only=True):
 class Plan(Struct, frozen=True, kw_only=True):
     """What a run would do; nothing was changed or sent. ``preview`` and ``details``: for the command line.
 
-    ``counts_sends``: it is of ``undo`` or ``retire``, and has the number of users by value for each destination.
-    ``undone``: the command and the start of the run that an ``undo`` would reverse.
+    ``requests``: the first one to each destination, without secrets. ``counts_sends``: it is of ``undo`` or ``retire``,
+    and has the number of users by value for each destination. ``undone``: the command and the start of the run that an
+    ``undo`` would reverse.
     """
 
     preview: RunPreview
     details: Details
-    secrets: tuple[str, ...] = ()
+    requests: Mapping[str, ShownRequest] = field(default_factory=dict)
     counts_sends: bool = False
     undone: tuple[str, datetime] | None = None
 
@@ -339,7 +342,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         """The document of ``audience-sync plan --json``, or of `undo` and `retire` with `--dry-run --json`."""
         from audience_sync.project.plan_requests import plan_json, sends_json
 
-        return sends_json(self.preview) if self.counts_sends else plan_json(self.preview, self.secrets)
+        return sends_json(self.preview) if self.counts_sends else plan_json(self.preview, self.requests)
 
     def to_frame(self) -> pandas.DataFrame:
         """The audiences as a pandas DataFrame. Raises MissingPackageError without pandas."""

@@ -104,26 +104,34 @@ def capture(key: str, value: Any, wanted: Collection[str] | None, file: Path) ->
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(value, pandas.DataFrame):
         return _capture_pandas(name, value, wanted, file)
-    if not hasattr(value, "__arrow_c_stream__"):
+    if isinstance(value, type) or not hasattr(value, "__arrow_c_stream__") or _is_column(value):
         more = " Call `.collect()` first." if hasattr(value, "collect") else ""
+        more = more or (" Call `.to_frame()` first." if _is_column(value) else "")
         raise WrongValueError(
             "frames", f"{name} is a {type(value).__name__}. It has to be {KINDS}.{more} Nothing was done."
         )
     return _capture_arrow(name, value, wanted, file)
 
 
+def _is_column(value: Any) -> bool:
+    """Whether it is one column, such as a Series of pandas or Polars."""
+    return hasattr(type(value), "to_frame") and not hasattr(type(value), "columns")
+
+
 def _capture_arrow(name: str, value: Any, wanted: Collection[str] | None, file: Path) -> Frame:
     """Write a frame with Arrow's interface, whose stream may be read once only."""
     import duckdb
 
-    known = _column_names(value)
-    if known is not None:
-        _require_columns(name, known, wanted)
     try:
+        known = _column_names(value)
+        if known is not None:
+            _require_columns(name, known, wanted)
         with _duckdb() as connection, interruptible(connection.interrupt):
             connection.register("frame", _Stream(value))
             connection.execute(f"copy (from frame) to {quote_literal(str(file))} (format parquet)")
             found = [row[0] for row in connection.execute(f"describe from {quote_literal(str(file))}").fetchall()]
+    except WrongValueError:
+        raise
     except (duckdb.Error, RuntimeError, ValueError, TypeError) as error:
         raise _unreadable(name, error) from None
     names = known if known is not None and len(known) == len(found) else found

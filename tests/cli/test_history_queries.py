@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from audience_sync.cli.base.options import parse_past_time
+from audience_sync.project.arguments import past_time
 from audience_sync.store.maintenance import migrate
 
 from .conftest import Project
@@ -45,7 +45,7 @@ def members_at(project: Project, time: str) -> list[str]:
 
 def as_sql(time: str) -> str:
     """The moment as SQLite keeps times."""
-    return f"{parse_past_time(time):%Y-%m-%d %H:%M:%S.%f}"
+    return f"{past_time('at', time):%Y-%m-%d %H:%M:%S.%f}"
 
 
 @pytest.fixture

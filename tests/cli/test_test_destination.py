@@ -187,7 +187,7 @@ def test_a_file_is_written_to(new_vip: Project) -> None:
 WRONG = [
     pytest.param(["lgo", "--user", "me-1"], "unknown destination `lgo`. Did you mean `log`?", id="no such destination"),
     pytest.param(["log"], "missing option '--user'", id="no user"),
-    pytest.param(["log", "--user", ""], "the id is empty", id="an empty user id"),
+    pytest.param(["log", "--user", ""], "empty user id", id="an empty user id"),
     pytest.param(
         ["log", "--user", "u", "--trait", "plan=gold"], "'plan=gold' is not a trait", id="a text without quotes"
     ),

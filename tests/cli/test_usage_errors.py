@@ -91,8 +91,7 @@ def test_a_wrong_key_of_a_config_with_names_is_no_run_either(vip: Project) -> No
         ),
         (
             ("show", "99999999999999999999"),
-            "error: there is no run 99999999999999999999. The last ones: audience-sync history\n"
-            "  Help: audience-sync show --help\n",
+            "error: there is no run 99999999999999999999. The last ones: audience-sync history\n",
         ),
         (
             ("db", "copy", "sqlite:///"),

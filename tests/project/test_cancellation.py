@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,9 +28,15 @@ def status(folder: Path) -> str:
     return Project.open(folder / "config.yaml").runs(limit=1)[0].status.value
 
 
-@pytest.mark.parametrize("as_event", [True, False], ids=["an event", "a function"])
-def test_a_delivery_ends_after_the_requests_in_flight(make_folder: MakeFolder, as_event: bool) -> None:
-    folder, cancelled = make_folder(*USERS), threading.Event()
+@pytest.mark.parametrize(
+    ("make", "is_event"),
+    [(threading.Event, True), (multiprocessing.Event, True), (threading.Event, False)],
+    ids=["an event", "of another process", "a function"],
+)
+def test_a_delivery_ends_after_the_requests_in_flight(
+    make_folder: MakeFolder, make: Callable[[], Any], is_event: bool
+) -> None:
+    folder, cancelled = make_folder(*USERS), make()
     project = Project.open(folder / "config.yaml")
 
     def cancel_soon(event: Event) -> None:
@@ -36,7 +44,7 @@ def test_a_delivery_ends_after_the_requests_in_flight(make_folder: MakeFolder, a
             cancelled.set()
 
     with pytest.raises(RunCancelledError, match="The next run sends the rest"):
-        project.seed("vip", rate=20, progress=cancel_soon, cancelled=cancelled if as_event else cancelled.is_set)
+        project.seed("vip", rate=20, progress=cancel_soon, cancelled=cancelled if is_event else cancelled.is_set)
 
     sent = len(calls(folder))
     assert 0 < sent < 300

@@ -12,11 +12,14 @@ import subprocess
 import sys
 import threading
 import traceback
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from event_loop import run_async
 from msgspec.structs import replace
@@ -36,6 +39,7 @@ from audience_sync import (
 )
 from audience_sync.cli import group
 from audience_sync.cli.base.session import Session
+from audience_sync.project.users import Member, Members
 from audience_sync.sync.values.report import DestinationReport
 
 from .conftest import CONFIG, MakeFolder, calls, write_vip
@@ -226,33 +230,111 @@ def test_calls_that_are_pending_or_refused_are_partial_unless_a_limit_was_asked_
     assert (limited.raise_for_status().status.value, limited.exit_code) == ("partial", 0)
 
 
+@pytest.fixture(scope="module")
+def synced(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    folder = tmp_path_factory.mktemp("synced")
+    (folder / "config.yaml").write_text(CONFIG)
+    write_vip(folder, "ada", "bob")
+    project = Project.open(folder / "config.yaml")
+    project.sync()
+    return project
+
+
 @pytest.mark.parametrize(
     ("call", "error"),
     [
         (lambda project: project.sync(["vpi"]), UnknownKeyError),
+        (lambda project: project.sync([1]), WrongValueError),
+        (lambda project: project.sync(accept=[None]), WrongValueError),
+        (lambda project: project.sync(frames=pd.DataFrame({"user_id": ["ada"]})), WrongValueError),
+        (lambda project: project.plan(frames=["vip"]), WrongValueError),
         (lambda project: project.approve(1), UnknownNameError),
+        (lambda project: project.approve(project.runs()[0]), WrongValueError),
+        (lambda project: project.reject("1"), WrongValueError),
+        (lambda project: project.undo(None), WrongValueError),
+        (lambda project: project.plan_undo(1.5), WrongValueError),
         (lambda project: project.run(99), UnknownNameError),
+        (lambda project: project.run(2**70), UnknownNameError),
+        (lambda project: project.runs(0), WrongValueError),
+        (lambda project: project.audience_runs("vip", "5"), WrongValueError),
         (lambda project: project.retry("lgo"), UnknownNameError),
         (lambda project: project.seed("vip", rate="fast"), WrongValueError),
+        (lambda project: project.seed("vip", limit=0), WrongValueError),
+        (lambda project: project.plan_seed("vip", limit=1.5), WrongValueError),
         (lambda project: project.ramp("vip", [0.5, 0.1]), WrongValueError),
+        (lambda project: project.ramp("vip", ["1%", "200%"]), WrongValueError),
+        (lambda project: project.ramp("vip", [1], max_refused=float("nan")), WrongValueError),
         (lambda project: project.members("vip", at="yesterday"), WrongValueError),
+        (lambda project: project.explain("ada", at=pd.NaT), WrongValueError),
+        (lambda project: project.explain("\ud800"), WrongValueError),
+        (lambda project: project.explain(42), WrongValueError),
         (lambda project: project.freeze("vip", until="2020-01-01"), WrongValueError),
         (lambda project: project.suppress([]), WrongValueError),
+        (lambda project: project.suppress("a\0"), WrongValueError),
+        (lambda project: project.unsuppress(["a", " "]), WrongValueError),
         (lambda project: project.erase([42]), WrongValueError),
         (lambda project: project.sync(["vip"], plan=project.plan()), WrongValueError),
         (lambda project: project.sync(plan="no-such-file.json"), WrongValueError),
         (lambda project: project.test_destination("lgo", "ada"), WrongValueError),
+        (lambda project: project.test_destination("log", ""), WrongValueError),
+        (lambda project: project.test_destination("log", "ada", {"n": float("nan")}), WrongValueError),
+        (lambda project: project.test_destination("log", "ada", {"n": {1, 2}}), WrongValueError),
     ],
 )
 def test_what_is_asked_for_wrongly_is_refused_with_its_class(
-    folder: Path, call: Callable[[Project], object], error: type[AudienceSyncError]
+    synced: Project, call: Callable[[Project], object], error: type[AudienceSyncError]
 ) -> None:
-    project = Project.open(folder / "config.yaml")
-    project.sync()
     with pytest.raises(error) as raised:
-        call(project)
+        call(synced)
     assert raised.value.exit_code == 2
-    assert len(project.runs()) == 1
+    assert len(synced.runs()) == 1
+    assert len(calls(synced.settings.folder)) == 2
+
+
+def test_one_text_is_one_key_wherever_keys_are_given(folder: Path) -> None:
+    project = Project.open(folder / "config.yaml")
+    project.sync("vip")
+    write_vip(folder)
+    assert project.plan("vip", accept="vip").audiences[0].left == 2
+    held = project.sync()
+    assert project.reject(held.number, "vip").rejected[0].key == "vip"
+    assert project.sync(accept="vip").raise_for_status().audiences[0].left == 2
+
+
+def test_numbers_of_a_frame_are_numbers_of_runs(synced: Project) -> None:
+    number = synced.runs().to_frame()["run"].iloc[0]
+    assert (synced.run(number).number, synced.plan_undo(number).audiences[0].left) == (1, 2)
+    assert len(synced.runs(number)) == 1
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        lambda member: member.member_since,
+        lambda member: pd.Timestamp(member.member_since).tz_convert("Asia/Tokyo"),
+        lambda member: np.datetime64(member.member_since.replace(tzinfo=None)),
+    ],
+    ids=["a time", "of pandas, in another zone", "of numpy"],
+)
+def test_a_time_of_an_answer_includes_its_run(synced: Project, since: Callable[[Member], Any]) -> None:
+    ada, _ = synced.members("vip")
+    assert [each.user_id for each in synced.members("vip", at=since(ada))] == ["ada", "bob"]
+    assert synced.explain("ada", at=since(ada)).audiences[0].is_member
+
+
+@pytest.mark.parametrize(
+    ("ask", "text"),
+    [
+        (lambda project: project.run(1), "<RunRecord 1: succeeded>"),
+        (lambda project: project.members("vip"), "<Members of 'vip'>"),
+        (lambda project: project.members("vip", at="2099-01-01"), "<Members of 'vip', at 2099-01-01T00:00:00.999999Z>"),
+        (lambda project: project.status(), "<Status: Nothing needs a person>"),
+        (lambda project: project.rehearse_upgrade(), "<UpgradeRehearsal from 0100 to 0100: good>"),
+        (lambda project: project.plan(), "<Plan: audience-sync sync>"),
+    ],
+)
+def test_an_answer_is_short_in_a_notebook(synced: Project, ask: Callable[[Project], object], text: str) -> None:
+    assert repr(ask(synced)) == text
 
 
 def test_errors_and_answers_can_be_pickled(folder: Path) -> None:
@@ -268,6 +350,36 @@ def test_errors_and_answers_can_be_pickled(folder: Path) -> None:
     with pytest.raises(ConfigError) as wrong:
         Project.open(folder / "config.yaml")
     assert pickle.loads(pickle.dumps(wrong.value)).problems == wrong.value.problems
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda project: project.plan(),
+        lambda project: project.plan_undo(1),
+        lambda project: project.members("vip"),
+        lambda project: project,
+    ],
+    ids=["a plan", "of undo", "members", "a project"],
+)
+def test_what_is_pickled_has_no_secret_and_works(make_folder: MakeFolder, ask: Callable[[Project], Any]) -> None:
+    folder = make_folder("ada")
+    Project.open(folder / "config.yaml").sync()
+    key = f"wr1te-{3}-key"
+    segment = f"s: {{type: segment, write_key: {key}}}"
+    (folder / "config.yaml").write_text(CONFIG.replace("log: {type: file, path: calls.jsonl}", segment))
+    answer = ask(Project.open(folder / "config.yaml"))
+    copied = pickle.dumps(answer)
+    assert key.encode() not in copied
+    assert b64encode(f"{key}:".encode()) not in copied
+    again = pickle.loads(copied)
+    match again:
+        case Project():
+            assert again.plan().destinations[0].calls == 1
+        case Members():
+            assert list(again) == list(answer)
+        case _:
+            assert again.to_dict() == answer.to_dict()
 
 
 def test_no_secret_is_in_an_error_or_in_its_traceback(

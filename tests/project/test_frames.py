@@ -43,6 +43,11 @@ def folder(make_folder: MakeFolder) -> Path:
     return make_folder("ada", "bob")
 
 
+def closed_relation() -> Any:
+    with duckdb.connect() as connection:
+        return connection.sql("select 'a' as user_id")
+
+
 def members(run: Any) -> tuple[int, int]:
     """The members of `vip` after a run, and the rows that it could not use."""
     [vip] = [each for each in run.audiences if each.key == "vip"]
@@ -137,6 +142,18 @@ def test_values_of_traits_follow_the_rules_of_files(make_folder: MakeFolder) -> 
     ]
 
 
+@pytest.mark.parametrize("value", [object(), [object()], {"a": object()}], ids=["alone", "in a list", "in an object"])
+def test_an_object_without_a_text_of_its_own_is_an_invalid_value(make_folder: MakeFolder, value: Any) -> None:
+    folder = make_folder("ada", config=EVERYTHING)
+    (folder / "named.csv").write_text("user_id,audience\n")
+    frame = pd.DataFrame({"customer": ["ada"], "plan": [value], "total": [1], "seen": None, "tags": None})
+    run = Project.open(folder / "config.yaml").sync(frames={"plan": frame})
+    assert [(row.user_id, row.reason) for row in run.invalid_rows] == [
+        ("ada", "column 'plan' is an object of Python, which has no form in JSON")
+    ]
+    assert calls(folder) == [("ada", {"total": 1, "vip": True})]
+
+
 def test_a_frame_has_all_audiences_of_names_from(make_folder: MakeFolder) -> None:
     folder = make_folder("ada", config=EVERYTHING)
     (folder / "traits.csv").write_text("customer,plan,total,seen,tags\n")
@@ -225,6 +242,10 @@ def test_explain_names_the_frame(folder: Path) -> None:
         ({"vip": ids(["a"])().set_index("user_id")}, WrongValueError, r"It is the index: pass `frame.reset_index\(\)`"),
         ({"vip": pd.DataFrame([["a", "b"]], columns=["user_id"] * 2)}, WrongValueError, "has 2 columns 'user_id'"),
         ({"vip": duckdb.sql("select error('x') as user_id")}, WrongValueError, "can't be read"),
+        ({"vip": closed_relation()}, WrongValueError, "can't be read: ConnectionException"),
+        ({"vip": pd.Series(["a"], name="user_id")}, WrongValueError, r"is a Series. .* Call `.to_frame\(\)` first"),
+        ({"vip": pd.DataFrame}, WrongValueError, "is a type. It has to be"),
+        ({"vip": (each for each in "a")}, WrongValueError, "is a generator. It has to be"),
     ],
 )
 def test_a_wrong_frame_is_refused_before_anything_is_done(

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 
 from audience_sync.cli.base.completion import complete_held_keys, complete_held_runs, complete_keys, complete_runs
 
 T = TypeVar("T")
-#: The largest run number, and the largest number of runs or calls in an option.
-LARGEST_NUMBER = 2**31 - 1
 #: The most characters of a reason.
 LONGEST_REASON = 10_000
-#: A time of day to the minute, with or without a zone.
-_TO_THE_MINUTE = re.compile(r".+[Tt ]\d{2}:?\d{2}(Z|z|[+-].+)?")
-
-
-class _RunNumber(click.types.IntParamType):
-    """A run number. A number above the largest one is reported as an unknown run."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        number: int = super().convert(value, param, ctx)
-        if number > LARGEST_NUMBER:
-            raise click.UsageError(f"there is no run {number}. The last ones: audience-sync history", ctx)
-        return number
 
 
 def _parse_moves(context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:
@@ -49,42 +33,9 @@ def parse_option(option: str, text: str | None, parse: Callable[[str], T]) -> T 
         raise click.BadParameter(str(error), param_hint=option) from None
 
 
-def parse_time(text: str) -> datetime:
-    """Parse a time; without a zone it is UTC. Raises ValueError.
-
-    A time to the second means the end of that second. Runs start at fractions of a second, so a time copied from
-    ``history`` includes that run.
-    """
-    found = datetime.fromisoformat(text.strip())
-    found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    return found if found.microsecond else found.replace(microsecond=999_999)
-
-
-def parse_past_time(text: str) -> datetime:
-    """Parse like ``parse_time``; a time to the minute means its end, since ``history`` lists runs by the minute."""
-    found = parse_time(text)
-    return found + timedelta(seconds=59) if _TO_THE_MINUTE.fullmatch(text.strip()) else found
-
-
-def time_option(name: str, parse: Callable[[str], datetime], description: str) -> Callable[..., Any]:
-    """An option whose value is a time: ISO 8601, whole or in part."""
-
-    def parsed(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
-        try:
-            return None if value is None else parse(value)
-        except (ValueError, OverflowError):
-            message = f"'{value}' is not a valid time. Examples: 2026-05-01, 2026-05-01T12:00, 2026-05-01T12:00:00Z"
-            raise click.BadParameter(message) from None
-
-    return click.option(name, callback=parsed, metavar="TIME", help=description)
-
-
-def validate_user_id(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """Refuse an empty id. A callback of click."""
-    value = decode_utf8(value)
-    if not value:
-        raise click.BadParameter("the id is empty")
-    return value
+def parse_user_id(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Decode an id. A callback of click."""
+    return decode_utf8(value)
 
 
 def _parse_reason(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -112,10 +63,10 @@ def decode_utf8(argument: str, what: str = "the id") -> str:
 
 keys_argument = click.argument("keys", nargs=-1, metavar="[KEY]...", shell_complete=complete_keys)
 held_keys_argument = click.argument("keys", nargs=-1, metavar="[KEY]...", shell_complete=complete_held_keys)
-run_argument = click.argument("run", type=_RunNumber(), shell_complete=complete_runs)
-held_run_argument = click.argument("run", type=_RunNumber(), shell_complete=complete_held_runs)
+run_argument = click.argument("run", type=int, shell_complete=complete_runs)
+held_run_argument = click.argument("run", type=int, shell_complete=complete_held_runs)
 users_argument = click.argument("users", nargs=-1, required=True, metavar="ID...")
-at_option = time_option("--at", parse_past_time, "As of this time (UTC), such as 2026-05-01 or 2026-05-01T12:00.")
+at_option = click.option("--at", metavar="TIME", help="As of this time (UTC), such as 2026-05-01 or 2026-05-01T12:00.")
 yes_option = click.option("--yes", is_flag=True, help="Don't ask.")
 reason_option = click.option("--reason", metavar="TEXT", callback=_parse_reason, help="Why; recorded with who did it.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be sent, and end.")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from audience_sync.cli.base.completion import complete_destinations
-from audience_sync.cli.base.options import validate_user_id
+from audience_sync.cli.base.options import parse_user_id
 from audience_sync.cli.base.session import Session, with_session
 
 _WRITE_JSON = "write KEY=JSON, texts in quotes: --trait vip=true --trait 'plan=\"gold\"'"
@@ -38,7 +38,7 @@ def _no_number(name: str) -> None:
 
 @click.command()
 @click.argument("destination", metavar="DESTINATION", shell_complete=complete_destinations)
-@click.option("--user", "user_id", required=True, metavar="ID", callback=validate_user_id, help="The user of the call.")
+@click.option("--user", "user_id", required=True, metavar="ID", callback=parse_user_id, help="The user of the call.")
 @click.option(
     "--trait",
     "traits",

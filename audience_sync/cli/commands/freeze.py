@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import click
 
 from audience_sync.cli.base.completion import complete_frozen_keys, complete_stored_keys
 from audience_sync.cli.base.layout import advice, labelled, prose
-from audience_sync.cli.base.options import parse_time, reason_option, time_option
+from audience_sync.cli.base.options import reason_option
 from audience_sync.cli.base.session import Session, with_session
 from audience_sync.text import utc_time
 
 
 @click.command()
 @click.argument("key", shell_complete=complete_stored_keys)
-@time_option("--until", parse_time, "End the freeze at this time (UTC), such as 2026-05-01T12:00.")
+@click.option("--until", metavar="TIME", help="End the freeze at this time (UTC), such as 2026-05-01T12:00.")
 @reason_option
 @with_session
-def freeze(session: Session, key: str, until: datetime | None, reason: str | None) -> None:
+def freeze(session: Session, key: str, until: str | None, reason: str | None) -> None:
     """Skip an audience until it is unfrozen: no run loads it, and nothing new of it is sent.
 
     Calls that are already pending are still sent. A second freeze replaces the time and the reason.

@@ -7,13 +7,12 @@ from functools import partial
 import click
 
 from audience_sync.cli.base.completion import complete_stored_keys
-from audience_sync.cli.base.options import LARGEST_NUMBER
 from audience_sync.cli.base.session import Session, with_session
 
 
 @click.command()
 @click.argument("key", required=False, shell_complete=complete_stored_keys)
-@click.option("--limit", type=click.IntRange(1, LARGEST_NUMBER), default=20, show_default=True, help="How many runs.")
+@click.option("--limit", default=20, show_default=True, help="How many runs.")
 @with_session
 def history(session: Session, key: str | None, limit: int) -> None:
     """List the last runs; with KEY, the results of that audience."""

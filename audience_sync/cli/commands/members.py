@@ -6,7 +6,6 @@ import csv
 import io
 import sys
 from contextlib import closing
-from datetime import datetime
 from itertools import chain
 
 import click
@@ -24,7 +23,7 @@ from audience_sync.text import pluralize
 @click.argument("key", shell_complete=complete_stored_keys)
 @at_option
 @with_session
-def members(session: Session, key: str, at: datetime | None) -> None:
+def members(session: Session, key: str, at: str | None) -> None:
     """List the members of an audience, as CSV (or JSON lines with --json)."""
     is_terminal, count = sys.stdout.isatty(), 0
     with closing(session.project.members(key, at=at).parts(as_json=session.as_json)) as parts:

@@ -52,6 +52,6 @@ def plan(
         )
     session.answer(
         found.to_dict() if session.as_json else None,
-        lambda screen: plan_lines(found.preview, found.details, screen, secrets=found.secrets, saved_as=out),
+        lambda screen: plan_lines(found.preview, found.details, screen, requests=found.requests, saved_as=out),
     )
     return found.exit_code

@@ -72,7 +72,7 @@ def erase(session: Session, users: tuple[str, ...], reason: str | None) -> None:
 
 
 def _ids(users: Sequence[str]) -> list[str]:
-    """The ids, each once; ``-`` stands for those on stdin."""
+    """The ids; ``-`` stands for those on stdin."""
     text = ""
     if "-" in users:
         read_utf8(sys.stdin)
@@ -83,7 +83,4 @@ def _ids(users: Sequence[str]) -> list[str]:
     if len(text) > MOST_CHARACTERS:
         raise click.BadParameter(f"more than {MOST_CHARACTERS:,} characters: give the ids in parts", param_hint="-")
     lines = text.splitlines()
-    ids = [*(decode_utf8(user) for user in users if user != "-"), *(line for line in lines if line.strip())]
-    if not all(user.strip() for user in ids) or not ids:
-        raise click.BadParameter("an id is empty", param_hint="ID")
-    return list(dict.fromkeys(ids))
+    return [*(decode_utf8(user) for user in users if user != "-"), *(line for line in lines if line.strip())]

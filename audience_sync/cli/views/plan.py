@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -32,7 +32,7 @@ from audience_sync.cli.views.preview import forecast_table, limits_lines, withhe
 from audience_sync.cli.views.summary import mapping_lines, notes, traits_lines
 from audience_sync.command_line import to_paste
 from audience_sync.model import AudienceStatus, IdentifyCall, PropertyKind
-from audience_sync.project.plan_requests import first_request
+from audience_sync.project.http_exchange import ShownRequest
 from audience_sync.project.run_details import Details
 from audience_sync.sync.preview.forecast import Forecast
 from audience_sync.sync.preview.plan import RunPreview
@@ -55,9 +55,14 @@ AUDIENCES = (
 
 
 def plan_lines(
-    found: RunPreview, details: Details, screen: Screen, *, secrets: Sequence[str] = (), saved_as: Path | None = None
+    found: RunPreview,
+    details: Details,
+    screen: Screen,
+    *,
+    requests: Mapping[str, ShownRequest],
+    saved_as: Path | None = None,
 ) -> list[str]:
-    """All lines of the answer of ``plan``. ``secrets``: the config's. ``saved_as``: the file of `--out`."""
+    """All lines of the answer of ``plan``. ``requests``: see ``Plan``. ``saved_as``: the file of `--out`."""
     findings, forecasts = found.findings, found.forecasts
     return joined(
         [
@@ -69,7 +74,7 @@ def plan_lines(
             [*forecast_table(forecasts, screen), *withheld_lines(forecasts, screen)],
             limits_lines(forecasts, screen),
             *_calls(forecasts, screen),
-            *_requests(forecasts, secrets, screen),
+            *_requests(forecasts, requests, screen),
             *_missing_fields(forecasts, screen),
             *_refusals(forecasts, screen),
             notes(findings.audiences, findings.messages, screen),
@@ -146,16 +151,17 @@ def _call(call: IdentifyCall, screen: Screen) -> list[str]:
     return json_lines(call.traits_json, screen, start=f"{INDENT}{user}  ", most=CALL_LINES)
 
 
-def _requests(forecasts: Sequence[Forecast], secrets: Sequence[str], screen: Screen) -> Iterator[list[str]]:
-    shown = [_request_lines(each, secrets, screen) for each in forecasts if each.samples]
+def _requests(
+    forecasts: Sequence[Forecast], requests: Mapping[str, ShownRequest], screen: Screen
+) -> Iterator[list[str]]:
+    shown = [_request_lines(each, requests[each.name], screen) for each in forecasts if each.samples]
     yield from (lines for lines, _ in shown)
     if any(is_cut for _, is_cut in shown):
         yield prose("All requests and headers: audience-sync plan --json", screen)
 
 
-def _request_lines(each: Forecast, secrets: Sequence[str], screen: Screen) -> tuple[list[str], bool]:
+def _request_lines(each: Forecast, request: ShownRequest, screen: Screen) -> tuple[list[str], bool]:
     """The lines of the first request, and whether its end was left out."""
-    request = first_request(each, secrets)
     if request.method is None:
         title = f"{'Line' if each.in_request == 1 else 'Lines'} for {path_text(each.address)}:"
         start = []

@@ -14,6 +14,7 @@ from typing import Any
 from audience_sync.sources.base import Unsendable
 from audience_sync.sources.values.json_sql import (
     ARE_BYTES,
+    HAS_NO_TEXT,
     HAS_SURROGATE,
     INVALID,
     LARGEST_PLAIN,
@@ -120,7 +121,14 @@ def _other(value: Any) -> str | None:
     for kind in _ENCODERS:
         if isinstance(value, kind):
             return _ENCODERS[kind](value)
-    return _nested(value) if isinstance(value, Mapping) else _string(str(value))
+    if isinstance(value, Mapping):
+        return _nested(value)
+    return _string(str(value)) if _has_text(type(value)) else INVALID + HAS_NO_TEXT
+
+
+def _has_text(kind: Any) -> bool:
+    """Whether objects of this type have a text of their own: Python's is the address, which no run has again."""
+    return kind.__str__ is not object.__str__ or kind.__repr__ is not object.__repr__
 
 
 # bool comes before int and datetime before date: for a subclass, the first match counts.

@@ -46,6 +46,11 @@ def read_outline(config: Path, environment: str | None) -> Outline:
     tree, problems = apply_environment(tree, environment, None)
     if problems:
         raise config_error(problems)
+    return outline_of(tree)
+
+
+def outline_of(tree: Mapping[str, Any]) -> Outline:
+    """The outline of a config that was read. Raises ConfigError."""
     try:
         entries = (*_audiences(tree), *_computed_traits(tree))
     except KeyRefusedError as error:
@@ -67,12 +72,13 @@ def _audiences(tree: Mapping[str, Any]) -> Iterator[OutlinedEntry]:
 
 def _computed_traits(tree: Mapping[str, Any]) -> Iterator[OutlinedEntry]:
     for entry in map(as_mapping, as_list(tree.get("computed_traits"))):
-        keys = tuple(map(_key_of_trait, as_list(entry.get("traits"))))
+        keys = tuple(map(key_of_trait, as_list(entry.get("traits"))))
         models = _texts(entry.get("dbt_model")) or ()
         yield OutlinedEntry(None, None, keys, models, _texts(entry.get("destinations")))
 
 
-def _key_of_trait(trait: object) -> str:
+def key_of_trait(trait: object) -> str:
+    """The key of a trait as `traits` of an entry has it: a column, or a mapping. Raises KeyRefusedError."""
     options = trait if isinstance(trait, Mapping) else {"column": trait}
     return str(options.get("key") or trait_key(str(options.get("name") or options.get("column"))))
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
+from audience_sync.config.outline import OutlinedEntry, outline_of
 from audience_sync.config.read import yaml_file
 from audience_sync.config.validate.pydantic_errors import as_list, as_mapping
-from audience_sync.dbt.entries import Entries, Entry, read_entries
+from audience_sync.dbt.entries import Entries, read_entries
 from audience_sync.dbt.manifest import Manifest
 
 #: The name of the source in a new config, and the variable with its URL.
@@ -19,11 +22,15 @@ SOURCE, VARIABLE = "warehouse", "WAREHOUSE_URL"
 
 
 class Warehouse(NamedTuple):
-    """How a source reads what an adapter of dbt builds: the option, a URL to fill in, the extra with its driver."""
+    """How a source reads what an adapter of dbt builds: the option, a URL, the extra with its driver.
+
+    ``is_complete``: the URL is that of a file which is there, so that a person need not fill it in.
+    """
 
     url: str
     extra: str | None
     option: str = "database"
+    is_complete: bool = False
 
 
 _WAREHOUSES = {
@@ -58,9 +65,9 @@ store: sqlite:///audience_sync.db
 #   export {variable}='{url}'
 sources:
   {source}:
-    {option}: ${{{variable}}}
+    {option}: {value}
     # Load a model only after dbt has built it, and none that is older:
-    # dbt: {{run_results: {run_results}, max_age: 26h}}
+    # dbt: {results}
 {entries}
 # Where the identify calls go: here into files, one call per line.
 {destinations}"""
@@ -69,13 +76,33 @@ sources:
 def warehouse_of(manifest: Manifest, project: Path, folder: Path) -> Warehouse:
     """How to read what a project builds, with the database and the schema of its first model in the URL.
 
-    A path in it is relative to the config's folder. By default, dbt puts a DuckDB file into the folder of the project.
+    A path in it is relative to the config's folder. Raises DbtProjectError if no model is marked.
     """
     adapter = manifest.metadata.adapter_type or ""
     found, node = _WAREHOUSES.get(adapter, _ANY), next(iter(manifest.marked.values()))
     database = node.database or "DATABASE"
-    file = os.path.relpath(project / f"{database}.{'db' if adapter == 'sqlite' else 'duckdb'}", folder)
-    return found._replace(url=found.url.format(database=database, schema=node.schema or "SCHEMA", file=file))
+    file = _duckdb_file(project, database) if adapter == "duckdb" else None
+    guess = project / f"{database}.{'db' if adapter == 'sqlite' else 'duckdb'}"
+    url = found.url.format(
+        database=database, schema=node.schema or "SCHEMA", file=os.path.relpath(file or guess, folder)
+    )
+    return found._replace(url=url, is_complete=file is not None)
+
+
+def _duckdb_file(project: Path, database: str) -> Path | None:
+    """The DuckDB file of a project: dbt calls the database as the file. None unless there is just one nearby."""
+    folders = [project, *project.glob("*/"), project.absolute().parent, *project.absolute().parent.glob("*/")]
+    files = [each / f"{database}{suffix}" for each in folders for suffix in (".duckdb", ".db", ".ddb")]
+    found = {each.resolve(): each for each in reversed(files) if _is_duckdb(each)}
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+def _is_duckdb(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(12)[8:] == b"DUCK"
+    except OSError:
+        return False
 
 
 def write_config(manifest: Manifest, target: Path, folder: Path) -> str:
@@ -90,7 +117,8 @@ def write_config(manifest: Manifest, target: Path, folder: Path) -> str:
         url=warehouse.url,
         source=SOURCE,
         option=warehouse.option,
-        run_results=os.path.relpath(target / "run_results.json", folder),
+        value=f"${{{VARIABLE}{f':-{warehouse.url}' if warehouse.is_complete else ''}}}",
+        results=_flow({"run_results": os.path.relpath(target / "run_results.json", folder), "max_age": "26h"}),
         entries=entries_text(entries),
         destinations=_yaml({"destinations": {name: {"type": "file", "path": path} for name, path in paths.items()}}),
     )
@@ -103,35 +131,30 @@ def entries_text(entries: Entries) -> str:
 
 
 def lacking(manifest: Manifest, config: Path) -> Entries:
-    """The entries that an existing config lacks: those whose model it does not name, for this source of its own.
+    """The entries that an existing config lacks, for this source of its own: audiences and traits without their key.
 
-    Raises DbtProjectError, and ConfigError if the config can't be read.
+    A model with one audience may have another key in the config. Raises DbtProjectError, and ConfigError if the config
+    can't be read.
     """
     tree, _ = yaml_file.read(config)
-    source = _source_of(tree)
-    entries = read_entries(manifest, source)
-    there = {
-        part: {name for entry in as_list(tree.get(part)) for name in _identities(as_mapping(entry))}
-        for part in ("audiences", "computed_traits")
-    }
-    return Entries(
-        audiences=_others(entries.audiences, there["audiences"]),
-        computed_traits=_others(entries.computed_traits, there["computed_traits"]),
+    there = outline_of(tree).entries
+    entries = read_entries(manifest, _source_of(tree), without={key for each in there for key in each.traits})
+    audiences = outline_of({"audiences": list(entries.audiences)}).entries
+    models = Counter(each.models for each in audiences)
+    known = {_identity(each) for each in there} | {each.models for each in there if each.models and not each.traits}
+    return replace(
+        entries,
+        audiences=tuple(
+            entry
+            for entry, each in zip(entries.audiences, audiences, strict=True)
+            if _identity(each) not in known and (each.models not in known or models[each.models] > 1)
+        ),
     )
 
 
-def _others(entries: Iterable[Entry], there: set[str]) -> tuple[Entry, ...]:
-    return tuple(each for each in entries if there.isdisjoint(_identities(each)))
-
-
-def _identities(entry: Mapping[str, Any]) -> set[str]:
-    """What makes two entries the same: the model together with what becomes of it, or the key or the name alone."""
-    models = entry.get("dbt_model")
-    names = [str(each) for each in (models if isinstance(models, list) else [models]) if each]
-    what = entry.get("key") or entry.get("name") or entry.get("names_from")
-    if what is None:  # computed traits: several entries may read one model
-        return {f"dbt_model {name}" for name in names}
-    return {f"what {what}"}
+def _identity(audience: OutlinedEntry) -> tuple[str, ...]:
+    """What makes two audiences the same: the key. Those of a column are the same if they read one model."""
+    return ("key", audience.key) if audience.key else ("names_from", audience.names_from or "", *audience.models)
 
 
 def _source_of(tree: Mapping[str, Any]) -> str:
@@ -149,6 +172,12 @@ class _Dumper(yaml.SafeDumper):
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
+
+
+def _flow(value: object) -> str:
+    """The value on one line."""
+    text = yaml.dump(_escaped(value), Dumper=_Dumper, sort_keys=False, default_flow_style=True, width=10_000)
+    return text.strip()
 
 
 def _yaml(value: object) -> str:

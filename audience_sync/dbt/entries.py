@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.sql.compiler import RESERVED_WORDS
 
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig
+from audience_sync.config.outline import key_of_trait
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, dotted
 from audience_sync.config.sections.snapshot import SnapshotConfig
 from audience_sync.config.validate import cross_checks, property_keys
 from audience_sync.config.validate.pydantic_errors import as_mapping, validate
-from audience_sync.dbt.manifest import META, Manifest, Node
-from audience_sync.dbt.names import shortest_name
+from audience_sync.dbt.manifest import META, NONE_MARKED, Manifest, Node
+from audience_sync.dbt.names import ids_by_name, shortest_name
 from audience_sync.errors import DbtProjectError, Problem
 from audience_sync.model import USER_ID
 from audience_sync.text import unknown_option_message
@@ -30,6 +31,7 @@ _EPHEMERAL = (
 )
 _FORM = "it must be a mapping of options, such as `{name: Churn Risk, user_id: customer_id}`, a list of them, or `true`"
 _BOTH = "it has both `name` and `traits`: write a list with two mappings, one for the audience and one for the traits"
+_COLUMN = "it has no effect at a column. Mark the model, and name the column in its `traits`"
 #: Adapters whose SQL quotes names by backticks.
 _BACKTICKS = frozenset({"bigquery", "clickhouse", "databricks", "mysql", "spark"})
 
@@ -48,12 +50,15 @@ class Entries:
         return tuple(dict.fromkeys(name for names in named for name in names))
 
 
-def read_entries(manifest: Manifest, source: str) -> Entries:
+def read_entries(manifest: Manifest, source: str, *, without: Set[str] = frozenset()) -> Entries:
     """The entries for the models that have ``meta.audience_sync``, read from this source of the config.
 
-    Raises DbtProjectError with every problem, by the path of its option.
+    ``without``: keys of traits that are left out. Raises DbtProjectError with every problem, by the path of its option.
     """
-    problems: list[Problem] = []
+    problems = list(_marked_columns(manifest))
+    if not manifest.marked and not problems:
+        raise DbtProjectError([Problem("", NONE_MARKED)])
+    ids = ids_by_name(manifest.with_rows)
     found: dict[str, list[tuple[ConfigPath, Entry]]] = {"audiences": [], "computed_traits": []}
     for unique_id, node in manifest.marked.items():
         if node.is_ephemeral:
@@ -63,9 +68,14 @@ def read_entries(manifest: Manifest, source: str) -> Entries:
             wrong = list(_problems(path, options))
             problems += (Problem(_shown(each.path), each.message) for each in wrong)
             if not wrong:
-                part = "computed_traits" if "traits" in options else "audiences"
-                name = shortest_name(unique_id, list(manifest.with_rows))
-                entry = _entry(node, options, source, name, manifest.metadata.adapter_type or "")
+                part, left = "audiences", options
+                if "traits" in options:
+                    traits = [each for each in options["traits"] if key_of_trait(each) not in without]
+                    part, left = "computed_traits", {**options, "traits": traits}
+                    if not traits:
+                        continue
+                name = shortest_name(unique_id, ids)
+                entry = _entry(node, left, source, name, manifest.metadata.adapter_type or "")
                 found[part].append((path, entry))
     entries = Entries(*(tuple(entry for _, entry in found[part]) for part in ("audiences", "computed_traits")))
     paths = {(part, index): path for part, pairs in found.items() for index, (path, _) in enumerate(pairs)}
@@ -73,6 +83,12 @@ def read_entries(manifest: Manifest, source: str) -> Entries:
     if problems:
         raise DbtProjectError(problems)
     return entries
+
+
+def _marked_columns(manifest: Manifest) -> Iterator[Problem]:
+    for node in manifest.with_rows.values():
+        for name in (name for name, column in node.columns.items() if column.is_marked):
+            yield Problem(_shown((node.described_in, node.name, "columns", name, "meta", META)), _COLUMN)
 
 
 def _path_of(node: Node) -> ConfigPath:
@@ -140,7 +156,8 @@ def _entry(node: Node, options: Mapping[str, Any], source: str, dbt_model: str, 
     start: Entry = {name: options.pop(name) for name in ("name", "names_from", "key") if name in options}
     if not start and "traits" not in options:
         start = {"name": node.name}
-    columns = ", ".join(_quoted(column, adapter) for column in _columns({**start, **options}))
+    quoted = {name for name, column in node.columns.items() if column.quote}
+    columns = ", ".join(_written(column, adapter, column in quoted) for column in _columns({**start, **options}))
     query = f"select {columns} from {node.relation}"
     return {**start, "source": source, "dbt_model": dbt_model, "query": query, **options}
 
@@ -152,12 +169,15 @@ def _columns(options: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(filter(None, [*ids, options.get("names_from"), *traits])))
 
 
-def _quoted(column: str, adapter: str) -> str:
-    """The column as dbt's SQL would have it: plain where that is the same, so that the case does not matter."""
-    if re.fullmatch(r"[A-Za-z_]\w*", column, re.ASCII) and column.lower() not in RESERVED_WORDS:
+def _written(column: str, adapter: str, is_quoted: bool) -> str:
+    """The column as dbt's SQL has it: plain where that is the same, so that its case does not matter.
+
+    ``is_quoted``: the project quotes it itself, so that its case does.
+    """
+    if not is_quoted and re.fullmatch(r"[A-Za-z_]\w*", column, re.ASCII) and column.lower() not in RESERVED_WORDS:
         return column
     if adapter in _BACKTICKS:
         return f"`{column.replace('`', '``')}`"
-    if adapter == "snowflake" and column.isidentifier():
+    if adapter == "snowflake" and not is_quoted and column.isidentifier():
         column = column.upper()
     return '"{}"'.format(column.replace('"', '""'))

@@ -14,14 +14,29 @@ from audience_sync.errors import DbtProjectError, Problem
 
 #: The option of a model's `meta`.
 META = "audience_sync"
-_NOT_ONE = "is not a manifest of dbt. `dbt parse` writes it: target/manifest.json"
-_HOW = """Nothing was written. Add it where the model is described (before dbt 1.8 without `config`):
+#: What to do where no model is marked.
+NONE_MARKED = """no model of the dbt project has `meta.audience_sync`.
+Nothing was written. Add it where the model is described (before dbt 1.8 without `config`):
   models:
     - name: churn_risk
       config:
         meta:
           audience_sync: {name: Churn Risk, user_id: customer_id}
 Then run `dbt parse`, and this command again."""
+_NOT_ONE = "is not a manifest of dbt. `dbt parse` writes it: target/manifest.json"
+
+
+class Column(Struct, frozen=True):
+    """A column that is described with its model. ``quote``: whether dbt's SQL quotes it."""
+
+    quote: bool | None = None
+    meta: dict[str, Any] | None = None
+    config: dict[str, Any] | None = None
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether ``audience_sync`` is in the `meta` of the column, where nothing reads it."""
+        return _meta_of(self) is not False
 
 
 class Node(Struct, frozen=True, kw_only=True):
@@ -38,6 +53,7 @@ class Node(Struct, frozen=True, kw_only=True):
     relation_name: str | None = None
     config: dict[str, Any] | None = None
     meta: dict[str, Any] | None = None
+    columns: dict[str, Column] = {}
 
     @property
     def is_ephemeral(self) -> bool:
@@ -58,11 +74,16 @@ class Node(Struct, frozen=True, kw_only=True):
 
     @property
     def marked(self) -> Any:
-        """What is below ``meta.audience_sync``; None without it. dbt has it below ``config`` since 1.8."""
-        for meta in ((self.config or {}).get("meta"), self.meta):
-            if isinstance(meta, Mapping) and META in meta:
-                return meta[META]
-        return None
+        """What is below ``meta.audience_sync``; False without it."""
+        return _meta_of(self)
+
+
+def _meta_of(described: Node | Column) -> Any:
+    """dbt has `meta` below ``config`` since 1.8, and that of columns since 1.10."""
+    for meta in ((described.config or {}).get("meta"), described.meta):
+        if isinstance(meta, Mapping) and META in meta:
+            return meta[META]
+    return False
 
 
 class Metadata(Struct, frozen=True):
@@ -85,11 +106,8 @@ class Manifest(Struct, frozen=True):
 
     @property
     def marked(self) -> Mapping[str, Node]:
-        """Those with ``meta.audience_sync``. Without any, raises DbtProjectError that shows what to write."""
-        found = {key: each for key, each in self.with_rows.items() if each.marked not in (None, False)}
-        if not found:
-            raise DbtProjectError([Problem("", f"no model of the dbt project has `meta.{META}`.\n{_HOW}")])
-        return found
+        """Those with ``meta.audience_sync``."""
+        return {key: each for key, each in self.with_rows.items() if each.marked is not False}
 
 
 def find_manifest(path: Path) -> Path:

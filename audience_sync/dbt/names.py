@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-#: The kinds of nodes that have rows.
-KINDS = ("model", "seed", "snapshot")
+#: The kinds of nodes that have rows, and those that are tests.
+KINDS, TESTS = ("model", "seed", "snapshot"), ("test", "unit_test")
 
 
 def kind_of(unique_id: str) -> str:
     return unique_id.partition(".")[0]
 
 
-def forms_of(unique_id: str) -> tuple[str, ...]:
+def name_of(unique_id: str) -> str:
+    """The name of a node without its package: ``churn_risk``."""
+    return _forms_of(unique_id)[0]
+
+
+def _forms_of(unique_id: str) -> tuple[str, ...]:
     """The texts that name a node, the shortest first: ``churn_risk``, ``churn_risk.v2``, ``shop.churn_risk``, the id.
 
     An id is ``model.PACKAGE.NAME``, and that of a versioned model ``model.PACKAGE.NAME.v2``.
@@ -23,14 +28,19 @@ def forms_of(unique_id: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((name, versioned, f"{package}.{versioned}", unique_id)))
 
 
-def find_ids(name: str, unique_ids: Iterable[str]) -> list[str]:
-    """The ids of the nodes with rows that a name of the config means: one, none, or several if it is ambiguous."""
-    return [each for each in unique_ids if kind_of(each) in KINDS and name in forms_of(each)]
+def ids_by_name(unique_ids: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    """The ids of the nodes with rows that each name of the config means: one, or several if it is ambiguous."""
+    found: dict[str, list[str]] = {}
+    for unique_id in sorted(unique_ids):
+        if kind_of(unique_id) in KINDS:
+            for form in _forms_of(unique_id):
+                found.setdefault(form, []).append(unique_id)
+    return found
 
 
-def shortest_name(unique_id: str, unique_ids: Sequence[str]) -> str:
-    """The shortest text that means this node alone."""
-    return next(form for form in forms_of(unique_id) if find_ids(form, unique_ids) in ([unique_id], []))
+def shortest_name(unique_id: str, ids: Mapping[str, Sequence[str]]) -> str:
+    """The shortest text that means this node alone, by ``ids_by_name``."""
+    return next(form for form in _forms_of(unique_id) if len(ids[form]) == 1)
 
 
 def parts_of(name: str) -> tuple[str, str, str]:

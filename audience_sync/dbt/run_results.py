@@ -1,33 +1,29 @@
-"""Check that dbt has built the models of an entry, from the results that it keeps in ``run_results.json``."""
+"""Read the results that dbt keeps in ``run_results.json``, and the models of each test from ``manifest.json``."""
 
 from __future__ import annotations
 
 import glob
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
-from audience_sync.cancellation import INTERVAL, check_cancelled
-from audience_sync.config.read.units import duration_text
-from audience_sync.config.sections.snapshot import DbtConfig, SnapshotConfig, SourceConfig
-from audience_sync.dbt.names import KINDS, find_ids, forms_of, kind_of
-from audience_sync.errors import IncompleteError
+from audience_sync.dbt.names import TESTS, ids_by_name, kind_of
 from audience_sync.remote import missing_package, open_file_system
-from audience_sync.text import display_path, nearest, utc_time
+from audience_sync.text import display_path
 
 #: The commands that build models. Others, such as `compile` and `test`, have results of models or none.
 _BUILDING = frozenset({"build", "clone", "retry", "run", "seed", "snapshot"})
-#: The states of a model that is built. `reused`: nothing upstream has changed since it was.
-_BUILT = frozenset({"success", "reused"})
-_TESTS, _TEST_FAILED = ("test", "unit_test"), frozenset({"fail", "error"})
-#: Seconds between two looks at files, and at files in a bucket.
-_POLL, _POLL_REMOTE = 1.0, 15.0
+_TEST_FAILED = frozenset({"fail", "error"})
+#: How many files are kept decoded. A schedule that runs each model by itself has one for each.
+_KEPT = 256
+#: Seconds for which the list of files in a bucket holds: every entry of a source asks for it.
+_LISTED = 5
 
 
 class Timing(Struct, frozen=True):
@@ -59,151 +55,116 @@ class RunResults(Struct, frozen=True):
     def command(self) -> str:
         return str((self.args or {}).get("which") or "build")
 
+    @property
+    def builds(self) -> bool:
+        """Whether the command is one that builds models."""
+        return self.command in _BUILDING
 
-class Unbuilt(Struct, frozen=True):
-    """Why a model may not be loaded. ``may_come``: a later result may be right, so that a run can wait for it."""
+    @property
+    def partial_by(self) -> str | None:
+        """The option by which the models were built without their rows, or with a sample of them."""
+        return next((f"--{name}" for name in ("empty", "sample") if (self.args or {}).get(name)), None)
 
-    reason: str
-    may_come: bool
+
+class ResultsFile(Struct, frozen=True):
+    """One file. ``path``: where it is, a path or a URL."""
+
+    path: str
+    run: RunResults
+
+    @property
+    def shown(self) -> str:
+        """The path as people read it."""
+        return shown_path(self.path)
 
 
-class _Found(Struct, frozen=True):
-    """The newest result of a model: when it was built, in which file."""
+class NodeResult(Struct, frozen=True):
+    """The newest result of a node: when it ended, in which file."""
 
     result: Result
     at: datetime
-    file: str
-    run: RunResults
+    file: ResultsFile
 
 
-def require_built(source: SourceConfig | None, entry: SnapshotConfig) -> None:
-    """Raise IncompleteError if dbt has not built the models of this entry, or too long ago."""
-    if source is None or source.dbt is None or not entry.dbt_model:
-        return
-    if unbuilt := find_unbuilt(source.dbt, entry.dbt_model, datetime.now(UTC)):
-        raise IncompleteError(unbuilt.reason)
+class Results(Struct, frozen=True):
+    """Everything that some files have: the newest result of each node that has rows, and of each test that failed."""
+
+    files: tuple[ResultsFile, ...]
+    built: Mapping[str, NodeResult]
+    failed_tests: tuple[NodeResult, ...]
+    ids: Mapping[str, Sequence[str]]
 
 
-def wait_until_built(
-    entries: Iterable[tuple[SourceConfig, SnapshotConfig]],
-    waiting: Callable[[str], None],
-    *,
-    sleep: Callable[[float], None] = lambda seconds: sleep_or_cancel(seconds),
-    clock: Callable[[], float] = time.monotonic,
-) -> None:
-    """Wait until dbt has built the models of all these entries, each at most as long as its source's `dbt.wait`.
+class _FileState(NamedTuple):
+    """A file, and what changes with its content."""
 
-    ``waiting`` receives what the run waits for, in words. A model that failed is not waited for. Raises nothing: what
-    is still missing is an error of its entry when that is loaded.
+    path: str
+    version: str
+
+
+def shown_path(path: str) -> str:
+    return path if "://" in path else display_path(path)
+
+
+def read_results(pattern: str) -> Results:
+    """What the files of a path, a URL or a glob have; nothing if there is no file.
+
+    Raises OSError, and ValueError for a file that is not one of dbt's.
     """
-    started, last = clock(), None
-    for source, entry in entries:
-        dbt = source.dbt
-        if dbt is None or dbt.wait is None or not entry.dbt_model:
-            continue
-        while (unbuilt := find_unbuilt(dbt, entry.dbt_model, datetime.now(UTC))) and unbuilt.may_come:
-            left = started + dbt.wait.total_seconds() - clock()
-            if left <= 0:
-                break
-            if unbuilt.reason != last:
-                waiting(f"waiting for dbt, up to {duration_text(dbt.wait)}: {unbuilt.reason}")
-                last = unbuilt.reason
-            sleep(min(left, _POLL_REMOTE if "://" in dbt.run_results else _POLL))
+    return _results(tuple(_states(pattern)))
 
 
-def sleep_or_cancel(seconds: float) -> None:
-    """Sleep. Raises KeyboardInterrupt if the run is cancelled meanwhile."""
-    until = time.monotonic() + seconds
-    while (rest := until - time.monotonic()) > 0:
-        check_cancelled()
-        time.sleep(min(rest, INTERVAL))
+def tested_nodes(results: ResultsFile) -> Mapping[str, tuple[str, ...]]:
+    """The ids of the nodes that each test is of, by its id, from the manifest next to these results.
+
+    Raises OSError and ValueError.
+    """
+    return _tested_nodes(_state(manifest_of(results)))
 
 
-def find_unbuilt(dbt: DbtConfig, models: Sequence[str], now: datetime) -> Unbuilt | None:
-    """The first of these models that is not built, or that dbt built before ``max_age``; None if all are right."""
-    where = dbt.run_results if "://" in dbt.run_results else display_path(dbt.run_results)
+def node_ids(results: ResultsFile) -> Mapping[str, Sequence[str]]:
+    """The ids of the project's nodes with rows by each of their names, from the manifest next to these results.
+
+    Raises OSError and ValueError.
+    """
+    return _node_ids(_state(manifest_of(results)))
+
+
+def manifest_of(results: ResultsFile) -> str:
+    """Where the manifest of a command is: dbt writes it into the same folder."""
+    return f"{results.path.rpartition('/')[0]}/manifest.json"
+
+
+@lru_cache(maxsize=4)
+def _results(states: tuple[_FileState, ...]) -> Results:
+    files = tuple(ResultsFile(each.path, _read_run(each)) for each in states)
+    built, tests = dict[str, NodeResult](), dict[str, NodeResult]()
+    for file in files:
+        for each in file.run.results:
+            found = tests if kind_of(each.unique_id) in TESTS else built if file.run.builds else None
+            if found is None:
+                continue
+            new = NodeResult(each, _end_of(each, file.run), file)
+            if (old := found.get(each.unique_id)) is None or old.at < new.at:
+                found[each.unique_id] = new
+    failed = tuple(each for each in tests.values() if each.result.status.lower() in _TEST_FAILED)
+    return Results(files, built, failed, ids_by_name(built))
+
+
+def _end_of(result: Result, run: RunResults) -> datetime:
+    times = [timing.completed_at for timing in result.timing or () if timing.completed_at]
+    if not times:
+        return run.metadata.generated_at
     try:
-        files = list(_read_files(dbt.run_results))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # dbt does not replace the file at once
-        return Unbuilt(f"{where} is not what dbt writes ({error}): it may be incomplete", may_come=True)
-    except OSError as error:
-        return Unbuilt(f"{where} can't be read: {error.strerror or error}", may_come=True)
-    if not files:
-        return Unbuilt(f"there is no {where}, which dbt writes when it has built something", may_come=True)
-    return next(filter(None, (_unbuilt(model, files, dbt.max_age, now) for model in models)), None)
-
-
-def _unbuilt(
-    model: str, files: Sequence[tuple[str, RunResults]], max_age: timedelta | None, now: datetime
-) -> Unbuilt | None:
-    building = [(name, run) for name, run in files if run.command in _BUILDING]
-    ids = {each.unique_id for _, run in building for each in run.results}
-    matching = find_ids(model, sorted(ids))
-    if len(matching) > 1:
-        return Unbuilt(f"dbt model '{model}' may be {' or '.join(matching)}: name one of them", may_come=False)
-    if not matching:
-        return _not_there(model, files, ids)
-    found = max(_results_of(matching[0], building), key=lambda each: each.at)
-    run, status = found.run, found.result.status.lower()
-    of = f"(`dbt {run.command}` of {utc_time(found.at)}, {found.file})"
-    if max_age is not None and found.at < now - max_age:
-        reason = f"dbt model '{model}' is more than {duration_text(max_age)} old, which is its `dbt.max_age` {of}"
-        return Unbuilt(reason, may_come=True)
-    if status not in _BUILT:
-        return Unbuilt(f"dbt model '{model}' ended as '{status}' {of}", may_come=False)
-    if (run.args or {}).get("empty"):
-        return Unbuilt(f"dbt model '{model}' was built without rows, by `--empty` {of}", may_come=False)
-    failed = [each.unique_id for each in run.results if _is_failed_test(each)]
-    if failed and (test := _test_of(matching[0], failed, found.file)):
-        return Unbuilt(f"dbt model '{model}' {test} {of}", may_come=False)
-    return None
-
-
-def _not_there(model: str, files: Sequence[tuple[str, RunResults]], ids: Iterable[str]) -> Unbuilt:
-    name, newest = max(files, key=lambda each: each[1].metadata.generated_at)
-    of = f"`dbt {newest.command}` of {utc_time(newest.metadata.generated_at)}, {name}"
-    if newest.command not in _BUILDING:
-        return Unbuilt(f"dbt's last command built no model '{model}' ({of})", may_come=True)
-    names = {forms_of(each)[0] for each in ids if kind_of(each) in KINDS}
-    meant = nearest(model, names)
-    return Unbuilt(
-        f"dbt's last command built no model '{model}' ({of}){f'. Did you mean `{meant}`?' if meant else ''}",
-        may_come=meant is None,
-    )
-
-
-def _results_of(unique_id: str, files: Iterable[tuple[str, RunResults]]) -> Iterator[_Found]:
-    for name, run in files:
-        for each in run.results:
-            if each.unique_id == unique_id:
-                times = [timing.completed_at for timing in each.timing or () if timing.completed_at]
-                at = _time(max(times)) if times else run.metadata.generated_at
-                yield _Found(each, at if at.tzinfo else at.replace(tzinfo=UTC), name, run)
-
-
-def _time(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
+        at = datetime.fromisoformat(max(times))
     except ValueError:
-        raise msgspec.DecodeError(f"{text!r} is not a time") from None
+        raise ValueError(f"{max(times)!r} is not a time") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _is_failed_test(result: Result) -> bool:
-    return kind_of(result.unique_id) in _TESTS and result.status.lower() in _TEST_FAILED
-
-
-def _test_of(unique_id: str, failed: Sequence[str], file: str) -> str | None:
-    """The reason if a test of the model failed, or None. Only the manifest has the models of a test."""
-    manifest = os.path.join(os.path.dirname(file), "manifest.json")
-    try:
-        tests = _tested_nodes(manifest)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        why = f"{manifest}, which has the models of each test, can't be read ({error})"
-        return f"may have failed the test '{forms_of(failed[0])[0]}': {why}"
-    for each in failed:
-        if unique_id in tests.get(each, ()):
-            return f"has failed the test '{forms_of(each)[0]}'"
-    return None
+@lru_cache(maxsize=_KEPT)
+def _read_run(state: _FileState) -> RunResults:
+    return msgspec.json.decode(_read(state.path), type=RunResults)
 
 
 class _DependsOn(Struct, frozen=True):
@@ -220,40 +181,82 @@ class _Manifest(Struct, frozen=True):
     unit_tests: dict[str, _Node] | None = None
 
 
-def _tested_nodes(manifest: str) -> dict[str, tuple[str, ...]]:
-    """The nodes that each test is of, by its id: those it is attached to, or those that it reads."""
-    with open(manifest, "rb") as file:
-        found = msgspec.json.decode(file.read(), type=_Manifest)
+@lru_cache(maxsize=4)
+def _read_manifest(state: _FileState) -> _Manifest:
+    return msgspec.json.decode(_read(state.path), type=_Manifest)
+
+
+@lru_cache(maxsize=4)
+def _node_ids(state: _FileState) -> Mapping[str, Sequence[str]]:
+    return ids_by_name(_read_manifest(state).nodes)
+
+
+@lru_cache(maxsize=4)
+def _tested_nodes(state: _FileState) -> Mapping[str, tuple[str, ...]]:
+    """A generic test is attached to a node. Others are of those that they read."""
+    found = _read_manifest(state)
     nodes = {**found.nodes, **(found.unit_tests or {})}
     return {
         name: (node.attached_node,) if node.attached_node else node.depends_on.nodes if node.depends_on else ()
         for name, node in nodes.items()
-        if kind_of(name) in _TESTS
+        if kind_of(name) in TESTS
     }
 
 
-def _read_files(pattern: str) -> Iterator[tuple[str, RunResults]]:
-    """The results in each of the files, with the file's path for people. Raises OSError and msgspec.DecodeError."""
-    if "://" in pattern:
-        yield from _read_remote_files(pattern)
-        return
-    for path in [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern, recursive=True)):
-        state = os.stat(path)
-        yield display_path(path), _read_file(path, state.st_mtime_ns, state.st_size)
+def _states(pattern: str) -> Iterator[_FileState]:
+    """The files of a glob, in the order of their names. An existing name means itself."""
+    if "://" not in pattern:
+        exists = os.path.exists(pattern)
+        yield from map(_state, [pattern] if exists else sorted(glob.glob(pattern, recursive=True)))
+    else:
+        yield from _remote_states(pattern, int(time.monotonic() / _LISTED))
 
 
 @lru_cache(maxsize=4)
-def _read_file(path: str, mtime: int, size: int) -> RunResults:
-    """Every entry of a source asks for the same file, which may have some 10 MB."""
-    with open(path, "rb") as file:
-        return msgspec.json.decode(file.read(), type=RunResults)
-
-
-def _read_remote_files(pattern: str) -> Iterator[tuple[str, RunResults]]:
-    try:
-        system, path = open_file_system(pattern)
+def _remote_states(pattern: str, moment: int) -> tuple[_FileState, ...]:
+    """``moment``: what makes two calls apart."""
+    with _Remote(pattern) as (system, path):
         names = sorted(system.glob(path)) if glob.has_magic(path) else [path] if system.exists(path) else []
-        for name in names:
-            yield system.unstrip_protocol(name), msgspec.json.decode(system.cat_file(name), type=RunResults)
-    except ImportError as error:
-        raise OSError(missing_package(pattern, error)) from None
+        return tuple(_FileState(system.unstrip_protocol(each), system.ukey(each)) for each in names)
+
+
+def _state(path: str) -> _FileState:
+    if "://" not in path:
+        state = os.stat(path)
+        return _FileState(path, f"{state.st_mtime_ns} {state.st_size}")
+    with _Remote(path) as (system, name):
+        return _FileState(path, system.ukey(name))
+
+
+def _read(path: str) -> bytes:
+    if "://" not in path:
+        with open(path, "rb") as file:
+            return file.read()
+    with _Remote(path) as (system, name):
+        return bytes(system.cat_file(name))
+
+
+class _Remote:
+    """The file system of a URL, and the path in it; its errors are OSErrors."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __enter__(self) -> tuple[Any, str]:
+        try:
+            return open_file_system(self._url, use_listings_cache=False)
+        except Exception as error:
+            self._raise(error)
+            raise
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._raise(error)
+
+    def _raise(self, error: BaseException | None) -> None:
+        match error:
+            case ImportError():
+                raise OSError(missing_package(self._url, error)) from None
+            case FileNotFoundError():
+                raise FileNotFoundError("No such file") from None
+            case Exception():  # every file system has errors of its own
+                raise OSError(f"{type(error).__name__}: {error}") from None

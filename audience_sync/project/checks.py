@@ -257,7 +257,7 @@ def _snapshots(settings: Settings, stored: dict[str, Property], failed: Set[str]
 
     ``failed``: sources that can't be read.
     """
-    from audience_sync.dbt.run_results import require_built
+    from audience_sync.dbt.readiness import require_built
     from audience_sync.sources.files.allowed_paths import allowed_paths
     from audience_sync.sync.load.snapshot import snapshot_request
     from audience_sync.workspace import Workspace

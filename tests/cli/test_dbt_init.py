@@ -129,6 +129,42 @@ def test_the_file_of_duckdb_is_relative_to_the_config(project: Project) -> None:
     assert "  export WAREHOUSE_URL='duckdb:///../shop.duckdb'\n" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("files", "default"),
+    [
+        (["shop.duckdb"], "duckdb:///shop.duckdb"),
+        (["data/shop.db"], "duckdb:///data/shop.db"),
+        (["data/shop.duckdb", "old/shop.duckdb"], None),
+        (["data/other.duckdb"], None),
+    ],
+)
+def test_the_file_of_duckdb_that_is_there_need_not_be_filled_in(
+    project: Project, files: list[str], default: str | None
+) -> None:
+    written(project, version="v11")
+    for file in files:
+        (project.folder / file).parent.mkdir(exist_ok=True)
+        (project.folder / file).write_bytes(b"12345678DUCK")
+    result = project.run("init", "--from-dbt", ".")
+    config = yaml.safe_load((project.folder / "config.yaml").read_text("utf-8"))
+    written_default = f"${{WAREHOUSE_URL:-{default}}}" if default else "${WAREHOUSE_URL}"
+    assert config["sources"]["warehouse"]["database"] == written_default
+    assert ("Fill in the address" in result.stdout) == (default is None)
+
+
+def test_a_column_is_quoted_if_the_project_quotes_it(project: Project) -> None:
+    def change(manifest: dict[str, Any]) -> None:
+        marking(customers={"user_id": "Id", "traits": ["Plan", "email"]})(manifest)
+        manifest["nodes"]["model.shop.customers"]["columns"] = {
+            "Id": {"name": "Id", "quote": True},
+            "Plan": {"name": "Plan", "quote": None},
+        }
+
+    assert project.run("init", "--from-dbt", written(project, change)).code == 0
+    [entry] = yaml.safe_load((project.folder / "config.yaml").read_text("utf-8"))["computed_traits"]
+    assert entry["query"] == 'select "Id", Plan, email from "shop"."analytics"."customers"'
+
+
 def test_one_model_may_be_several_audiences_and_traits(project: Project) -> None:
     marked = [
         {"names_from": "segment", "user_id": "customer id"},
@@ -157,16 +193,34 @@ def test_an_existing_config_stays_as_it_is_and_what_it_lacks_is_shown(project: P
 
     assert (result.code, result.stderr) == (0, "")
     first, _, rest = result.stdout.partition("\n")
-    assert first == f"config.yaml exists and was not changed. It lacks 2 entries of {file}:"
+    assert first == f"config.yaml exists and was not changed. It lacks 3 entries of {file}:"
     lacking = yaml.safe_load(rest)
     assert [(each["name"], each["source"]) for each in lacking["audiences"]] == [
         ("churn_risk", "dwh"),
         ("testers", "dwh"),
     ]
-    assert set(lacking) == {"audiences"}
+    [traits] = lacking["computed_traits"]
+    assert (traits["traits"], traits["query"]) == (
+        [{"column": "revenue", "name": "Total Revenue"}],
+        'select customer_id, revenue from "shop"."analytics"."customers"',
+    )
     assert (project.folder / "config.yaml").read_bytes() == before
     answer = project.run("init", "--json", "--from-dbt", file).json
     assert (answer["created"], len(answer["missing"]["audiences"])) == ([], 2)
+
+
+def test_an_audience_that_has_another_key_in_the_config_is_there(project: Project) -> None:
+    file = written(project, marking(big_spenders=True, testers=[{"names_from": "team"}, {"name": "All Testers"}]))
+    project.configure(
+        sources={"dwh": {"database": "${DWH}"}},
+        audiences=[
+            {"name": "Whales", "source": "dwh", "query": "x", "dbt_model": "big_spenders"},
+            {"key": "all_testers", "name": "Testers", "source": "dwh", "query": "x"},
+            {"names_from": "team", "source": "dwh", "query": "x", "dbt_model": "players"},
+        ],
+    )
+    [missing] = project.run("init", "--json", "--from-dbt", file).json["missing"]["audiences"]
+    assert (missing["names_from"], missing["dbt_model"]) == ("team", "testers")
 
 
 def test_a_config_with_everything_lacks_nothing(project: Project) -> None:
@@ -218,6 +272,22 @@ class TestWhatIsWrong:
     def test_an_ephemeral_model_has_no_table(self, project: Project) -> None:
         [problem] = self.refused(project, marking(stg_orders=True))
         assert problem.startswith("models/stg_orders.sql: stg_orders.meta.audience_sync: the model is ephemeral")
+
+    @pytest.mark.parametrize("column", [{"meta": {"audience_sync": True}}, {"config": {"meta": {"audience_sync": {}}}}])
+    def test_a_column_can_not_be_marked(self, project: Project, column: dict[str, Any]) -> None:
+        def change(manifest: dict[str, Any]) -> None:
+            marking()(manifest)
+            manifest["nodes"]["model.shop.customers"]["columns"] = {"email": column}
+
+        assert self.refused(project, change) == [
+            "models/schema.yml: customers.columns.email.meta.audience_sync: it has no effect at a column. "
+            "Mark the model, and name the column in its `traits`"
+        ]
+
+    @pytest.mark.parametrize("nothing", [None, [], "", 1])
+    def test_a_mark_without_options_is_true(self, project: Project, nothing: object) -> None:
+        [problem] = self.refused(project, marking(big_spenders=nothing))
+        assert problem.startswith("models/schema.yml: big_spenders.meta.audience_sync: it must be a mapping of options")
 
     def test_no_marked_model(self, project: Project) -> None:
         result = project.run("init", "--from-dbt", written(project, marking()))

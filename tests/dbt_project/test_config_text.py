@@ -35,7 +35,7 @@ def test_the_address_and_the_driver_are_those_of_the_adapter(
     adapter: str | None, option: str, url: str, extra: str | None
 ) -> None:
     manifest, project, folder = built_by(adapter), Path("dbt"), Path("dbt", "sync")
-    assert warehouse_of(manifest, project, folder) == (url, extra, option)
+    assert warehouse_of(manifest, project, folder) == (url, extra, option, False)
     text = write_config(manifest, project / "target", folder)
     assert yaml.safe_load(text)["sources"] == {"warehouse": {option: "${WAREHOUSE_URL}"}}
     assert f"#   export WAREHOUSE_URL='{url}'\n" in text

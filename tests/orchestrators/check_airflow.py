@@ -269,7 +269,13 @@ def check_example(folder: Path) -> int:
     task = dag.get_task("sync")
     assert task.retries == 3
     assert outcome(task.execute)[0]["status"] == "succeeded"
-    return 1
+
+    dag = projects.example("airflow.md", config, -1)["audiences_of_dbt"]()
+    build, sync = dag.get_task("dbt_build"), dag.get_task("sync")
+    assert (build.bash_command, build.downstream_task_ids) == ("dbt build", {"sync"})
+    assert sync.trigger_rule == "all_done"
+    assert outcome(sync.execute)[0]["status"] == "succeeded"
+    return 2
 
 
 def main() -> int:

@@ -68,10 +68,10 @@ def invalid(folder: Path) -> Path:
     return config
 
 
-def example(page: str, config: Path) -> dict[str, Any]:
-    """The names that the first Python code of a page defines, with this config."""
+def example(page: str, config: Path, number: int = 0) -> dict[str, Any]:
+    """The names that a page's Python code of this number defines, with this config."""
     text = (Path(__file__).parents[2] / "docs" / page).read_text("utf-8")
-    code = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
+    code = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[number]
     assert "/etc/audience-sync/config.yaml" in code
     names: dict[str, Any] = {"__name__": "example"}
     exec(code.replace("/etc/audience-sync/config.yaml", str(config)), names)

@@ -95,7 +95,9 @@ def _init_from_dbt(session: Session, folder: Path, manifest_path: Path) -> None:
         yield ""
         if warehouse.extra:
             yield from advice("Install its driver:", f"pip install 'audience-sync[{warehouse.extra}]'", screen=own)
-        yield from advice("Fill in the address:", f"export {VARIABLE}='{warehouse.url}'", screen=own)
+        if not warehouse.is_complete:
+            where = "Fill in the address, as in profiles.yml, here or in a file .env next to the config:"
+            yield from advice(where, f"export {VARIABLE}='{warehouse.url}'", screen=own)
         yield from advice("Then:", f"{change}audience-sync check", screen=own)
 
     session.answer(

@@ -102,7 +102,7 @@ def _load(
     is_accepted, frame = not set(keys).isdisjoint(context.request.exceptions.accepted), frame_of(context, config, keys)
     source, place = context.sources[frame or config.source], context.settings.sources.get(config.source)
     if config.dbt_model and not is_accepted and frame is None:
-        from audience_sync.dbt.run_results import require_built
+        from audience_sync.dbt.readiness import require_built
 
         require_built(place, config)
     wanted = snapshot_request(config, is_accepted=is_accepted)

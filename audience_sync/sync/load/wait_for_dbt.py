@@ -17,7 +17,7 @@ def wait_for_dbt(dependencies: RunDependencies, request: Request) -> None:
     What is not built even then is an error of its entry, when the run loads it. Entries with a frame, and those that a
     person accepts, are not waited for. Raises KeyboardInterrupt if the run is cancelled.
     """
-    from audience_sync.dbt.run_results import wait_until_built
+    from audience_sync.dbt.readiness import wait_until_built
 
     settings, exempt = dependencies.settings, {*dependencies.frames, *request.exceptions.accepted}
     entries: list[SnapshotConfig] = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from audience_sync.config.sections.snapshot import DbtConfig, SnapshotConfig, SourceConfig
-from audience_sync.dbt.run_results import find_unbuilt, wait_until_built
+from audience_sync.dbt.readiness import find_unbuilt, wait_until_built
 from dbt_project.results import DBT, failing_test, results_of
 
 
@@ -97,11 +98,18 @@ def test_of_several_files_the_newest_result_of_a_model_counts(target: Path) -> N
     assert reason(target, "churn_risk.v2", files="*.json") is None
 
 
-def test_models_without_rows_because_of_empty_are_not_built(target: Path) -> None:
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("empty", True, "was built without rows, by `--empty` ("),
+        ("sample", {"start": "2026-11-27", "end": "2026-11-30"}, "was built with a part of its rows, by `--sample` ("),
+    ],
+)
+def test_models_without_all_their_rows_are_not_built(target: Path, option: str, value: object, said: str) -> None:
     results = results_of("built")
-    results["args"]["empty"] = True
+    results["args"][option] = value
     written(target, results)
-    assert "was built without rows, by `--empty`" in str(reason(target))
+    assert said in str(reason(target))
 
 
 def test_a_model_whose_test_failed_is_not_built(target: Path) -> None:
@@ -113,6 +121,29 @@ def test_a_model_whose_test_failed_is_not_built(target: Path) -> None:
         assert reason(target, "churn_risk.v2") is None
     written(target, failing_test("warn"))
     assert reason(target) is None
+
+
+def dbt_test_writes(target: Path, status: str, *, hours_ago: float = 0) -> None:
+    """What `dbt test --target-path target/test` writes."""
+    (target / "test").mkdir(exist_ok=True)
+    tested = results_of("tested", hours_ago=hours_ago)
+    tested["results"][0]["status"] = status
+    written(target / "test", tested)
+    shutil.copyfile(DBT / "manifests" / "v12.json", target / "test" / "manifest.json")
+
+
+def test_a_test_that_failed_in_a_later_command_counts(target: Path) -> None:
+    (target / "run").mkdir()
+    written(target / "run", results_of("built", hours_ago=1))
+    dbt_test_writes(target, "fail")
+    found = str(reason(target, files="*/run_results.json"))
+    assert "has failed the test 'not_null_big_spenders_customer_id' (`dbt test` of " in found
+    assert found.endswith(", target/test/run_results.json)")
+    assert reason(target, "churn_risk.v2", files="*/run_results.json") is None
+    dbt_test_writes(target, "pass")
+    assert reason(target, files="*/run_results.json") is None
+    dbt_test_writes(target, "fail", hours_ago=2)
+    assert reason(target, files="*/run_results.json") is None
 
 
 def test_whose_test_failed_is_not_known_without_the_manifest(target: Path) -> None:
@@ -166,9 +197,37 @@ def test_files_in_a_bucket_are_read_as_well(target: Path) -> None:
     system.pipe("/dbt/a/run_results.json", json.dumps(results_of("built")).encode())
     for pattern in ("memory://dbt/a/run_results.json", "memory://dbt/*/run_results.json"):
         assert find_unbuilt(DbtConfig(run_results=pattern), ["big_spenders"], datetime.now(UTC)) is None
+    system.pipe("/dbt/tests/run_results.json", json.dumps(failing_test()).encode())
+    system.pipe("/dbt/tests/manifest.json", (DBT / "manifests" / "v12.json").read_bytes())
+    tested = DbtConfig(run_results="memory://dbt/tests/run_results.json")
+    failed = find_unbuilt(tested, ["big_spenders"], datetime.now(UTC))
+    assert failed is not None
+    assert "has failed the test 'not_null_big_spenders_customer_id'" in failed.reason
+    assert failed.reason.endswith("/dbt/tests/run_results.json)")
+    assert find_unbuilt(tested, ["churn_risk.v2"], datetime.now(UTC)) is None
     missing = find_unbuilt(DbtConfig(run_results="memory://dbt/b.json"), ["big_spenders"], datetime.now(UTC))
     assert missing is not None
     assert missing.reason.startswith("there is no memory://dbt/b.json")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("no credentials"), "memory://dbt/r.json can't be read: RuntimeError: no credentials"),
+        (PermissionError("Forbidden"), "memory://dbt/r.json can't be read: PermissionError: Forbidden"),
+        (ImportError("s3fs"), "memory://dbt/r.json can't be read: memory:// needs a package that is not installed"),
+    ],
+)
+def test_every_error_of_a_bucket_belongs_to_the_entry(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("audience_sync.dbt.run_results.open_file_system", fail)
+    found = find_unbuilt(DbtConfig(run_results="memory://dbt/r.json"), ["big_spenders"], datetime.now(UTC))
+    assert found is not None
+    assert found.reason.startswith(said)
 
 
 class Waiting:
@@ -207,6 +266,17 @@ def test_a_run_waits_no_longer_than_wait(target: Path) -> None:
 def test_a_run_does_not_wait_for_what_will_not_come(target: Path, model: str) -> None:
     written(target, results_of("broken"))
     assert Waiting(target, iter([])).wait(model, wait=timedelta(minutes=5)) == 0
+
+
+def test_a_model_of_the_project_that_another_command_did_not_build_is_waited_for(target: Path) -> None:
+    results = results_of("built")
+    other = {**results, "results": [{**results["results"][1], "unique_id": "model.shop.big_spenders_2"}]}
+    written(target, other)
+    shutil.copyfile(DBT / "manifests" / "v12.json", target / "manifest.json")
+    assert Waiting(target, iter([other, results])).wait(wait=timedelta(minutes=5)) == 2
+    (target / "manifest.json").unlink()
+    written(target, other)
+    assert Waiting(target, iter([])).wait(wait=timedelta(minutes=5)) == 0
 
 
 def test_a_run_without_wait_does_not_wait(target: Path) -> None:

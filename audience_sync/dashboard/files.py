@@ -27,10 +27,10 @@ from audience_sync.dashboard.pages.destinations import destinations_page
 from audience_sync.dashboard.pages.home import home_page
 from audience_sync.dashboard.pages.run import run_page
 from audience_sync.dashboard.pages.runs import runs_page
-from audience_sync.dashboard.queries.rows import read
 from audience_sync.dashboard.site import Site
 from audience_sync.dashboard.store import PageStore
 from audience_sync.errors import AudienceSyncError
+from audience_sync.history.view_rows import read
 from audience_sync.version import __version__
 from audience_sync.web.static_files import static_files
 from audience_sync.web.tables import table_text

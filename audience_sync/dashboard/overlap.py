@@ -16,7 +16,7 @@ from enum import Enum
 from sqlalchemy import Connection
 
 from audience_sync.dashboard.queries.overlap import SharedUsers, count_shared, has_members, read_sizes
-from audience_sync.dashboard.queries.rows import read
+from audience_sync.history.view_rows import read
 
 log = logging.getLogger("audience_sync.dashboard")
 

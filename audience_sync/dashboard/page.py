@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from audience_sync.dashboard.queries.rows import LARGEST_RUN, read_table, sqlite_time
 from audience_sync.dashboard.site import Site
 from audience_sync.history.concerns import Attention
+from audience_sync.history.view_rows import LARGEST_RUN, read_table, sqlite_time
 from audience_sync.sql import quote_literal
 from audience_sync.store.tables.views import view_prefix
 from audience_sync.web.errors import WrongQueryError

@@ -18,7 +18,7 @@ from audience_sync.history.concern_rows import (
     waiting_concern,
 )
 from audience_sync.history.concerns import Attention, Concern, LastRun, LateSchedule, State, SubjectKind
-from audience_sync.history.view_rows import Row, read_rows
+from audience_sync.history.view_rows import Row, read
 from audience_sync.model import WebhookStatus
 
 _AUDIENCES = "select key, name, flags, last_run from {views}audiences where retired_at is null order by key"
@@ -72,21 +72,21 @@ def read_attention(
     ``destinations``: its destinations. Others need no person, unless the newest run had them; None means that the
     config does not list them.
     """
-    audiences = {row["key"]: row for row in read_rows(connection, _AUDIENCES)}
-    alerts, pending = read_rows(connection, _ALERTS), read_rows(connection, _PENDING)
-    last = next(iter(read_rows(connection, _LAST_RUN)), None)
+    audiences = {row["key"]: row for row in read(connection, _AUDIENCES)}
+    alerts, pending = read(connection, _ALERTS), read(connection, _PENDING)
+    last = next(iter(read(connection, _LAST_RUN)), None)
     known = {row["destination"] for row in pending}
     if keys is not None:
         newest = last and last["run"]  # it knows an audience that was renamed while it was held
         keys = {*keys, *(key for key, row in audiences.items() if row["name"] in keys or row["last_run"] == newest)}
-    webhooks = read_rows(connection, _WEBHOOKS)
+    webhooks = read(connection, _WEBHOOKS)
     open_failures = [row for row in alerts if row["kind"] == "failed"]
     failed = list(failed_concerns([*open_failures, *_failures_of(connection, last, open_failures)], audiences, known))
-    refused = list(refused_concerns(read_rows(connection, _REFUSED)))
+    refused = list(refused_concerns(read(connection, _REFUSED)))
     unusual = [row for row in alerts if row["kind"] == "size"]
     found = [
         *failed,
-        *held_concerns(read_rows(connection, _HOLDS), audiences),
+        *held_concerns(read(connection, _HOLDS), audiences),
         *refused,
         *_waiting(connection, audiences),
         *late_concerns(late, [row for row in alerts if row["kind"] == "late"]),
@@ -94,7 +94,7 @@ def read_attention(
         *hook_concerns(webhooks, WebhookStatus.GIVEN_UP),
     ]
     is_running = last is not None and last["status"] == State.RUNNING
-    stages = read_rows(connection, _STAGES, run=last["run"]) if last is not None and is_running else []
+    stages = read(connection, _STAGES, run=last["run"]) if last is not None and is_running else []
     stopped = {each.subjects[0] for each in failed if each.kind is SubjectKind.DESTINATION}
     continuing = [
         *unfinished_concerns(last, stages),
@@ -126,7 +126,7 @@ def _failures_of(connection: Connection, last: Row | None, alerts: Sequence[Row]
     if last is None or last["status"] == State.RUNNING:
         return
     subjects = {row["subject"] for row in alerts}
-    failed = {row["audience_key"]: row["error"] for row in read_rows(connection, _FAILED_NOW, run=last["run"])}
+    failed = {row["audience_key"]: row["error"] for row in read(connection, _FAILED_NOW, run=last["run"])}
     if last["status"] == State.FAILED and not (failed or subjects):
         failed = {"run": last["error"]}
     for subject, error in failed.items():
@@ -138,4 +138,4 @@ def _failures_of(connection: Connection, last: Row | None, alerts: Sequence[Row]
 def _waiting(connection: Connection, audiences: Mapping[str, Row]) -> Iterator[Concern]:
     for key, row in audiences.items():
         if "waiting" in (row["flags"] or ""):
-            yield waiting_concern(row, next(iter(read_rows(connection, _WAITING, key=key)), None))
+            yield waiting_concern(row, next(iter(read(connection, _WAITING, key=key)), None))

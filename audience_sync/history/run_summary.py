@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from audience_sync.command_line import to_paste, with_options
 from audience_sync.errors import UnknownNameError
-from audience_sync.history.view_rows import Row, read_rows
+from audience_sync.history.view_rows import Row, read
 from audience_sync.model import HoldKind, RunId, RunStatus
 from audience_sync.store.connection.lease import is_run_in_progress
 from audience_sync.text import iso_time
@@ -43,14 +43,14 @@ def run_summary(connection: Connection, run: RunId, *, options: str = "") -> dic
     ``options``: those that the commands in it need to find the same project. Raises UnknownNameError if there is no
     such run.
     """
-    found = read_rows(connection, _RUN, run=run)
+    found = read(connection, _RUN, run=run)
     if not found:
         raise UnknownNameError(f"There is no run {run}. The last ones: audience-sync history")
     row, status = found[0], found[0]["status"]
     if status == RunStatus.RUNNING and not is_run_in_progress(connection):
         status = RunStatus.INTERRUPTED.value
-    audiences = read_rows(connection, _AUDIENCES, run=run, most=MOST_AUDIENCES)
-    holds = read_rows(connection, _HOLDS, run=run, most=MOST_AUDIENCES) if status == RunStatus.HELD else []
+    audiences = read(connection, _AUDIENCES, run=run, most=MOST_AUDIENCES)
+    holds = read(connection, _HOLDS, run=run, most=MOST_AUDIENCES) if status == RunStatus.HELD else []
     return {
         "run": run,
         "command": row["command"],
@@ -62,7 +62,7 @@ def run_summary(connection: Connection, run: RunId, *, options: str = "") -> dic
         "audiences": audiences,
         "audiences_left_out": max(0, row["audiences"] - len(audiences)),
         "traits": {"changed": row["trait_users_changed"]},
-        "destinations": read_rows(connection, _DESTINATIONS, run=run),
+        "destinations": read(connection, _DESTINATIONS, run=run),
         "holds": [{**hold, "commands": _commands(run, hold, options)} for hold in holds],
     }
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from audience_sync.delivery.state.sent_form import SentForm
 from audience_sync.errors import HistoryPrunedError, UnknownNameError
 from audience_sync.history.view_rows import Row
-from audience_sync.history.view_rows import read_rows as _rows
+from audience_sync.history.view_rows import read as _rows
 from audience_sync.model import USER_ID, HistoryKind, RunId, RunStatus
 from audience_sync.store.connection.lease import is_run_in_progress
 from audience_sync.store.maintenance.pruning import pruned_through

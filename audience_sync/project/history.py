@@ -53,6 +53,11 @@ class PastRun(Struct, frozen=True, kw_only=True):
     def number(self) -> int:
         return self.run
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, also without a result."""
+        return self.status is not RunStatus.RUNNING
+
 
 class AudienceRun(Struct, frozen=True, kw_only=True):
     """The result of one audience in one run of the history."""
@@ -86,7 +91,7 @@ class PastAudienceSync(Struct, frozen=True, kw_only=True):
     absent: int
     returned: int
     held_out: int
-    config_changes: str | None
+    config_changes: str | None = None
 
 
 class PastDelivery(Struct, frozen=True, kw_only=True):
@@ -237,7 +242,7 @@ def read_run(access: Access, number: int) -> RunRecord:
 
 
 def read_pending(access: Access) -> Records[PendingCalls]:
-    from audience_sync.history.view_rows import read_rows
+    from audience_sync.history.view_rows import read_as
 
     with access.reading() as store, store.reading() as connection:
-        return records(PendingCalls, read_rows(connection, _PENDING))
+        return Records(PendingCalls, read_as(connection, PendingCalls, _PENDING))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from audience_sync.history.view_rows import Row, read_rows
+from audience_sync.history.view_rows import Row, read
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import VIEWS
 
@@ -21,7 +21,7 @@ Views = Mapping[str, list[Row]]
 def read_views(store: Store, *names: str) -> Views:
     """All rows of these views, or of all, at one moment."""
     with store.reading() as connection:
-        return {name: read_rows(connection, f"select * from {{views}}{name}") for name in names or VIEWS}
+        return {name: read(connection, f"select * from {{views}}{name}") for name in names or VIEWS}
 
 
 def wrong_views(views: Views, *, erased: bool, forgetful: bool) -> list[str]:
@@ -196,7 +196,7 @@ def _of_changes(views: Views) -> Iterator[str]:
 
 
 def _utc(moment: str | datetime) -> datetime:
-    """A time of a column that ``read_rows`` leaves as the database returns it."""
+    """A time of a column that ``read`` leaves as the database returns it."""
     found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from audience_sync.errors import LeaseLostError, RunInProgressError, StoreError, StoreOutdatedError
-from audience_sync.history.view_rows import read_rows
+from audience_sync.history.view_rows import read
 from audience_sync.model import RunId
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import Lease, acquire
@@ -106,7 +106,7 @@ def _add_decided(store: Store) -> None:
 def _shown(store: Store, view: str) -> list[tuple[object, ...]]:
     """The rows of a view in the types that both databases have: times in UTC, numbers with a fraction as such."""
     with store.reading() as connection:
-        found = read_rows(connection, f"select * from {{views}}{view}")
+        found = read(connection, f"select * from {{views}}{view}")
     times = ("_since", "_until")
     rows = [tuple(_utc(value) if name.endswith(times) else value for name, value in row.items()) for row in found]
     return sorted(rows, key=repr)

@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 
 from audience_sync.dashboard.page import Dataset, Page, Visit
 from audience_sync.dashboard.queries.empty_views import empty_views
-from audience_sync.dashboard.queries.rows import read
 from audience_sync.dashboard.sql_console.console import run_query, view_columns
 from audience_sync.dashboard.sql_console.questions import Examples, about, document
 from audience_sync.dashboard.sql_console.result import ROWS, SECONDS, QueryError, QueryResult, line_and_column
 from audience_sync.dashboard.sql_console.tokens import TokenKind, tokens
+from audience_sync.history.view_rows import read
 from audience_sync.web.errors import WrongQueryError
 
 _NAME = re.compile(r"\w[\w$]*")

@@ -27,7 +27,8 @@ from audience_sync.dashboard.queries.run import (
     read_refused,
     read_stages,
 )
-from audience_sync.dashboard.queries.runs import Run, neighbours, read_run
+from audience_sync.dashboard.queries.runs import neighbours, read_run
+from audience_sync.project.history import PastRun
 from audience_sync.text import listed, pluralize
 from audience_sync.web.errors import NotFoundError
 
@@ -121,7 +122,7 @@ def run_page(visit: Visit, *, rows: int = PAGE) -> Page:
     )
 
 
-def _length(visit: Visit, run: Run, stages: Sequence[Stage]) -> float:
+def _length(visit: Visit, run: PastRun, stages: Sequence[Stage]) -> float:
     """The seconds of the time axis: the run's, or until the end of its last stage, or until now."""
     ends = [(each.started_at - run.started_at).total_seconds() + (each.seconds or 0.0) for each in stages]
     if not run.is_over:
@@ -129,13 +130,13 @@ def _length(visit: Visit, run: Run, stages: Sequence[Stage]) -> float:
     return max([*ends, run.seconds or 0.0, 0.001])
 
 
-def _before_delivery(run: Run, stages: Sequence[Stage]) -> float | None:
+def _before_delivery(run: PastRun, stages: Sequence[Stage]) -> float | None:
     """The seconds until the first delivery, next to which the other stages are often too short to be seen."""
     starts = [(each.started_at - run.started_at).total_seconds() for each in stages if each.stage == "deliver"]
     return max(min(starts), 0.001) if starts else None
 
 
-def _interruption(visit: Visit, run: Run, later: int | None) -> Iterator[Note]:
+def _interruption(visit: Visit, run: PastRun, later: int | None) -> Iterator[Note]:
     if run.status != "interrupted":
         return
     went = f"Run {later} continued from there." if later else "The next run continues from there."
@@ -147,7 +148,7 @@ def _interruption(visit: Visit, run: Run, later: int | None) -> Iterator[Note]:
     )
 
 
-def _failures(visit: Visit, run: Run, audiences: Sequence[AudienceResult]) -> Iterator[Note]:
+def _failures(visit: Visit, run: PastRun, audiences: Sequence[AudienceResult]) -> Iterator[Note]:
     """Notes on the audiences that failed, or on the run's own error."""
     check = [visit.site.command("audience-sync check")]
     failed = [each for each in audiences if each.status == "failed"]
@@ -160,7 +161,7 @@ def _failures(visit: Visit, run: Run, audiences: Sequence[AudienceResult]) -> It
         yield Note(hue="bad", strong="The run failed.", text=visit.site.masked(run.error), commands=check)
 
 
-def _stopped(visit: Visit, run: Run, deliveries: Sequence[Delivery]) -> Iterator[Note]:
+def _stopped(visit: Visit, run: PastRun, deliveries: Sequence[Delivery]) -> Iterator[Note]:
     """Notes on deliveries that ended early."""
     for each in deliveries:
         if not each.error:
@@ -188,7 +189,7 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?")) else ".")
 
 
-def _hold_notes(visit: Visit, run: Run, holds: Sequence[Hold], names: Mapping[str, str]) -> Iterator[Note]:
+def _hold_notes(visit: Visit, run: PastRun, holds: Sequence[Hold], names: Mapping[str, str]) -> Iterator[Note]:
     """Notes on the first holds, the open ones before the others, and one on the rest."""
     found = sorted(holds, key=lambda each: each.status != "held")
     for each in found[:MOST_HOLDS]:
@@ -208,7 +209,7 @@ def _hold_notes(visit: Visit, run: Run, holds: Sequence[Hold], names: Mapping[st
     )
 
 
-def _hold_note(visit: Visit, run: Run, hold: Hold, name: str) -> Note:
+def _hold_note(visit: Visit, run: PastRun, hold: Hold, name: str) -> Note:
     is_open = hold.status == "held"
     facts = {
         "held": "Nothing of it was changed or sent. The other audiences were not affected.",

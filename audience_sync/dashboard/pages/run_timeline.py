@@ -10,7 +10,7 @@ from markupsafe import Markup
 from audience_sync.dashboard.charts import timeline
 from audience_sync.dashboard.links import href
 from audience_sync.dashboard.queries.run import AudienceResult, Delivery, Stage
-from audience_sync.dashboard.queries.runs import Run
+from audience_sync.project.history import PastRun
 from audience_sync.text import pluralize
 from audience_sync.web import formats
 
@@ -25,7 +25,7 @@ _KINDS = {"compare": "self", "deliver": "ok"}
 class Results:
     """What a run found: for the words next to its stages. ``masked``: removes ids from a text."""
 
-    run: Run
+    run: PastRun
     audiences: Mapping[str, AudienceResult]
     deliveries: Mapping[str, Delivery]
     masked: Callable[[str], str]
@@ -88,7 +88,7 @@ def _line(results: Results, parts: Sequence[Stage], total: float) -> StageLine:
 
 
 def _parts(
-    run: Run, parts: Sequence[Stage], audience: AudienceResult | None, delivery: Delivery | None, total: float
+    run: PastRun, parts: Sequence[Stage], audience: AudienceResult | None, delivery: Delivery | None, total: float
 ) -> Iterator[timeline.Part]:
     for each in parts:
         start = max((each.started_at - run.started_at).total_seconds(), 0.0)
@@ -110,7 +110,7 @@ def _parts(
             yield timeline.Part(max(end - cap, start), end, "self" if delivery.pending else "act", title)
 
 
-def _result(stage: Stage, audience: AudienceResult | None, delivery: Delivery | None, run: Run) -> str:
+def _result(stage: Stage, audience: AudienceResult | None, delivery: Delivery | None, run: PastRun) -> str:
     if delivery is not None:
         counts = ((delivery.delivered, "accepted"), (delivery.refused, "refused"), (delivery.pending, "pending"))
         named = [f"{formats.count(count)} {word}" for count, word in counts if count]

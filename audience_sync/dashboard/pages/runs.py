@@ -13,10 +13,8 @@ from sqlalchemy import Connection
 from audience_sync.dashboard.charts.strip import Bar, kind_of, strip
 from audience_sync.dashboard.links import href
 from audience_sync.dashboard.page import Dataset, Page, Visit
-from audience_sync.dashboard.queries.rows import LARGEST_RUN, read
 from audience_sync.dashboard.queries.runs import (
     STATUSES,
-    Run,
     RunFilter,
     count_runs,
     first_run_at,
@@ -25,6 +23,8 @@ from audience_sync.dashboard.queries.runs import (
     read_runs,
     runs_query,
 )
+from audience_sync.history.view_rows import LARGEST_RUN, read
+from audience_sync.project.history import PastRun
 from audience_sync.text import pluralize
 from audience_sync.web import formats
 from audience_sync.web.errors import WrongQueryError
@@ -39,7 +39,7 @@ MOST_KEYS = 3
 class RunLine:
     """One row: a run, and in a few words why it is not simply a success."""
 
-    run: Run
+    run: PastRun
     why: str
 
 
@@ -97,12 +97,12 @@ def _day(visit: Visit, name: str) -> datetime | None:
         raise WrongQueryError(f"“{text[:40]}” is not a day for `{name}`. Example: 2026-11-29.") from None
 
 
-def _lines(connection: Connection, runs: Sequence[Run]) -> list[RunLine]:
+def _lines(connection: Connection, runs: Sequence[PastRun]) -> list[RunLine]:
     held = held_audiences(connection, [each.run for each in runs if each.status == "held"])
     return [RunLine(each, _why(each, held.get(each.run, ()))) for each in runs]
 
 
-def _why(run: Run, held: Sequence[str]) -> str:
+def _why(run: PastRun, held: Sequence[str]) -> str:
     """The audiences that were held; otherwise the first line of the error, or that older calls are refused."""
     if held:
         more = [f"and {len(held) - MOST_KEYS} more"] if len(held) > MOST_KEYS else []
@@ -116,9 +116,9 @@ def _why(run: Run, held: Sequence[str]) -> str:
     return ""
 
 
-def strip_context(visit: Visit, runs: Sequence[Run]) -> dict[str, Any]:
+def strip_context(visit: Visit, runs: Sequence[PastRun]) -> dict[str, Any]:
     """The values of a strip of runs: the picture, the same in words, and the length of the longest bar."""
-    counts = Counter(each.status for each in runs)
+    counts = Counter[str](each.status for each in runs)
     named = ", ".join(f"{counts[status]} {status}" for status in reversed(STATUSES) if counts[status])
     bars = [_bar(visit, each) for each in runs]
     return {
@@ -128,7 +128,7 @@ def strip_context(visit: Visit, runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def _bar(visit: Visit, run: Run) -> Bar:
+def _bar(visit: Visit, run: PastRun) -> Bar:
     kind, glyph, capped = kind_of(run.status, refused=run.refused, pending=run.pending)
     seconds = run.seconds if run.is_over else max((visit.now - run.started_at).total_seconds(), 0.0)
     took = f", {formats.seconds(seconds)}" if seconds is not None else ""

@@ -29,10 +29,10 @@ from audience_sync.dashboard.pages.user_lanes import (
     trait_lane,
     traits_of,
 )
-from audience_sync.dashboard.queries.rows import read
 from audience_sync.errors import HistoryPrunedError
 from audience_sync.history.explain.explain import Companions, Explanation, explain_from
 from audience_sync.history.explain.status import DeliveryState
+from audience_sync.history.view_rows import read
 from audience_sync.model import UserId
 from audience_sync.web.errors import PageError, WrongQueryError
 from audience_sync.web.formats import moment

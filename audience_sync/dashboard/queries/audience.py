@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from audience_sync.dashboard.queries.rows import LARGEST_RUN, read, read_as
+from audience_sync.history.view_rows import LARGEST_RUN, read, read_as
 
 #: Rows of a page of changes: about as many as stand next to them.
 PAGE = 15

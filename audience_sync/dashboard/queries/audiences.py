@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from audience_sync.dashboard.queries.rows import LARGEST_RUN, read, read_as
+from audience_sync.history.view_rows import LARGEST_RUN, read, read_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from audience_sync.dashboard.queries.rows import read_as
+from audience_sync.history.view_rows import read_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from audience_sync.dashboard.queries.rows import read, read_as
+from audience_sync.history.view_rows import read, read_as
 
 #: The most rows of refusals, by destination and reason, that are read.
 MOST_REFUSED = 500

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection
 
 from audience_sync.config.models import Settings
-from audience_sync.dashboard.queries.rows import read
+from audience_sync.history.view_rows import read
 
 #: By view: the option that keeps its table, and the total of what it would show.
 _TABLES = {

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from audience_sync.dashboard.queries.rows import read, read_as
+from audience_sync.history.view_rows import read, read_as
 
 #: How the reason of a hold begins.
 _SUBJECT = re.compile(r"\A[^:]*? (?:is|are) held: ")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from audience_sync.dashboard.queries.rows import Row, read
+from audience_sync.history.view_rows import Row, read
 
 #: The most reasons of a list, and rows that each names.
 MOST_REASONS, MOST_ROWS = 50, 5

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from audience_sync.dashboard.queries.rows import read
+from audience_sync.history.view_rows import read
 
 #: Up to so many members an audience is compared whole; of a larger one about so many members are.
 SAMPLE = 20_000

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from audience_sync.dashboard.queries.rows import read, read_as
+from audience_sync.history.view_rows import read, read_as
 
 #: The newest requests whose rate counts, so that a forecast follows a destination that slows down.
 NEWEST_REQUESTS = 20

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from audience_sync.dashboard.queries.audiences import read_names
-from audience_sync.dashboard.queries.rows import read, read_as
+from audience_sync.history.view_rows import read, read_as
+from audience_sync.project.history import PastAudienceSync, PastDelivery
 
 #: The most reasons of a list, and users of each.
 MOST_REASONS, MOST_USERS = 50, 20
@@ -46,34 +48,13 @@ class Stage:
     seconds: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudienceResult:
+class AudienceResult(PastAudienceSync, frozen=True, kw_only=True):
     """``name``: the audience's; its key for one that the store no longer has."""
 
-    audience_key: str
-    status: str
-    members_before: int
-    members_after: int
-    entered: int
-    left: int
-    invalid: int
-    held_out: int
-    error: str | None
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    destination: str
-    calls: int
-    delivered: int
-    refused: int
-    pending: int
-    retries: int
-    requests: int
-    seconds: float | None
-    error: str | None
-
+class Delivery(PastDelivery, frozen=True, kw_only=True):
     @property
     def state(self) -> str:
         """The worst that applies: a destination that stopped early, pending or refused calls, or all accepted."""

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from audience_sync.dashboard.queries.rows import LARGEST_RUN, read, read_as
+from audience_sync.history.view_rows import LARGEST_RUN, read, read_as
+from audience_sync.project.history import PastRun
 
 #: The statuses of a run, the worst first.
 STATUSES = ("failed", "held", "partial", "interrupted", "running", "succeeded")
@@ -22,31 +23,6 @@ _CONDITIONS = {
     "since": "r.started_at >= :since",
     "until": "r.started_at < :until",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One row of the view `sync_runs`; counts are None where they were pruned."""
-
-    run: int
-    command: str
-    status: str
-    started_at: datetime
-    seconds: float | None
-    entered: int | None
-    left: int | None
-    held: int | None
-    trait_users_changed: int | None
-    delivered: int | None
-    refused: int | None
-    pending: int | None
-    error: str | None
-    started_by: str | None
-    host: str | None
-
-    @property
-    def is_over(self) -> bool:
-        return self.status != "running"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +51,10 @@ def runs_query(chosen: RunFilter) -> str:
     return f"select {COLUMNS}\nfrom {{views}}sync_runs r\n{chosen.where()}order by run desc"
 
 
-def read_runs(connection: Connection, chosen: RunFilter, *, before: int = LARGEST_RUN, most: int) -> list[Run]:
+def read_runs(connection: Connection, chosen: RunFilter, *, before: int = LARGEST_RUN, most: int) -> list[PastRun]:
     """Read the newest runs of a filter, older than the run ``before``."""
     query = f"select * from {{views}}sync_runs r {chosen.where('r.run < :before')} order by r.run desc limit {most}"
-    return read_as(connection, Run, query, **chosen.values, before=before)
+    return read_as(connection, PastRun, query, **chosen.values, before=before)
 
 
 def count_runs(connection: Connection, chosen: RunFilter, *, first: int = 0) -> int:
@@ -95,8 +71,8 @@ def newer_page(connection: Connection, chosen: RunFilter, first: int, most: int)
     return runs[most] if len(runs) > most else None
 
 
-def read_run(connection: Connection, run: int) -> Run | None:
-    found = read_as(connection, Run, "select * from {views}sync_runs where run = :run", run=run)
+def read_run(connection: Connection, run: int) -> PastRun | None:
+    found = read_as(connection, PastRun, "select * from {views}sync_runs where run = :run", run=run)
     return found[0] if found else None
 
 

@@ -25,7 +25,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from audience_sync.errors import AudienceSyncError, summarize_error
+from audience_sync.errors import AudienceSyncError, UnknownNameError, summarize_error
 from audience_sync.history.run_summary import run_summary
 from audience_sync.history.runs import last_runs
 from audience_sync.metrics.prometheus import CONTENT_TYPE, metrics_text
@@ -33,7 +33,7 @@ from audience_sync.model import RunId, RunStatus
 from audience_sync.project.project import Project
 from audience_sync.serve.bodies import DecisionBody, PlanBody, RunBody, idempotency_key, number_of, read_body
 from audience_sync.serve.problems import ProblemError, problem_of, problem_response
-from audience_sync.serve.runs import OpenStore, Runs, open_to_write, problem_of_answer
+from audience_sync.serve.runs import OpenStore, Runs, no_run, open_to_write, problem_of_answer
 from audience_sync.serve.worker import Worker
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance.open_to_read import open_store_to_read
@@ -49,6 +49,7 @@ MOST_PLANS = 2
 MOST_RUNS = 1_000
 #: Seconds that a request may wait for the end of a run, and between two looks at it.
 LONGEST_WAIT, POLL_SECONDS = 60, 0.5
+PLAN_POLL_SECONDS = 0.05
 _NO_TOKEN = "This address asks for the token: Authorization: Bearer TOKEN"
 
 
@@ -58,8 +59,7 @@ Found = TypeVar("Found")
 class Service(Struct, frozen=True, kw_only=True):
     """What is served. ``options``: those that commands in answers need. ``mask`` removes secrets from messages.
 
-    ``status``: the document of `status --json`. ``metrics``: the text for Prometheus. ``start_worker``: a process that
-    waits for its work.
+    ``status``: the document of `status --json`. ``metrics``: the text for Prometheus.
     """
 
     project: Project
@@ -68,14 +68,16 @@ class Service(Struct, frozen=True, kw_only=True):
     options: str
     status: Callable[[], Mapping[str, Any]]
     metrics: Callable[[], bytes]
-    start_worker: Callable[[], Worker]
     mask: Callable[[str], str]
 
 
 def make_service(
     project: Project, start_worker: Callable[[], Worker], *, options: str, mask: Callable[[str], str]
 ) -> Service:
-    """The service of a project. Raises ConfigError with every problem of its config."""
+    """The service of a project. ``start_worker``: a process that waits for its work.
+
+    Raises ConfigError with every problem of the config.
+    """
     url = project.settings.store
     reading = partial(open_store_to_read, url)
     return Service(
@@ -85,7 +87,6 @@ def make_service(
         options=options,
         status=lambda: project.status().to_dict(options=options),
         metrics=lambda: metrics_text(lambda: closing(Store(url))),
-        start_worker=start_worker,
         mask=mask,
     )
 
@@ -103,8 +104,7 @@ def serve_app(service: Service, access: Access, *, on_stop: Callable[[], None] =
     app = Starlette(
         routes=[
             Route("/health", api.health),
-            Route("/runs", api.list_runs, methods=["GET"]),
-            Route("/runs", api.start_run, methods=["POST"]),
+            Route("/runs", api.runs, methods=["GET", "POST"]),
             Route("/runs/{number:int}", api.show_run),
             Route("/runs/{number:int}/cancel", api.cancel, methods=["POST"]),
             Route("/runs/{number:int}/approve", api.approve, methods=["POST"]),
@@ -121,6 +121,7 @@ def serve_app(service: Service, access: Access, *, on_stop: Callable[[], None] =
         },
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a redirect would follow the Host header, and carry the token there
     return _TokenGuard(app, access)
 
 
@@ -178,6 +179,9 @@ class _Api:
         is_well = not last or last[0]["status"] not in (RunStatus.FAILED, RunStatus.INTERRUPTED)
         return _json({"status": "ok", "store": "reachable", "last_run": shown, "last_run_ok": is_well})
 
+    async def runs(self, request: Request) -> Response:
+        return await (self.start_run(request) if request.method == "POST" else run_sync(self.list_runs, request))
+
     def list_runs(self, request: Request) -> Response:
         limit = number_of(request, "limit", default=20, least=1, most=MOST_RUNS)
         return _json({"runs": self._read(lambda connection: last_runs(connection, limit=limit))})
@@ -199,17 +203,29 @@ class _Api:
 
     async def approve(self, request: Request) -> Response:
         body, key = await read_body(request, DecisionBody), idempotency_key(request)
-        arguments = {"run": _number(request), "keys": body.keys, "reason": body.reason}
+        run = await self._known_run(request)
+        arguments = {"run": run, "keys": body.keys or (), "reason": body.reason}
         return await self._started({"method": "approve", "arguments": arguments}, key)
 
     async def reject(self, request: Request) -> Response:
         body = await read_body(request, DecisionBody)
-        reject = partial(self._service.project.reject, _number(request), body.keys, reason=body.reason)
+        run = await self._known_run(request)
+        reject = partial(self._service.project.reject, run, body.keys or (), reason=body.reason)
         return _json((await run_sync(reject)).to_dict())
 
     async def plan(self, request: Request) -> Response:
+        """The plan. Its process ends early if the client leaves, or if the server stops."""
         body = await read_body(request, PlanBody)
-        return _json(await run_sync(self._plan, body, limiter=self._plans))
+        async with self._plans:
+            worker = await run_sync(self._service.runs.start_plan, body.audiences)
+            try:
+                while not worker.is_over and not await request.is_disconnected():
+                    await anyio.sleep(PLAN_POLL_SECONDS)
+            finally:
+                worker.interrupt()
+        if "result" not in worker.answer:
+            raise problem_of_answer(worker.answer)
+        return _json(worker.answer["result"])
 
     def cancel(self, request: Request) -> Response:
         run = _number(request)
@@ -231,19 +247,20 @@ class _Api:
         summary = await run_sync(self._summary, run)
         return _json(summary, HTTPStatus.OK if is_repeated else HTTPStatus.ACCEPTED, {"location": f"/runs/{run}"})
 
-    def _plan(self, body: PlanBody) -> Any:
-        worker = self._service.start_worker()
-        worker.begin({"method": "plan", "arguments": {"audiences": body.audiences}})
-        answer = worker.wait()
-        if "result" not in answer:
-            raise problem_of_answer(answer)
-        return answer["result"]
+    async def _known_run(self, request: Request) -> RunId:
+        """The run that the address names. Raises ProblemError if there is none."""
+        run = _number(request)
+        await run_sync(self._summary, run)
+        return run
 
     def _summary(self, run: RunId) -> dict[str, Any]:
         def read(connection: Connection) -> dict[str, Any]:
             return run_summary(connection, run, options=self._service.options)
 
-        return self._read(read)
+        try:
+            return self._read(read)
+        except UnknownNameError:
+            raise no_run(run) from None
 
     def _read(self, read: Callable[[Connection], Found]) -> Found:
         with self._service.reading() as store, store.reading() as connection:
@@ -273,7 +290,7 @@ def _number(request: Request) -> RunId:
     """The number of a run. Raises ProblemError for one that no database can have."""
     number: int = request.path_params["number"]
     if number > 2**31 - 1:
-        raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no run {number}. The last ones: GET /runs")
+        raise no_run(RunId(number))
     return RunId(number)
 
 

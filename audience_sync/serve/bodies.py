@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from starlette.requests import Request
 
 from audience_sync.serve.problems import ProblemError
@@ -16,23 +16,27 @@ LONGEST_BODY, LONGEST_KEY = 1_000_000, 255
 Body = TypeVar("Body", bound=Struct)
 
 
+#: Keys of audiences or traits. A list that is empty by mistake must not mean all of them.
+Keys = Annotated[tuple[str, ...], Meta(min_length=1)]
+
+
 class RunBody(Struct, frozen=True, forbid_unknown_fields=True):
     """``audiences``: the keys of those to sync; None is all. ``reason``: recorded with who asked for it."""
 
-    audiences: tuple[str, ...] | None = None
+    audiences: Keys | None = None
     reason: str | None = None
 
 
 class PlanBody(Struct, frozen=True, forbid_unknown_fields=True):
     """``audiences``: the keys of those to plan; None is all."""
 
-    audiences: tuple[str, ...] | None = None
+    audiences: Keys | None = None
 
 
 class DecisionBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """``keys``: what to approve or reject of what the run held; none is all."""
+    """``keys``: what to approve or reject of what the run held; None is all."""
 
-    keys: tuple[str, ...] = ()
+    keys: Keys | None = None
     reason: str | None = None
 
 

@@ -14,7 +14,6 @@ from audience_sync.errors import (
     ConfigError,
     PlanError,
     RunInProgressError,
-    UnknownNameError,
     WrongUseError,
 )
 
@@ -47,8 +46,8 @@ def problem_of(error: AudienceSyncError) -> ProblemError:
     if isinstance(error, ProblemError):
         return error
     problems = {"problems": config_problems(error)} if isinstance(error, ConfigError) else {}
-    status = HTTPStatus.NOT_FOUND if isinstance(error, UnknownNameError) else status_of(type(error).__name__)
-    return ProblemError(status, str(error), error=type(error).__name__, **problems)
+    kind = type(error).__name__
+    return ProblemError(status_of(kind), str(error), error=kind, **problems)
 
 
 def config_problems(error: ConfigError) -> list[dict[str, str]]:
@@ -64,7 +63,10 @@ def problem_response(problem: ProblemError, headers: Mapping[str, str] | None = 
         **problem.fields,
     }
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")
-    more = {"retry-after": str(RETRY_AFTER)} if problem.status in (409, 503) else {}
+    may_repeat = (
+        problem.status == HTTPStatus.SERVICE_UNAVAILABLE or document.get("error") == RunInProgressError.__name__
+    )
+    more = {"retry-after": str(RETRY_AFTER)} if may_repeat else {}
     return Response(body, problem.status, {**more, **(headers or {})}, MEDIA_TYPE)
 
 

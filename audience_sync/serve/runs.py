@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -19,21 +19,23 @@ from audience_sync.model import RunId, RunStatus
 from audience_sync.serve.problems import ProblemError, status_of
 from audience_sync.serve.worker import Worker
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.connection.lease import refuse_while_in_progress
+from audience_sync.store.connection.lease import is_run_in_progress, refuse_while_in_progress
+from audience_sync.store.connection.process_identity import is_alive
 from audience_sync.store.maintenance import migrate
 from audience_sync.store.runs.requests import (
-    StoredRequest,
     find_request,
     forget_request,
     keep_request,
     record_run,
+    run_of_owner,
     run_of_process,
 )
 from audience_sync.store.tables import runs
 
 OpenStore = Callable[[], AbstractContextManager[Store]]
-#: Seconds in which a run that has ended releases the store.
-LEAVES_WITHIN = 5.0
+#: Seconds in which a run that has ended releases the store, and between two looks at it.
+LEAVES_WITHIN, PAUSE = 5.0, 0.05
+_BEGINS = "Another run is about to begin. Nothing was done.\nTry again in a moment."
 _OTHER_REQUEST = (
     "This Idempotency-Key was used for another request. Nothing was done.\nSend the same request, or use a new key."
 )
@@ -62,15 +64,26 @@ class Runs:
         ``key``: the idempotency key. Raises ProblemError.
         """
         fingerprint = hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()
-        with self._lock:
-            worker, run = self._repeated(key, fingerprint) if key is not None else (None, None)
-            if run is not None:
-                return run, True
-            is_repeated = worker is not None
-            if worker is None:
-                worker = self._begin(work, key, fingerprint)
-        worker.wait_begun()
-        return self._run_of(worker, key), is_repeated
+        until = time.monotonic() + LEAVES_WITHIN
+        while True:
+            with self._lock:
+                worker, run = self._repeated(key, fingerprint) if key is not None else (None, None)
+                if run is not None:
+                    return run, True
+                is_repeated = worker is not None
+                if worker is None and self._may_begin(is_patient=time.monotonic() < until):
+                    worker = self._begin(work, key, fingerprint)
+            if worker is not None:
+                worker.wait_begun()
+                return self._run_of(worker, key), is_repeated
+            time.sleep(PAUSE)
+
+    def start_plan(self, audiences: Sequence[str] | None) -> Worker:
+        """Start a process that makes a plan. Raises ProblemError if the server is stopping."""
+        self._refuse_when_stopping()
+        worker = self._start_worker()
+        worker.begin({"method": "plan", "arguments": {"audiences": audiences}})
+        return worker
 
     def _repeated(self, key: str, fingerprint: str) -> tuple[Worker | None, RunId | None]:
         """The worker or the run of an earlier request with this key."""
@@ -80,16 +93,21 @@ class Runs:
             return None, None
         if found.fingerprint != fingerprint:
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, _OTHER_REQUEST, run=found.run)
-        return self._own_worker(found), found.run
+        worker = self._worker(found.holder)
+        if worker is None and found.run is None and is_alive(found.holder):  # a server before this one has started it
+            raise _busy(_BEGINS)
+        return worker, found.run
 
-    def _own_worker(self, found: StoredRequest) -> Worker | None:
-        return next((each for each in self._workers if each.name == found.holder), None)
+    def _worker(self, name: str) -> Worker | None:
+        """The process of this server with this name."""
+        return next((each for each in self._workers if each.name == name), None)
 
-    def _begin(self, work: Mapping[str, Any], key: str | None, fingerprint: str) -> Worker:
-        """Let a new process begin, once its key is stored. Raises ProblemError while another run is in progress."""
+    def _refuse_when_stopping(self) -> None:
         if self._is_stopping:
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "The server is stopping. Nothing was done.")
-        self._refuse_second()
+
+    def _begin(self, work: Mapping[str, Any], key: str | None, fingerprint: str) -> Worker:
+        """Let a new process begin, once its key is stored."""
         worker = self._start_worker()
         if key is not None:
             try:
@@ -102,27 +120,23 @@ class Runs:
         worker.begin(work)
         return worker
 
-    def _refuse_second(self) -> None:
-        """Raise ProblemError while another run is in progress. One that has just ended gets a moment to leave."""
-        until, number = time.monotonic() + LEAVES_WITHIN, None
-        while True:
-            with self._reading() as store, store.reading() as connection:
-                number = self._number_in_progress(connection)
-                try:
-                    refuse_while_in_progress(connection)
-                    break
-                except RunInProgressError as error:
-                    if number is not None or time.monotonic() >= until:
-                        raise _busy(str(error), number) from None
-            time.sleep(0.05)
-        if any(not each.has_begun for each in self._workers):
-            raise _busy("Another run is about to begin. Nothing was done.\nTry again in a moment.", number)
+    def _may_begin(self, *, is_patient: bool) -> bool:
+        """Whether a run may begin now. False: one that has ended is about to release the store.
 
-    @staticmethod
-    def _number_in_progress(connection: Any) -> int | None:
-        running = select(runs.c.id).where(runs.c.status == RunStatus.RUNNING.value).order_by(runs.c.id.desc())
-        number: int | None = connection.execute(running.limit(1)).scalar()
-        return number
+        Raises ProblemError while another run is in progress; without patience also while one that has ended leaves.
+        """
+        self._refuse_when_stopping()
+        with self._reading() as store, store.reading() as connection:
+            try:
+                refuse_while_in_progress(connection)
+            except RunInProgressError as error:
+                newest = run_of_owner(connection)
+                if newest is not None and newest.status is not RunStatus.RUNNING and is_patient:
+                    return False
+                raise _busy(str(error), newest and newest.run) from None
+        if any(not each.has_begun for each in self._workers):
+            raise _busy(_BEGINS)
+        return True
 
     def _run_of(self, worker: Worker, key: str | None) -> RunId:
         """The run of a process that has begun one. Raises ProblemError if it ended without a run."""
@@ -139,18 +153,17 @@ class Runs:
         """Interrupt a run of this server. Raises ProblemError if it is not in progress, or of another process."""
         with self._reading() as store, store.reading() as connection:
             row = connection.execute(select(runs.c.status, runs.c.holder).where(runs.c.id == run)).one_or_none()
+            is_one_in_progress = is_run_in_progress(connection)
         if row is None:
-            raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no run {run}.")
-        worker = next((each for each in self._workers if each.name == row.holder and not each.is_over), None)
-        if worker is not None and row.status == RunStatus.RUNNING:
-            worker.interrupt()
-            return
-        if row.status != RunStatus.RUNNING:
-            raise ProblemError(HTTPStatus.CONFLICT, f"Run {run} has ended: {row.status}. Nothing was done.")
-        holder = row.holder.partition(" (")[0]
-        raise ProblemError(
-            HTTPStatus.CONFLICT, f"Run {run} was not started by this server: stop {holder}. Nothing was done."
-        )
+            raise no_run(run)
+        if row.status != RunStatus.RUNNING or not is_one_in_progress:
+            status = row.status if row.status != RunStatus.RUNNING else RunStatus.INTERRUPTED.value
+            raise ProblemError(HTTPStatus.CONFLICT, f"Run {run} has ended: {status}. Nothing was done.")
+        worker = self._worker(row.holder)
+        if worker is None:
+            fact = f"Run {run} was not started by this server: stop {row.holder.partition(' (')[0]}. Nothing was done."
+            raise ProblemError(HTTPStatus.CONFLICT, fact)
+        worker.interrupt()
 
     def stop(self) -> None:
         """End the run in progress as Ctrl-C does. No other begins."""
@@ -161,7 +174,11 @@ class Runs:
             each.stop()
 
 
-def _busy(message: str, run: int | None) -> ProblemError:
+def no_run(run: int) -> ProblemError:
+    return ProblemError(HTTPStatus.NOT_FOUND, f"There is no run {run}. The last ones: GET /runs")
+
+
+def _busy(message: str, run: int | None = None) -> ProblemError:
     number = {} if run is None else {"run": run}
     return ProblemError(HTTPStatus.CONFLICT, message, error=RunInProgressError.__name__, **number)
 

@@ -65,7 +65,7 @@ class Worker:
         self._process.wait()
 
     def interrupt(self) -> None:
-        """End it as Ctrl-C does: every answer received so far is recorded."""
+        """End it as Ctrl-C does: every answer received so far is recorded. It may be called again."""
         with suppress(OSError):
             self._process.send_signal(signal.SIGINT)
 

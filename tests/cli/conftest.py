@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,13 @@ class Project:
         """Query the SQLite store."""
         with closing(sqlite3.connect(self.store)) as connection, connection:
             return connection.execute(statement).fetchall()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else can write to the SQLite store meanwhile."""
+        with closing(sqlite3.connect(self.store, isolation_level=None)) as connection:
+            connection.execute("begin immediate")
+            yield
 
 
 def received(receiver: Receiver) -> list[dict[str, Any]]:

@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +25,8 @@ from .conftest import TOKEN, Server, kill_run, serving
 
 VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
 OTHER = {"name": "Other", "source": "shop", "file": "other.csv"}
+#: A query that takes hours.
+SLOW = "select cast(sum(a.range * b.range) as varchar) as user_id from range(3000000) a, range(3000000) b"
 COUNTS = {"entered": 3, "left": 0, "invalid": 0, "members": 3}
 
 
@@ -61,6 +65,12 @@ def slow(tmp_path: Path, sqlite_schema: Path, receiver: Receiver) -> Iterator[Se
     project = a_project(tmp_path, sqlite_schema, destinations=slowly(receiver))
     with serving(project) as running:
         yield running
+
+
+def children(server: Server) -> list[str]:
+    """The processes that it has started."""
+    found = subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True)
+    return found.stdout.split()
 
 
 def hurry(server: Server, receiver: Receiver) -> None:
@@ -158,8 +168,12 @@ def test_only_health_needs_no_token(server: Server) -> None:
         pytest.param("/runs", b'{"audiences": "vip"}', 422, "Expected `array | null`", id="no list"),
         pytest.param("/runs", b"audiences=vip", 400, "The body is not JSON", id="no JSON"),
         pytest.param("/runs", b" " * 1_000_001, 413, "longer than 1,000,000 bytes", id="too long"),
-        pytest.param("/runs/99/approve", b"", 422, "held nothing", id="approve nothing"),
-        pytest.param("/runs/99/reject", b"", 404, "held nothing", id="reject nothing"),
+        pytest.param("/runs", b'{"audiences": []}', 422, "length >= 1", id="empty list"),
+        pytest.param("/runs/1/approve", b'{"keys": []}', 422, "length >= 1", id="empty list of a decision"),
+        pytest.param("/runs/1/approve", b"", 422, "held nothing", id="approve nothing"),
+        pytest.param("/runs/1/reject", b'{"keys": null}', 422, "held nothing", id="reject nothing"),
+        pytest.param("/runs/99/approve", b"", 404, "There is no run 99", id="approve no run"),
+        pytest.param("/runs/99/reject", b"", 404, "There is no run 99", id="reject no run"),
         pytest.param("/runs/99/cancel", b"", 404, "There is no run 99", id="cancel nothing"),
     ],
 )
@@ -175,7 +189,14 @@ def test_what_is_wrong_is_explained_and_starts_no_run(
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/runs/99", 404), (f"/runs/{2**40}", 404), ("/nothing", 404), ("/runs?limit=0", 400), ("/runs/1?wait=61", 400)],
+    [
+        ("/runs/99", 404),
+        (f"/runs/{2**40}", 404),
+        ("/nothing", 404),
+        ("/runs/", 404),
+        ("/runs?limit=0", 400),
+        ("/runs/1?wait=61", 400),
+    ],
 )
 def test_an_address_that_is_wrong(server: Server, path: str, status: int) -> None:
     assert server.get(path).status == status
@@ -278,9 +299,33 @@ def test_a_cancelled_run_is_posted_to_its_hook(tmp_path: Path, sqlite_schema: Pa
 def test_the_server_ends_with_its_run(slow: Server, receiver: Receiver, stop: signal.Signals) -> None:
     slow.started()
     until(lambda: receiver.requests)
-    slow.process.send_signal(stop)
+    [(holder,)] = slow.project.query("select holder from runs")
+    with slow.project.locked():
+        if stop == signal.SIGTERM:  # systemd sends it to every process of the unit
+            os.kill(int(holder.split()[1]), stop)
+            time.sleep(0.2)
+        slow.process.send_signal(stop)
+        time.sleep(0.7)
     assert slow.process.wait(timeout=30) == 0
-    assert slow.project.query("select status from sync_runs") == [("interrupted",)]
+    [(status, error)] = slow.project.query("select status, error from sync_runs")
+    assert (status, error.partition(". ")[2]) == (
+        "interrupted",
+        "Every answer received so far is recorded. The next run sends the rest.",
+    )
+
+
+def test_a_plan_ends_with_the_server_or_when_its_client_has_left(tmp_path: Path, sqlite_schema: Path) -> None:
+    project = a_project(tmp_path, sqlite_schema, audiences=[{"name": "Slow", "source": "shop", "query": SLOW}])
+    with serving(project) as server:
+        for leaves in (True, False):
+            with socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2]))) as client:
+                lines = ("POST /plans HTTP/1.1", "Host: x", f"Authorization: Bearer {TOKEN}", "Content-Length: 0")
+                client.sendall("\r\n".join((*lines, "", "")).encode())
+                until(lambda: children(server))
+                if not leaves:
+                    server.process.terminate()
+                    assert server.process.wait(timeout=10) == 0
+            until(lambda: not children(server))
 
 
 def test_a_server_that_is_killed_loses_nothing(slow: Server, receiver: Receiver) -> None:
@@ -368,8 +413,7 @@ def test_it_runs_the_schedules_if_it_is_asked_to(tmp_path: Path, sqlite_schema: 
     project = a_project(tmp_path, sqlite_schema, schedule={"every": "1s"})
     with serving(project, "--schedule") as server:
         until(lambda: len(server.get("/runs").json["runs"]) > 1)
-        children = subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True)
-        (scheduler,) = children.stdout.split()
+        (scheduler,) = children(server)
         server.process.send_signal(stop)
         assert server.process.wait(timeout=30) == (0 if stop == signal.SIGTERM else -stop)
         until(lambda: not os.path.exists(f"/proc/{scheduler}"))

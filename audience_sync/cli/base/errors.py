@@ -155,6 +155,8 @@ def masked_text(message: str) -> str:
 
 
 def _terminate(_signal: int, _frame: object) -> None:
+    """End as Ctrl-C does. A second SIGTERM, such as one from systemd and one from a parent, breaks off no record."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -14,6 +14,7 @@ import threading
 from audience_sync.cli.base.errors import print_error, text_for_people
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.wiring.web import Listener, access_of, open_socket
+from audience_sync.schedule.entries import schedule_entries
 from audience_sync.serve.app import make_service, serve_app
 from audience_sync.serve.worker import PATIENCE, Worker
 from audience_sync.web.serve import serve
@@ -34,6 +35,8 @@ def run_server(session: Session, listener: Listener, *, schedules: bool) -> None
     def start_worker() -> Worker:
         return Worker([sys.executable, "-m", "audience_sync.cli.wiring.serve_worker", _session_json(session)])
 
+    if schedules:
+        schedule_entries(session.project.settings)  # raises ConfigError if there is none
     service = make_service(session.project, start_worker, options=options, mask=text_for_people)
     with open_socket(listener) as opened:
         scheduler = Scheduler(session) if schedules else None
@@ -60,7 +63,8 @@ def _session_json(session: Session) -> str:
 
 def _end_with_parent() -> None:
     """Let Linux send SIGTERM to this process when the one that started it ends, also by a kill."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Scheduler:

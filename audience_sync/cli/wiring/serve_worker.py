@@ -9,17 +9,14 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import msgspec
-
-from audience_sync.cli.base.errors import add_secrets, masked_text
-from audience_sync.cli.base.session import Session
 from audience_sync.cli.base.shutdown import stop_within
 from audience_sync.errors import FAILED, INTERRUPTED, AudienceSyncError, ConfigError, summarize_error
-from audience_sync.project.project import Project
-from audience_sync.project.values import Run
 from audience_sync.serve.worker import ENDS_WITHIN
+
+if TYPE_CHECKING:
+    from audience_sync.project.project import Project
 
 log = logging.getLogger("audience_sync.serve")
 
@@ -27,7 +24,19 @@ log = logging.getLogger("audience_sync.serve")
 def main(arguments: list[str]) -> int:
     """Wait for the work, and do it. ``arguments``: the session's options as JSON."""
     _let_interrupts_end_it()
-    session = Session(**json.loads(arguments[0]))
+    try:
+        return _carry_out(arguments[0])
+    except KeyboardInterrupt:  # before it has begun
+        return INTERRUPTED
+
+
+def _carry_out(options: str) -> int:
+    from audience_sync.cli.base.errors import add_secrets, masked_text
+    from audience_sync.cli.base.session import Session
+    from audience_sync.project.project import Project
+    from audience_sync.project.values import Run
+
+    session = Session(**json.loads(options))
     session.set_up()
     text = sys.stdin.read()
     if not text:  # the server ended before it gave the work
@@ -56,18 +65,27 @@ def main(arguments: list[str]) -> int:
 
 
 def _let_interrupts_end_it() -> None:
-    """Behave as a command does: the parent may have been started with signals ignored."""
+    """Behave as a command does: the parent may have been started with signals ignored.
+
+    A second signal is ignored, as it would break off the record of the run. A request may be cancelled again, and
+    systemd ends the server and this process at once.
+    """
+    signals = (signal.SIGINT, signal.SIGTERM)
 
     def interrupt(*_: object) -> NoReturn:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for each in (signal.SIGINT, signal.SIGTERM):
+    for each in signals:
         signal.signal(each, interrupt)
     stop_within(ENDS_WITHIN)
 
 
 def _send(event: Mapping[str, Any]) -> None:
     """Write an event. If the server has died, the run continues without it."""
+    import msgspec
+
     with suppress(OSError, ValueError):
         sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
         sys.stdout.buffer.flush()

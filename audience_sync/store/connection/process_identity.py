@@ -59,11 +59,21 @@ def busy_message(name: str, since: float) -> str:
 
 def is_dead(name: str) -> bool:
     """Whether the owner was a process of this machine (and container) that has ended."""
+    return _is_running(name) is False
+
+
+def is_alive(name: str) -> bool:
+    """Whether it is a process of this machine (and container) that has not ended."""
+    return _is_running(name) is True
+
+
+def _is_running(name: str) -> bool | None:
+    """None for a process of another machine."""
     process, _, identity = name.partition(" (")
     machine, _, started = identity.rstrip(")").partition("/")
     if not machine or machine != _machine_id():
-        return False
-    return _start_time(int(process.split()[1])) != started
+        return None
+    return _start_time(int(process.split()[1])) == started
 
 
 def _machine_id() -> str:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select, update
 
-from audience_sync.model import RunId
-from audience_sync.store.tables import run_requests, runs
+from audience_sync.model import RunId, RunStatus
+from audience_sync.store.tables import lease, run_requests, runs
 
 #: How long a key is kept.
 KEPT = timedelta(days=7)
@@ -50,6 +50,22 @@ def forget_request(connection: Connection, key: str) -> None:
     """Delete a request that led to no run."""
     mine = (run_requests.c.idempotency_key == key) & run_requests.c.run_id.is_(None)
     connection.execute(delete(run_requests).where(mine))
+
+
+class OwnersRun(Struct, frozen=True):
+    """The newest run of the process that owns the lease."""
+
+    run: RunId
+    status: RunStatus
+
+
+def run_of_owner(connection: Connection) -> OwnersRun | None:
+    """None if the process has not begun a run."""
+    owner = connection.execute(select(lease.c.holder)).scalar_one()
+    run = run_of_process(connection, owner)
+    if run is None:
+        return None
+    return OwnersRun(run, RunStatus(connection.execute(select(runs.c.status).where(runs.c.id == run)).scalar_one()))
 
 
 def run_of_process(connection: Connection, holder: str) -> RunId | None:

@@ -248,7 +248,7 @@ class _Api:
         return _json(summary, HTTPStatus.OK if is_repeated else HTTPStatus.ACCEPTED, {"location": f"/runs/{run}"})
 
     async def _known_run(self, request: Request) -> RunId:
-        """The run that the address names. Raises ProblemError if there is none."""
+        """The run that the address names. Raises ProblemError if it does not exist."""
         run = _number(request)
         await run_sync(self._summary, run)
         return run

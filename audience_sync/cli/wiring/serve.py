@@ -36,7 +36,7 @@ def run_server(session: Session, listener: Listener, *, schedules: bool) -> None
         return Worker([sys.executable, "-m", "audience_sync.cli.wiring.serve_worker", _session_json(session)])
 
     if schedules:
-        schedule_entries(session.project.settings)  # raises ConfigError if there is none
+        schedule_entries(session.project.settings)  # raises ConfigError without one
     service = make_service(session.project, start_worker, options=options, mask=text_for_people)
     with open_socket(listener) as opened:
         scheduler = Scheduler(session) if schedules else None

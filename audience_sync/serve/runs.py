@@ -133,7 +133,7 @@ class Runs:
                 newest = run_of_owner(connection)
                 if newest is not None and newest.status is not RunStatus.RUNNING and is_patient:
                     return False
-                raise _busy(str(error), newest and newest.run) from None
+                raise _busy(str(error), None if newest is None else newest.run) from None
         if any(not each.has_begun for each in self._workers):
             raise _busy(_BEGINS)
         return True

@@ -44,8 +44,8 @@ class Worker:
 def add_run(store: Store, holder: str, status: str) -> int:
     values = {"command": "sync", "status": status, "started_at": datetime.now(UTC), "version": "1", "holder": holder}
     with store.writing() as connection:
-        [number] = connection.execute(insert(runs).values(values)).inserted_primary_key or ()
-        return int(number)
+        number: int = connection.execute(insert(runs).values(values).returning(runs.c.id)).scalar_one()
+        return number
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,5 +1,7 @@
 """Start Spark with two workers, sync 10,000,000 members, and kill a worker in the middle of a run: `nox -s spark`.
 
+A tenth of the members have computed traits.
+
     python -m warehouse.spark_cluster ENVIRONMENT [--users N] [--conformance]
 
 ENVIRONMENT is a virtual environment with the package pyspark, which has Spark itself. It needs Java 17. It runs in an
@@ -15,14 +17,14 @@ import random
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import duckdb
 
@@ -37,7 +39,10 @@ members_table: false
 sources:
   lake: {{spark: "sc://127.0.0.1:{port}", state: "{state}"}}
 audiences:
-  - {{name: Members, source: lake, query: "select user_id from parquet.`{members}`"}}
+  - {{name: Members, source: lake, query: "select user_id from parquet.`{today}/members`"}}
+computed_traits:
+  - {{source: lake, query: "select * from parquet.`{today}/values`", traits: [plan, visits, tags]}}
+trait_values_table: true
 destinations: {{}}
 guard: {{max_removed: 100%, max_added: 100%}}
 """
@@ -145,19 +150,23 @@ class Sync:
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, self._process.pid, flags) is not None
 
-    def result(self, title: str) -> dict[str, Any]:
-        """Wait for its end, and print what it took. Returns its audience."""
+    def result(self, title: str) -> tuple[int, int, int, int]:
+        """Wait for its end, and print what it took. Returns who entered, left, are members, and have changed values."""
         _, status, used = os.wait4(self._process.pid, 0)
         self._process.returncode = os.waitstatus_to_exitcode(status)
         assert self._process.returncode == 0, self._err.read_text() + self._out.read_text()
-        [audience] = json.loads(self._out.read_text())["audiences"]
-        found: dict[str, Any] = audience
+        answer = json.loads(self._out.read_text())
+        [audience] = answer["audiences"]
+        entered, left, members, changed = (
+            *(int(audience[name]) for name in ("entered", "left", "members")),
+            int(answer["traits"]["changed"]),
+        )
         say(
-            f"{title}: {found['entered']:,} entered, {found['left']:,} left, {found['members']:,} members; "
+            f"{title}: {entered:,} entered, {left:,} left, {members:,} members, {changed:,} users with changed traits; "
             f"{time.monotonic() - self._began:.1f} s, {self._proxy.bytes:,} bytes over the wire, "
             f"{used.ru_utime + used.ru_stime:.1f} s of our CPU"
         )
-        return found
+        return entered, left, members, changed
 
 
 def say(text: str) -> None:
@@ -171,14 +180,26 @@ def spark_cluster(environment: Path, folder: Path) -> Iterator[Cluster]:
 
 
 def write_days(url: str, folder: Path, users: int) -> None:
-    """Write the members of two days as Parquet, by Spark: in the second, some have left and some are new."""
+    """Write two days as Parquet, by Spark: members, and for a tenth of them the values of traits.
+
+    In the second day some members have left, some are new, and some values have changed.
+    """
     from audience_sync.sources.spark.server import SparkServer
 
-    changed = users * CHANGED // 10_000
-    with SparkServer(url).connect() as spark:
-        for name, first, last in (("today", 0, users), ("tomorrow", changed, users + changed)):
-            rows = f"select md5(cast(id as string)) as user_id from range({first}, {last}, 1, 8)"
-            spark.session.sql(rows).write.parquet((folder / name).as_uri())
+    for day, changed, changed_values in (("today", 0, 0), ("tomorrow", _changed(users), _changed(users // 10))):
+        ids = f"range({changed}, {users + changed}, 1, 8)"
+        values = f"elt(id % 3 + 1, 'free', 'pro', 'max') as plan, id + if(id < {changed_values}, 1, 0) as visits"
+        values += ", array('all', cast(id % 7 as string)) as tags"
+        with SparkServer(url).connect() as spark:
+            for name, rows in {
+                "members": f"select md5(cast(id as string)) as user_id from {ids}",
+                "values": f"select md5(cast(id as string)) as user_id, {values} from range(0, {users // 10}, 1, 8)",
+            }.items():
+                spark.session.sql(rows).write.parquet((folder / day / name).as_uri())
+
+
+def _changed(users: int) -> int:
+    return users * CHANGED // 10_000
 
 
 def require_equal_members(folder: Path) -> None:
@@ -190,23 +211,49 @@ def require_equal_members(folder: Path) -> None:
         )
     with duckdb.connect() as connection:
         stored = f"(select user_id from read_csv('{members}', all_varchar = true))"
-        there = f"(select user_id from read_parquet('{folder}/today/*.parquet'))"
-        differing = f"select count(*) from (({stored} except {there}) union all ({there} except {stored}))"
-        assert connection.execute(differing).fetchone() == (0,)
-        found = connection.execute(f"select count(*), count(distinct user_id) from {stored}").fetchone()
-    assert found is not None
-    assert found[0] == found[1]
-    say(f"The store has exactly the {found[0]:,} members of the files.")
+        there = f"(select user_id from read_parquet('{folder}/today/members/*.parquet'))"
+        count = _count_of_equal(connection, stored, there)
+    say(f"The store has exactly the {count:,} members of the files.")
+
+
+def require_equal_values(folder: Path) -> None:
+    """The values in the store must be those of the Parquet files."""
+    import pyarrow
+
+    with closing(sqlite3.connect(folder / "store.db")) as store:
+        rows = store.execute("select user_id, trait_key, value from trait_values").fetchall()
+    with duckdb.connect() as connection:
+        names = ("user_id", "trait", "value")
+        connection.register("stored", pyarrow.table(dict(zip(names, zip(*rows, strict=True), strict=True))))
+        there = " union all ".join(
+            f"select user_id, '{trait}' as trait, to_json({trait})::varchar as value "
+            f"from read_parquet('{folder}/today/values/*.parquet')"
+            for trait in ("plan", "visits", "tags")
+        )
+        count = _count_of_equal(connection, "(from stored)", f"({there})")
+    say(f"The store has exactly the {count:,} values of the files.")
+
+
+def _count_of_equal(connection: duckdb.DuckDBPyConnection, stored: str, there: str) -> int:
+    """How many rows both have. They must be equal, and each there once."""
+    differing = f"select count(*) from (({stored} except {there}) union all ({there} except {stored}))"
+    assert connection.execute(differing).fetchone() == (0,)
+    found = connection.execute(
+        f"select count(*), (select count(*) from (select distinct * from {stored})) from {stored}"
+    )
+    [(rows, distinct)] = found.fetchall()
+    assert rows == distinct
+    return int(rows)
 
 
 def play(cluster: Cluster, folder: Path, users: int) -> None:
     write_days(f"sc://127.0.0.1:{cluster.port}", folder, users)
-    changed, state = users * CHANGED // 10_000, folder / "state"
+    changed, changed_values, state = _changed(users), _changed(users // 10), folder / "state"
     with counting_proxy(cluster.port) as proxy:
-        config = CONFIG.format(port=proxy.port, state=state.as_uri(), members=(folder / "today").as_uri())
+        config = CONFIG.format(port=proxy.port, state=state.as_uri(), today=(folder / "today").as_uri())
         (folder / "config.yaml").write_text(config)
         first = Sync(folder, proxy).result("First run, two workers")
-        assert (first["entered"], first["members"]) == (users, users)
+        assert first == (users, 0, users, users // 10)
 
         (folder / "today").rename(folder / "yesterday")
         (folder / "tomorrow").rename(folder / "today")
@@ -219,16 +266,17 @@ def play(cluster: Cluster, folder: Path, users: int) -> None:
         kill(cluster.workers[0])
         say("Killed a worker and its executor (kill -9) while Spark compared.")
         second = run.result("Second run, one worker killed")
-        assert (second["entered"], second["left"], second["members"]) == (changed, changed, users)
+        assert second == (changed, changed, users, changed_values)
         lost = sorted(set(_LOST.findall(cluster.server_log)))
         assert lost, "Spark has not noticed that a worker was killed"
         say(f"Spark's log: {', '.join(lost)}.")
 
         require_equal_members(folder)
+        require_equal_values(folder)
         third = Sync(folder, proxy).result("Third run, one worker left, nothing changed")
-        assert (third["entered"], third["left"], third["members"]) == (0, 0, users)
+        assert third == (0, 0, users, 0)
     tables = sorted({path.parent.name for path in state.glob("*/*.parquet")})
-    assert [name.split("_")[3] for name in tables] == ["base", "delta"], tables
+    assert [name.split("_")[3] for name in tables] == ["base", "base", "delta", "delta"], tables
     say(f"In the state: {', '.join(tables)}.")
 
 

@@ -25,6 +25,12 @@ TYPES = {
     Kind.DOUBLE: "double",
     Kind.DATE: "date",
 }
+#: Few tasks, since each costs as much as the few rows of a test.
+SETTINGS = {
+    "spark.sql.session.timeZone": "America/New_York",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.leafNodeDefaultParallelism": "2",
+}
 
 
 class SparkPlace(Place):
@@ -56,7 +62,8 @@ def spark_place(url: str, folder: Path | None) -> Iterator[Place]:
     """All connections are one session, since Sail's has a catalog of its own. ``folder``: for files."""
     server = SparkServer(url)
     with server.connect() as spark:
-        spark.session.conf.set("spark.sql.session.timeZone", "America/New_York")
+        for name, value in SETTINGS.items():
+            spark.session.conf.set(name, value)
 
         @contextmanager
         def connect(_: bool) -> Iterator[Engine]:

@@ -13,7 +13,7 @@ from warehouse.sail import needs_sail, sail_server
 from audience_sync.errors import IncompleteError, SourceError
 from audience_sync.sources.base import Expectations, SnapshotRequest, TraitColumn
 from audience_sync.sources.boundary import BoundedSource
-from audience_sync.sources.spark.server import SparkServer
+from audience_sync.sources.spark.server import SparkError, SparkServer
 from audience_sync.sources.spark.source import SparkSource
 from audience_sync.workspace import Workspace
 
@@ -175,6 +175,15 @@ def test_a_server_that_can_not_be_reached_is_named_without_its_token() -> None:
     assert str(failed.value).startswith("Spark at sc://127.0.0.1:1: can't connect: ")
     assert str(failed.value).endswith("Check the URL, and that it can be reached.")
     assert "secret-token" not in str(failed.value)
+
+
+@pytest.mark.parametrize("why", ["SESSION_CLOSED", "SESSION_NOT_FOUND", "SESSION_CHANGED"])
+def test_a_session_that_the_server_has_ended_is_explained(why: str) -> None:
+    cause = Exception(f"(org.apache.spark.SparkSQLException) [INVALID_HANDLE.{why}] The handle 4b1d is invalid.")
+    error = SparkServer("sc://127.0.0.1:1").problem("comparing failed", SparkError(cause), "Correct the query.")
+    assert str(error).endswith(
+        "The server ended the session, as it does when it restarts. Run again: each run starts its own."
+    )
 
 
 def test_without_its_client_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,8 @@ _LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 _STATUS = re.compile(r"status = StatusCode\.(\w+)\s+details = \"(.*?)\"\s+debug_error_string", re.DOTALL)
 #: gRPC's answers to a client that it does not know, or that may not do this.
 _MAY_NOT = ("UNAUTHENTICATED", "PERMISSION_DENIED")
+#: The condition of a session that the server has ended, or does not know after a restart.
+ENDED = "INVALID_HANDLE"
 #: The class of SQLSTATEs about the text of the query.
 _QUERY_ERRORS = "42"
 #: Functions whose message is a person's, and may have values of rows.
@@ -121,6 +123,8 @@ class SparkServer:
         """The error for one of Spark's, without secrets. ``query``: the part of it that a person wrote."""
         if error.status in _MAY_NOT:
             remedy = "Check the token in the URL, and what its user may do."
+        elif ENDED in error.reason:
+            remedy = "The server ended the session, as it does when it restarts. Run again: each run starts its own."
         reason = error.reason
         if not error.is_about_the_query and _RAISES.search(query or ""):
             reason = "the query raised an error; its message is hidden, since it may contain personal data"

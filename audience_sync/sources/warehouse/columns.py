@@ -64,4 +64,8 @@ def find_columns(engine: Engine, request: SnapshotRequest) -> QueryColumns:
         raise SourceError(f"{QUERY_NAME}: {what}, which can't hold user ids. {remedy}")
     name_text = request.name and dialect.name(column_of(dialect, request.name), types[request.name])
     traits = tuple(dict.fromkeys(each.column for each in request.traits.values()))
+    for trait in traits:
+        if not dialect.is_comparable(types[trait]):
+            what = f"column {trait!r} has the type {types[trait]}, whose values can't be compared"
+            raise SourceError(f"{QUERY_NAME}: {what}. Remove its trait, or cast it to text in the query.")
     return QueryColumns(user_id, name_text or None, types, traits)

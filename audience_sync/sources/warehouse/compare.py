@@ -25,7 +25,7 @@ from audience_sync.sql import Query, TableName
 from audience_sync.workspace import Workspace
 
 State = TypeVar("State", StateQuery, TraitsState)
-CHECK = "Run: audience-sync check"
+CHECK, UNREADABLE = "Run: audience-sync check", "the last snapshot can't be read"
 #: A state is folded into a new base when it has this many tables of changes, or these hold this share of its rows.
 MOST_DELTAS = 12
 MOST_DELTA_SHARE = 0.25
@@ -83,7 +83,9 @@ def advance(
     if comparison.may_fold and _is_long(state.tables):
         with engine.explaining("folding the last snapshot failed", CHECK):
             base = _create(engine, comparison, state.folded(), is_base=True)
-        state = replace(state, tables=(base,))
+            if not base.rows:  # as files it may have no columns
+                engine.drop(base.name)
+        state = replace(state, tables=(base,) if base.rows else ())
     with engine.explaining("comparing failed", CHECK, query):
         return state, _create(engine, comparison, changes(state), is_base=not state.tables)
 
@@ -126,8 +128,9 @@ def _run_of(name: str, prefix: str) -> int:
 
 
 def require_whole(engine: Engine, state: StateQuery | TraitsState, existing: Collection[str], mend: str) -> None:
-    """Raise SourceError if a table is missing, or has other rows than the run that created it counted."""
-    there = _count(engine, [each.name for each in state.tables if each.name in existing])
+    """Raise SourceError if a table is missing or can't be read, or has other rows than when it was created."""
+    with engine.explaining(UNREADABLE, f"Run again. If a table is damaged: {mend}"):
+        there = _count(engine, [each.name for each in state.tables if each.name in existing])
     for each in state.tables:
         rows = there.get(each.name, None if engine.lists_empty else 0)
         if rows == each.rows:
@@ -154,8 +157,7 @@ def _count(engine: Engine, tables: Sequence[str]) -> Mapping[str, int]:
     )
     if not (query := " union all ".join(counts)):
         return {}
-    with engine.explaining("counting rows failed", CHECK):
-        return {name: int(rows) for name, rows in engine.rows(Query(query))}
+    return {name: int(rows) for name, rows in engine.rows(Query(query))}
 
 
 def _is_long(tables: Sequence[StateTable]) -> bool:

@@ -9,6 +9,7 @@ from audience_sync.sources.warehouse.columns import QUERY_NAME
 from audience_sync.sources.warehouse.compare import (
     CHECK,
     MOST_DELTAS,
+    UNREADABLE,
     advance,
     existing_tables,
     keep_changes,
@@ -91,7 +92,7 @@ def _fits(engine: Engine, state: TraitsState, comparison: Comparison) -> bool:
     if len(state.tables) > 4 * MOST_DELTAS:
         return False
     base = state.tables[0].name
-    with engine.explaining("the last snapshot can't be read", CHECK):
+    with engine.explaining(UNREADABLE, f"Run again. If a table is damaged: {comparison.mend}"):
         if base not in engine.tables(comparison.prefix):
             return True  # so the comparison reports the damage
         stored = dict(engine.columns(f"select * from {engine.place(base)}"))

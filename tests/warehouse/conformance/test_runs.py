@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from audience_sync.errors import SourceError
+from audience_sync.sources.warehouse import compare
 from audience_sync.sources.warehouse.dialects.base import Kind
 from audience_sync.sources.warehouse.engine import Engine
 from audience_sync.workspace import Workspace
@@ -71,16 +72,19 @@ def test_a_preview_finds_the_changes_and_creates_no_table(place: Place, workspac
     assert len(place.tables()) == 1
 
 
-def test_many_tables_of_changes_are_folded_into_a_base(place: Place, workspace: Workspace) -> None:
+def test_many_tables_of_changes_are_folded_into_a_base(
+    place: Place, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "MOST_DELTAS", 4)
     runs = members_of(place, workspace, "ada", "bob")
     runs.sync()
     users = ["ada"]
-    for number in range(13):  # bob leaves and enters in turn
+    for number in range(5):  # bob leaves and enters in turn
         users.append(f"user {number}")
         members_of(place, workspace, *users, *(["bob"] if number % 2 else []))
         runs.sync()
-    assert len(runs.state) < 13
-    assert len(place.tables()) == len(runs.state) + 13  # the next run drops them
+    assert len(runs.state) < 5
+    assert len(place.tables()) == len(runs.state) + 5  # the next run drops them
 
     members_of(place, workspace, "ada", "user 0", "new")
     assert runs.sync() == ({"new"}, set(users) - {"ada", "user 0"}, {})

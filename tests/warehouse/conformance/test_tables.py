@@ -9,6 +9,7 @@ from audience_sync.sql import Query
 from audience_sync.workspace import Workspace
 
 from .places import PREFIX, Place, Runs
+from .spark_places import FilesPlace
 from .test_runs import members_of
 
 
@@ -71,6 +72,22 @@ def test_a_damaged_table_is_an_error_and_nothing_is_compared(how: str, place: Pl
     with pytest.raises(SourceError, match=r"is damaged: the table \S+sync_.*audience-sync resync vip"):
         runs.sync()
     assert place.tables() == tables
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"no rows"])
+def test_a_file_that_can_not_be_read_is_an_error_and_a_resync_is_named(
+    content: bytes, place: Place, workspace: Workspace
+) -> None:
+    if not isinstance(place, FilesPlace):
+        pytest.skip("it keeps no files")
+    runs = members_of(place, workspace, "ada", "bob")
+    runs.sync()
+    for path in (place.folder / runs.state[0].name).glob("*.parquet"):
+        path.write_bytes(content)
+        (path.parent / f".{path.name}.crc").unlink(missing_ok=True)
+
+    with pytest.raises(SourceError, match=r"the last snapshot .*damaged: .*audience-sync resync vip"):
+        runs.sync()
 
 
 def test_check_finds_that_the_schema_can_keep_tables_and_leaves_none(place: Place) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from audience_sync.sources.values.json_python import json_texts
+from audience_sync.sources.warehouse import compare
 from audience_sync.sources.warehouse.dialects.base import Kind
 from audience_sync.workspace import Workspace
 
@@ -69,6 +70,19 @@ def test_users_of_a_table_that_was_left_out_and_users_to_reread_are_read_again(r
     runs.write([])
     assert runs.sync().is_empty
     assert runs.found(runs.sync()) == {}
+
+
+def test_an_empty_snapshot_is_folded_and_users_enter_again(runs: TraitRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "MOST_DELTAS", 1)
+    for rows in ([], [("ada", "pro", 1, None, None)], [], []):
+        runs.write(rows)
+        runs.sync()
+    assert runs.state == []
+
+    for visits in (1, 2):
+        rows = [("bob", "pro", visits, None, None)]
+        runs.write(rows)
+        assert runs.found(runs.sync()) == by_user(rows)
 
 
 def test_a_column_of_another_type_is_read_anew(runs: TraitRuns) -> None:

@@ -95,6 +95,10 @@ class Dialect(ABC):
         """A query as a statement of its own, with the settings that it needs."""
         return rows
 
+    def is_comparable(self, type_name: str) -> bool:
+        """Whether values of a type have one text each, which is the same whenever it is read."""
+        return True
+
     def type_name(self, described: Sequence[Any]) -> str:
         """The name of a column's type, of its description by the driver (PEP 249)."""
         return str(getattr(described, "type_display", described[1] or ""))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from audience_sync.sources.values.user_ids import WHITESPACE
 from audience_sync.sources.warehouse.dialects.base import Dialect, column_kinds
 from audience_sync.sql import Condition, Expression, Query, Relation, quote_literal
 
 #: Types whose values contain others.
 _NESTED = ("array", "map", "struct", "variant")
+#: Maps whose keys have no text of their own in JSON: Spark writes where a key lies in memory.
+_NO_TEXT = re.compile(r"map<(array|binary|map|struct|variant)")
 _TIME_FORMAT = "yyyy-MM-dd HH:mm:ss.SSSSSS XXX"
 
 
@@ -45,6 +49,9 @@ class Spark(Dialect):
     def plain_type(self, type_name: str) -> str:
         plain = super().plain_type(type_name)
         return "string" if plain == "void" else plain
+
+    def is_comparable(self, type_name: str) -> bool:
+        return not _NO_TEXT.search(type_name.lower())
 
     def stored(self, column: str, type_name: str) -> str:
         return f"cast({column} as string)" if type_name.lower() == "void" else column

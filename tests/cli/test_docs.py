@@ -64,9 +64,10 @@ def test_without_a_browser_the_address_is_shown(site: Path, monkeypatch: pytest.
     assert answer.stdout == f"There is no browser to open. Open this file:\n{site.as_uri()}/index.html\n"
 
 
-def test_a_page_that_does_not_exist_is_an_error_with_the_nearest(site: Path) -> None:
-    with pytest.raises(click.BadParameter, match=r"there is no page `commands/sed`\. Did you mean `commands/seed`\?"):
-        docs.page_file("commands/sed", docs.SITES)
+@pytest.mark.parametrize("name", ["commands/sed", "sed"])
+def test_a_page_that_does_not_exist_is_an_error_with_the_nearest(site: Path, name: str) -> None:
+    with pytest.raises(click.BadParameter, match=rf"there is no page `{name}`\. Did you mean `commands/seed`\?"):
+        docs.page_file(name, docs.SITES)
 
 
 def test_an_installation_without_the_site_names_the_command_that_builds_it(tmp_path: Path) -> None:

@@ -55,7 +55,9 @@ def page_file(name: str, sites: tuple[Path, ...]) -> Path:
     pages = {file.relative_to(site).with_suffix("").as_posix(): file for file in site.rglob("*.html")}
     name = name.strip("/").removesuffix(".html").removesuffix(".md").removeprefix("docs/")
     if name not in pages:
-        meant = nearest(name, pages)
+        nested_first = sorted(pages, key=lambda page: -page.count("/"))
+        by_end = {page.rpartition("/")[2]: page for page in nested_first}  # `seeed` means commands/seed
+        meant = nearest(name, pages) if "/" in name else by_end.get(nearest(name, by_end) or "")
         raise click.BadParameter(
             f"there is no page `{name}`." + (f" Did you mean `{meant}`?" if meant else ""), param_hint="PAGE"
         )

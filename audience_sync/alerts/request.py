@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from http.client import HTTPException
 from typing import Literal
 
@@ -36,6 +37,7 @@ def request(
 ) -> Outcome:
     """Make a request. ``timeout``: seconds for all of it. A GET follows redirects. No message has the address."""
     import requests
+    from urllib3.exceptions import HTTPError
 
     from audience_sync.destinations.http.deadline import Deadline, DeadlineAdapter
     from audience_sync.destinations.http.proxy_errors import tunnel_message
@@ -49,16 +51,19 @@ def request(
         for scheme in ("http://", "https://"):
             session.mount(scheme, DeadlineAdapter(deadline, egress.ca_file))
         try:
-            with session.request(
-                method,
-                url,
-                data=body,
-                headers=dict(headers or {}),
-                timeout=timeout,
-                allow_redirects=method == "GET",
-                proxies={"http": proxy, "https": proxy} if proxy else {},
-                stream=True,
-            ) as answer:
+            with (
+                session.request(
+                    method,
+                    url,
+                    data=body,
+                    headers=dict(headers or {}),
+                    timeout=timeout,
+                    allow_redirects=method == "GET",
+                    proxies={"http": proxy, "https": proxy} if proxy else {},
+                    stream=True,
+                ) as answer,
+                suppress(HTTPError, HTTPException, OSError),
+            ):  # its status is known, and that alone counts
                 answer.raw.read(MOST_READ, decode_content=False)
         except (requests.RequestException, HTTPException, OSError, ValueError) as error:
             return Outcome(problem=no_answer(error, proxy, url).error)

@@ -120,13 +120,14 @@ class _Poster(Struct, frozen=True, kw_only=True):
     def post_all(self, waiting: Sequence[Webhook]) -> str | None:
         """Post what is due. Returns a warning, if there is one.
 
-        The runs that have just ended come first. If the hook accepts them, so it may everything that waits.
+        The runs that have just ended come first. If the hook accepts them, so it may everything that waits. A hook that
+        has not accepted an earlier one gets one attempt, so that it delays no run by a pause.
         """
-        accepts = False
+        accepts, is_patient = False, not any(each.attempts for each in waiting)
         for each in sorted(waiting, key=lambda each: (each.attempts > 0, each.run)):
             if each.due_at is not None and each.due_at > self.clock.now() and not accepts:
                 continue
-            failed = self._post(each)
+            failed = self._post(each, is_patient=is_patient)
             if failed is not None:
                 return self._give_up_old(waiting, failed)
             accepts = True
@@ -134,8 +135,8 @@ class _Poster(Struct, frozen=True, kw_only=True):
                 break
         return None
 
-    def _post(self, webhook: Webhook) -> _Failure | None:
-        """Post one webhook, again while there is time for the next attempt. Returns the last failure."""
+    def _post(self, webhook: Webhook, *, is_patient: bool) -> _Failure | None:
+        """Post one webhook; with patience again while there is time for the next attempt. Returns the last failure."""
         with self.store.reading() as connection:
             data = run_summary(connection, webhook.run, options=given_options())
         body = webhook_body("run.finished", webhook.ended_at, data)  # the store has no secrets
@@ -149,7 +150,8 @@ class _Poster(Struct, frozen=True, kw_only=True):
                 record_attempt(connection, webhook, at=at, http_status=outcome.status, error=reason, due_at=due_at)
             if reason is None or due_at is None:
                 return None
-            if outcome.status == GONE or self.clock.monotonic() + wait.total_seconds() >= self.ends:
+            is_last = not is_patient or outcome.status == GONE
+            if is_last or self.clock.monotonic() + wait.total_seconds() >= self.ends:
                 return _Failure(webhook, outcome, reason, due_at)
             self.clock.pause(wait.total_seconds())
             webhook = replace(webhook, attempts=webhook.attempts + 1)

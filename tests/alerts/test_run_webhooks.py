@@ -101,7 +101,7 @@ def test_it_is_given_up_after_three_days(day: Day) -> None:
     day.run(1)
     day.now = SIX + LONGEST + timedelta(minutes=1)
     day.run(2)
-    assert [row[:3] for row in day.webhooks()] == [(1, "given up", 2), (2, "waiting", 2)]
+    assert [row[:3] for row in day.webhooks()] == [(1, "given up", 2), (2, "waiting", 1)]
     day.hook.will_answer(Reply())
     day.run(3)
     assert [row[1] for row in day.webhooks()] == ["given up", "accepted", "accepted"]
@@ -112,6 +112,7 @@ def test_a_hook_that_accepts_gets_everything_that_waits(day: Day) -> None:
     for number in (1, 2, 3):
         day.run(number)
         day.now += timedelta(seconds=20)
+    assert day.pauses == [5], "a hook that was down before delays no other run"
     day.hook.will_answer(Reply())
     day.run(4)
     assert [row[1] for row in day.webhooks()] == ["accepted"] * 4
@@ -133,6 +134,16 @@ def test_a_hook_that_is_gone_is_sent_nothing_again(day: Day) -> None:
     day.run(2)
     assert [row[1] for row in day.webhooks()] == ["given up", "given up"]
     assert day.pauses == [5]
+
+
+@pytest.mark.parametrize("then", ["hang", "close", "reset"])
+def test_the_status_counts_also_if_the_rest_of_the_answer_does_not_come(
+    store: Store, hook: Receiver, then: Any
+) -> None:
+    hook.will_answer(Reply(raw=b"HTTP/1.1 202 Said\r\nContent-Length: 9\r\n\r\nx", then=then))
+    day = Day(store, hook, timedelta(seconds=0.3))
+    day.run(1)
+    assert [row[:3] for row in day.webhooks()] == [(1, "accepted", 1)]
 
 
 def test_a_run_whose_status_is_not_wanted_is_not_posted(day: Day) -> None:

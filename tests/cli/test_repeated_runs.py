@@ -337,6 +337,20 @@ def test_what_depends_on_more_than_files_always_reads(project_with: Callable[[Pr
     assert [is_repeated(shop), is_repeated(shop), is_repeated(shop)] == [False, False, False]
 
 
+def test_a_hook_that_learns_of_no_success_lets_a_run_be_repeated(shop: Project) -> None:
+    hook = {"url": "http://127.0.0.1:9/hook", "secret": "a-secret", "name": "ops", "timeout": "0.1s"}
+    shop.configure(audiences=[VIP], on_run={**hook, "statuses": ["failed"]})
+    assert [is_repeated(shop), is_repeated(shop)] == [False, True]
+    store(
+        shop,
+        "insert into run_webhook_log (run_id, hook, webhook_id, status, attempts) values (1, 'ops', 'm', 'waiting', 1)",
+    )
+    assert [is_repeated(shop), is_repeated(shop)] == [False, True], "what waits is posted first"
+    shop.configure(audiences=[VIP], on_run=hook)
+    assert [is_repeated(shop), is_repeated(shop)] == [False, False]
+    assert shop.query("select run, attempts from run_webhooks") == [(5, 1), (6, 1)]
+
+
 def test_invalid_rows_are_shown_once_and_counted_in_every_run(shop: Project) -> None:
     invalid_row(shop)
     found = [sync(shop) for _ in range(3)]

@@ -24,7 +24,8 @@ def files_read(settings: Settings) -> list[FileName] | None:
     """The files that decide what a run finds. None if something else does too: a database, the clock, an address."""
     entries = [*settings.audiences, *settings.computed_traits]
     options = settings.destinations.values()
-    others = settings.suppressed, settings.aliases, settings.notify.ping, settings.metrics.file, settings.on_run
+    hooks = [each for each in settings.on_run if RunStatus.SUCCEEDED.value in each.statuses]
+    others = settings.suppressed, settings.aliases, settings.notify.ping, settings.metrics.file, hooks
     is_own = all(type(each).__module__.startswith("audience_sync.") for each in options)
     if any(others) or not is_own or ENVIRONMENT in (settings.proxy, *(each.proxy for each in options)):
         return None

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, literal, select, text, update
 
 from audience_sync.errors import StoreError
-from audience_sync.model import AudienceStatus, RunId, RunStatus
+from audience_sync.model import AudienceStatus, RunId, RunStatus, WebhookStatus
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import acquire_row, release_row
 from audience_sync.store.integrity.quick_check import refuse_damaged
@@ -25,6 +25,7 @@ from audience_sync.store.tables import (
     missed_notifications,
     run_audiences,
     run_destinations,
+    run_webhook_log,
     runs,
 )
 from audience_sync.sync.commit.run_record import begin_run
@@ -92,14 +93,15 @@ def _is_unchanged(config: ConfigInputs, kept: dict[str, Any]) -> bool:
 
 
 def _has_nothing_due(connection: Connection) -> bool:
-    """Whether no alert is open or to be sent, no delivery is unfinished, and the clock is not doubted."""
-    cursors, alert = delivery_cursors.c, alert_log.c
+    """Whether no alert or webhook is to be sent, no alert open, no delivery unfinished, and the clock not doubted."""
+    cursors, alert, webhook = delivery_cursors.c, alert_log.c, run_webhook_log.c
     unfinished = cursors.seeded_property_id.is_not(None) | cursors.attempted_run.is_not(None)
     unsent = alert.notified_at.is_not(None) & alert.end_notified_at.is_(None)
     due = (
         select(cursors.id).where(unfinished),
         select(alert.id).where(alert.ended_at.is_(None) | unsent),
         select(missed_notifications.c.alert_id),
+        select(webhook.run_id).where(webhook.status == WebhookStatus.WAITING.value),
     )
     if any(connection.execute(query.limit(1)).first() for query in due):
         return False

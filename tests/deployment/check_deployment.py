@@ -118,7 +118,8 @@ def check_compose(compose: Path) -> Iterator[str]:
     assert done.returncode == 0, done.stderr
     services = yaml.safe_load(done.stdout)["services"]
     assert sorted(services) == ["schedule", "store", "upgrade"]
-    assert services["schedule"]["environment"]["STORE"] == "postgresql://audience_sync:x@store/audience_sync"
+    assert services["schedule"]["environment"]["STORE"] == "postgresql://audience_sync@store/audience_sync"
+    assert services["schedule"]["environment"]["PGPASSWORD"] == "x"
     assert services["schedule"]["user"] == "1000:1000"
     refused = run(compose, "-f", COMPOSE, "config", POSTGRES_PASSWORD="")
     assert "a password for the store" in refused.stderr

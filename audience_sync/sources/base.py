@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 
 from msgspec import Struct, field
@@ -178,7 +178,19 @@ class SnapshotRows(Struct, frozen=True, kw_only=True):
     #: The tables of a snapshot that a warehouse has compared; None if it created none.
     state: ComparedState | None = None
     #: Context of every scan: it translates all errors into SourceErrors and limits the time.
-    scanning: Callable[[], AbstractContextManager[None]] = nullcontext
+    scan_context: Callable[[], AbstractContextManager[None]] = nullcontext
+
+    @contextmanager
+    def scanning(self) -> Iterator[None]:
+        """A scan. It raises SourceError in the source's words, also if the snapshot is not complete at the end."""
+        import duckdb
+
+        with self.scan_context():
+            try:
+                yield
+            except duckdb.Error as error:
+                raise self.explain(error) from None
+            self.verify()
 
     @property
     def is_compared(self) -> bool:

@@ -76,11 +76,11 @@ class BoundedSource(Source):
             rows = run_in_time(deadline, lambda: source.read(workspace, request), stop)
 
         @contextmanager
-        def scanning() -> Iterator[None]:
+        def scan_context() -> Iterator[None]:
             with self._guarding(workspace, request), stop_when_overdue(deadline, interrupt):
                 yield
 
-        return replace(rows, scanning=scanning)
+        return replace(rows, scan_context=scan_context)
 
     def fingerprint(self, request: SnapshotRequest) -> str | None:
         return self._ask(lambda source: source.fingerprint(request))

@@ -10,7 +10,7 @@ from audience_sync.errors import UnknownKeyError
 from audience_sync.model import ALIAS_KEY, AudienceStatus, HoldKind
 from audience_sync.sync.detect.audiences import AudienceDiff, Outcome, detect_audience
 from audience_sync.sync.detect.computed_traits import detect_traits
-from audience_sync.sync.detect.guard_audiences import guard_audiences
+from audience_sync.sync.detect.guard_diffs import guard_audiences
 from audience_sync.sync.detect.names_from import detect_names_from
 from audience_sync.sync.detect.suppression_lists import KEY as SUPPRESSED
 from audience_sync.sync.diff.priority_groups import claims_changed, earlier_in_groups, grouped, processing_waves

@@ -82,5 +82,6 @@ def test_a_project_without_a_store_has_nothing_to_rehearse(project: Project) -> 
     project.configure(audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}])
     ended = project.run("db", "upgrade", "--rehearse")
     assert ended.code == 3
-    assert "has no schema yet, so there is nothing to rehearse" in ended.stderr
+    assert "has no schema yet, so there is nothing to rehearse. Nothing was done." in ended.stderr
+    assert ended.stderr.splitlines()[-1] == "  To create it: audience-sync db upgrade"
     assert not project.store.exists()

@@ -72,9 +72,9 @@ def suppressed_users_are_sent() -> None:
 
 def guards_are_asleep() -> None:
     """Every snapshot passes the guard."""
-    from audience_sync.sync.detect import guard_audiences
+    from audience_sync.sync.detect import guard_diffs
 
-    guard_audiences.audience_reason = lambda *arguments, **options: None
+    guard_diffs.audience_reason = lambda *arguments, **options: None
 
 
 def approval_is_blind() -> None:
@@ -86,7 +86,7 @@ def approval_is_blind() -> None:
 
 def held_snapshots_are_accepted() -> None:
     """A snapshot is reported as held, and accepted anyway."""
-    from audience_sync.sync.detect import guard_audiences as guarding
+    from audience_sync.sync.detect import guard_diffs as guarding
 
     hold = guarding._hold
 

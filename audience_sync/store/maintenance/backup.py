@@ -33,7 +33,9 @@ def back_up(store: Store, target: Path, memory_limit: int) -> int:
             f"audience-sync db copy {shlex.quote(sqlite_url(target))}"
         )
     if not store.file.exists():
-        raise StoreError(f"There is no store {store.label} yet. Nothing was copied.")
+        raise StoreError(
+            f"There is no store {store.label} yet. Nothing was copied.\nThe first run creates it: audience-sync sync"
+        )
     if target.exists() or target.is_symlink():
         raise StoreError(f"{target} exists already. Nothing was copied: name another file.")
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")

@@ -72,9 +72,13 @@ def _copy_table(reading: Connection, writing: Connection, table: Table) -> int:
         _count_and_checksum(connection, table) for connection in (reading, writing)
     )
     if read != written:
-        raise StoreError(f"The copy of {table.name} has {written} rows instead of {read}. Nothing was kept.")
+        raise StoreError(
+            f"The copy of {table.name} has {written} rows instead of {read}. Nothing was kept. Please report this."
+        )
     if sum_before != sum_after:
-        raise StoreError(f"The copy of {table.name} has other contents (its checksum differs). Nothing was kept.")
+        raise StoreError(
+            f"The copy of {table.name} has other contents (its checksum differs). Nothing was kept. Please report this."
+        )
     return written
 
 

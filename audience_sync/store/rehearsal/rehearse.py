@@ -137,7 +137,10 @@ def rehearsed(store: Store, *, memory_limit: int) -> Iterator[tuple[Rehearsal, S
     """
     revision = migrate.current(store)
     if revision is None:
-        raise StoreError(f"The store {store.label} has no schema yet, so there is nothing to rehearse.")
+        raise StoreError(
+            f"The store {store.label} has no schema yet, so there is nothing to rehearse. Nothing was done.\n"
+            "To create it: audience-sync db upgrade"
+        )
     migrate.refuse_newer(store, revision)
     migrate.refuse_older(store, revision)
     started = time.monotonic()

@@ -17,7 +17,7 @@ from audience_sync.sql import NEVER, Condition, TableName, quote_identifier
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.sync.diff.snapshot_files import traits_change
 from audience_sync.sync.diff.traits import diff_traits
-from audience_sync.sync.load.snapshot import read_invalid_rows, scanning, snapshot_request
+from audience_sync.sync.load.snapshot import read_invalid_rows, snapshot_request
 from audience_sync.sync.values.change_set import ChangeSet, NewProperty, PropertyChange, SourceState
 from audience_sync.sync.values.findings import Detection, RunFindings
 from audience_sync.sync.values.run_context import AliasMap, RunContext
@@ -83,7 +83,7 @@ def _read(context: RunContext, entry: AliasConfig, listed: str) -> RunFindings:
     workspace, wanted = context.workspace, _wanted(entry)
     rows = context.sources[entry.source].read(workspace, wanted)
     read = workspace.name("read")
-    with scanning(rows):
+    with rows.scanning():
         workspace.run(
             f"create table {read} as select distinct user_id as previous_id, {quote_identifier(NEW_ID)} as user_id "
             f"from ({rows.select})"

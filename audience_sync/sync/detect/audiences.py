@@ -26,7 +26,6 @@ from audience_sync.sync.load.snapshot import (
     failure_message,
     load_snapshot,
     read_invalid_rows,
-    scanning,
 )
 from audience_sync.sync.values.change_set import Absences, ChangeSet, Claimed, HeldOut, PropertyChange, SourceState
 from audience_sync.sync.values.findings import AudienceResult, Detection, RunFindings
@@ -141,7 +140,7 @@ def _compare(context: RunContext, target: ResolvedAudience, loaded: LoadedSnapsh
     """The diff of a snapshot, whose rows are read now, and its invalid rows."""
     workspace, rows, change = context.workspace, loaded.rows, None
     chain, ids = stored_chain(context, target, is_compared=rows.left is not None), rows.to_diff
-    with scanning(rows):
+    with rows.scanning():
         if rows.is_compared and (claims.earlier or (target.stored and target.stored.claims)):
             from audience_sync.sync.diff.claims import unclaimed_users
 
@@ -263,7 +262,9 @@ def diff_audience(
     split = HoldoutSplit(diff)
     if target.config.holdout or target.key in context.stored.held_out:
         split = split_holdout(context, target, chain, diff)
-    at_once = Condition(f"({split.at_once}) or {at_once} or {context.aliases.is_previous}")
+    pairs = context.aliases.pairs
+    is_previous = NEVER if pairs is None else Condition(f"user_id in (select previous_id from {pairs})")
+    at_once = Condition(f"({split.at_once}) or {at_once} or {is_previous}")
     return _delay_exits(context, target, chain, replace(split, at_once=at_once), source)
 
 

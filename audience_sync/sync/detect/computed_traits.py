@@ -1,22 +1,23 @@
-"""Load and diff the snapshots of computed traits, and guard the changes: a trait is accepted or held as a whole."""
+"""Load and diff the snapshots of computed traits, and detect what changes once they are guarded."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from audience_sync.config.models import ComputedTraitsConfig
 from audience_sync.errors import SourceError
-from audience_sync.model import ALIAS_KEY, ChangeCounts, HoldKind, PropertyKind, RunId
+from audience_sync.model import ALIAS_KEY, HoldKind, PropertyKind
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.sources.base import HAS_INVALID_VALUE, ComparedState, SnapshotRows, UncheckedRows
-from audience_sync.sql import NEVER, Condition, Query, TableName, quote_identifier, quote_literal
+from audience_sync.sql import NEVER, Condition, Query, TableName, quote_identifier
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, rows_of, trait_column
+from audience_sync.sync.detect.guard_diffs import guard_traits
 from audience_sync.sync.diff.snapshot_files import traits_change
 from audience_sync.sync.diff.traits import (
-    ALL_TRAITS,
+    ChainDiff,
     TraitsDiff,
     deduplicate_users,
     diff_traits,
@@ -24,16 +25,7 @@ from audience_sync.sync.diff.traits import (
     no_difference,
     write_first_values,
 )
-from audience_sync.sync.guard.holds import (
-    ComparedDifference,
-    Difference,
-    compare_with_hold,
-    guard_difference,
-    release,
-    repeated_changes_reason,
-    supersede_missing,
-)
-from audience_sync.sync.guard.limits import trait_reason, traits_reason
+from audience_sync.sync.guard.holds import release, supersede_missing
 from audience_sync.sync.load.resolve_ids import MOVED
 from audience_sync.sync.load.snapshot import (
     TRAITS,
@@ -42,22 +34,13 @@ from audience_sync.sync.load.snapshot import (
     load_snapshot,
     loaded_from,
     read_invalid_rows,
-    scanning,
 )
 from audience_sync.sync.values.change_set import ChainChange, ChangeSet, NewProperty, PropertyChange, SourceState
-from audience_sync.sync.values.findings import Detection, HeldDifference, RunFindings, TraitsResult
+from audience_sync.sync.values.findings import Detection, RunFindings, TraitsResult
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import form, pluralize
 from audience_sync.tracing import stage
 from audience_sync.workspace import Workspace
-
-
-class ChainDiff(Struct, frozen=True):
-    """The diff of an entry's traits that are stored in one chain."""
-
-    chain: Chain
-    keys: Sequence[str]
-    diff: TraitsDiff
 
 
 class LoadedTraits(Struct, frozen=True, kw_only=True):
@@ -136,7 +119,7 @@ def _load_and_diff(
         snapshot = _load(context, source, keys)
         return snapshot, [ChainDiff(chain, mine, _diff(context, snapshot, chain, mine)) for chain, mine in chains]
     [(chain, _)] = chains
-    with scanning(source):
+    with source.scanning():
         rows = _counted(context.workspace, source.unchecked, is_rereadable=source.rereadable)
     snapshot = LoadedTraits(source=source, keys=keys, rows=rows)
     diff = _diff(context, snapshot, chain, keys)
@@ -170,7 +153,7 @@ def _load_first_values(
 ) -> tuple[LoadedTraits, list[ChainDiff]]:
     """The snapshot of new traits, and its diff. Rows that have to be chosen from are read from the file again."""
     workspace, keys = context.workspace, list(chain.keys)
-    with scanning(source):
+    with source.scanning():
         base, diff = write_first_values(workspace, rows, keys, context.run)
     columns = ", ".join(f"{trait_column(key)} as {quote_identifier(key)}" for key in keys)
     select = f"select user_id, {columns} from {rows_of(base)}"
@@ -193,7 +176,7 @@ def _counted(workspace: Workspace, rows: UncheckedRows, *, is_rereadable: bool) 
 def _load(context: RunContext, source: SnapshotRows, keys: Sequence[str]) -> LoadedTraits:
     """The snapshot as a table with one row a user."""
     workspace, invalid_value = context.workspace, HAS_INVALID_VALUE if source.may_have_invalid_values else None
-    with scanning(source):
+    with source.scanning():
         table, differing = deduplicate_users(
             workspace, source.select, keys, moved=MOVED if context.aliases.pairs else None, flag=invalid_value
         )
@@ -202,7 +185,7 @@ def _load(context: RunContext, source: SnapshotRows, keys: Sequence[str]) -> Loa
         f"select count(user_id), count(*) filter (where user_id is null), {any_invalid} from {table}"
     )
     if has_invalid_values:
-        with scanning(source):
+        with source.scanning():
             invalid = workspace.one(f"select count(*) from ({source.invalid_rows})")[0]
     is_empty = not users if source.left is None else source.is_empty
     return LoadedTraits(source=source, keys=keys, rows=table, is_empty=is_empty, invalid=invalid, differing=differing)
@@ -240,7 +223,7 @@ def _detect_entry(
         snapshot, diffs = _load_and_diff(context, loaded, keys, changes)
         read = _findings(context.workspace, config, snapshot)
     with stage("guard", TRAITS):
-        held, guarded = _guard(context, config, diffs, is_empty=snapshot.is_empty, is_part=is_part)
+        held, guarded = guard_traits(context, config, diffs, is_empty=snapshot.is_empty, is_part=is_part)
     accepted = list[tuple[Detection, str]]()
     for each in diffs:
         mine = [key for key in each.keys if key not in held]
@@ -284,7 +267,7 @@ def _diff(context: RunContext, snapshot: LoadedTraits, chain: Chain, keys: Seque
     if not isinstance(rows, UncheckedRows):
         within = Condition(f"user_id in (select user_id from {snapshot.touched})") if snapshot.touched else None
         return diff_traits(workspace, rows, chain, keys, erased=erased, aliases=context.aliases.pairs, within=within)
-    with scanning(snapshot.source):
+    with snapshot.source.scanning():
         return diff_unchecked_traits(workspace, rows, chain, keys, columns=snapshot.keys, erased=erased)
 
 
@@ -309,67 +292,6 @@ def _by_chain(
     if new:
         found.append((Chain(id=None, kind=PropertyKind.COMPUTED_TRAIT, keys=tuple(new), user_count=0), new))
     return found
-
-
-def _guard(
-    context: RunContext, config: ComputedTraitsConfig, diffs: Sequence[ChainDiff], *, is_empty: bool, is_part: bool
-) -> tuple[frozenset[str], Detection]:
-    """The keys that are held, and their holds; a new trait is never held.
-
-    If too many users lose all their traits, every trait of the entry is held. ``is_empty``: the snapshot has no users.
-    ``is_part``: traits that are held together stay held, because not all of them were diffed.
-    """
-    guard, stored = context.settings.guard_of(config), [each for each in diffs if each.diff.log]
-    compared = [compare_with_hold(context, each) for diff in stored for each in _differences(diff, guard.tolerance)]
-    keys = [key for each in stored for key in each.keys]
-    lost_all = [each.diff.lost[ALL_TRAITS] for each in stored if ALL_TRAITS in each.diff.lost]
-    reasons = (traits_reason(keys, counts, guard, is_empty=is_empty) for counts in lost_all)
-    whole = next((reason for reason in reasons if reason), None)
-    undone = _reasons_undone(context, compared)
-    held, detections = list[tuple[str, HeldDifference]](), list[Detection]()
-    for each in compared:
-        difference, hold = each.difference, each.waiting if is_part else None
-        if difference.key in undone:
-            repeat, together = undone[difference.key]
-            verdict = guard_difference(context, each, repeat, together=together, repeated=True)
-        else:
-            shared = whole if len(compared) > 1 else None
-            if hold and hold.together and difference.counts.left:
-                shared = hold.reason
-            reason = shared or whole or trait_reason(difference.key, difference.counts, guard)
-            verdict = guard_difference(context, each, reason, together=shared is not None)
-        detections.append(verdict.holds)
-        if verdict.held:
-            held.append((difference.key, verdict.held))
-    result = Detection(findings=RunFindings(traits=TraitsResult(held=tuple(held))))
-    return frozenset(key for key, _ in held), Detection.total([*detections, result])
-
-
-def _differences(each: ChainDiff, tolerance: float) -> Iterator[Difference]:
-    for key in each.keys:
-        mine = f"from {each.diff.log} where key = {quote_literal(key)}"
-        yield Difference(
-            kind=HoldKind.COMPUTED_TRAIT,
-            key=key,
-            counts=each.diff.lost.get(key, ChangeCounts(0, 0, 0)),
-            users=Query(f"select user_id, false as present {mine} and value is null"),
-            tolerance=tolerance,
-            changed=Query(f"select user_id, value is not null as present {mine}"),
-        )
-
-
-def _reasons_undone(context: RunContext, compared: Sequence[ComparedDifference]) -> Mapping[str, tuple[str, bool]]:
-    """By key, the reason for traits whose undone changes the snapshot repeats, and whether several traits share it."""
-    repeated: dict[tuple[RunId, RunId], list[Difference]] = {}
-    for each in compared:
-        runs = each.undone_runs if each.last else None
-        if runs is not None and not each.is_approved(context.request.exceptions):
-            repeated.setdefault(runs, []).append(each.difference)
-    return {
-        each.key: (repeated_changes_reason(group, *runs), len(group) > 1)
-        for runs, group in repeated.items()
-        for each in group
-    }
 
 
 def _is_counted(chain: Chain) -> bool:

@@ -30,7 +30,7 @@ from audience_sync.sync.diff.members import diff_several
 from audience_sync.sync.diff.min_stay import absent_users
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, refusal
 from audience_sync.sync.load.resolve_audiences import origin as origin_of
-from audience_sync.sync.load.snapshot import entry_name, failure_message, load_snapshot, read_invalid_rows, scanning
+from audience_sync.sync.load.snapshot import entry_name, failure_message, load_snapshot, read_invalid_rows
 from audience_sync.sync.values.findings import AudienceResult, Detection, RunFindings
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import form, pluralize
@@ -57,7 +57,7 @@ def detect_names_from(context: RunContext, config: AudienceConfig, used: Collect
                 each if isinstance(each, Detection) else unchanged_audience(context, each, 0)
                 for each in _stored_targets(context, config, live)
             ]
-        with stage("compare", entry_name(config, keys)), scanning(loaded.rows):
+        with stage("compare", entry_name(config, keys)), loaded.rows.scanning():
             rows, found = _read_names(context.workspace, loaded.rows, origin)
             there = rows.names if loaded.rows.left is None else sorted({*rows.names, *(each.name for each in live)})
             targets, skipped, warnings = _targets(context, config, known, there, used)

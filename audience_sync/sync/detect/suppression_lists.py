@@ -14,7 +14,7 @@ from audience_sync.store.audiences.suppressions import COMMAND, CONFIG
 from audience_sync.store.tables import suppressions
 from audience_sync.sync.guard.holds import Difference, compare_with_hold, guard_difference
 from audience_sync.sync.guard.limits import suppression_reason
-from audience_sync.sync.load.snapshot import read_invalid_rows, scanning, snapshot_request
+from audience_sync.sync.load.snapshot import read_invalid_rows, snapshot_request
 from audience_sync.sync.values.change_set import SuppressionUpdate
 from audience_sync.sync.values.findings import Detection, RunFindings
 from audience_sync.sync.values.run_context import RunContext
@@ -33,7 +33,7 @@ def read_suppressed(context: RunContext, connection: Connection) -> tuple[Suppre
     try:
         for entry in context.settings.suppressed:
             rows = context.sources[entry.source].read(workspace, snapshot_request(entry))
-            with scanning(rows):
+            with rows.scanning():
                 workspace.run(f"insert into {listed} select distinct user_id from ({rows.select})")
             if workspace.one(f"select count(*) from {listed} where user_id is null")[0]:
                 found += Detection(findings=RunFindings(invalid_rows=read_invalid_rows(workspace, rows)))
@@ -49,8 +49,8 @@ def read_suppressed(context: RunContext, connection: Connection) -> tuple[Suppre
     removed = workspace.table("suppressed", f"{before} except select user_id from {listed}")
     if error is None:
         found += _guard(context, before, removed)
-    everyone = context.aliases.ids_of(
-        workspace,
+    everyone = _all_ids(
+        context,
         f"select user_id from {stored} where origin = '{COMMAND}' union select user_id from {added} "
         f"union ({before} except select user_id from {removed})",
     )
@@ -61,6 +61,20 @@ def _stored(connection: Connection, workspace: Workspace) -> TableName:
     query = select(suppressions.c.user_id, suppressions.c.origin)
     with connection.execution_options(yield_per=10_000).execute(query) as result:
         return workspace.load({"user_id": "varchar", "origin": "varchar"}, result.partitions())
+
+
+def _all_ids(context: RunContext, users: str) -> TableName:
+    """A table with all ids of the users (``users``: a query with ``user_id``), their previous ones, too."""
+    workspace, pairs = context.workspace, context.aliases.pairs
+    if pairs is None:
+        return workspace.table("ids", users)
+    own = f"select coalesce(a.user_id, u.user_id) as user_id from ({users}) u left join {pairs} a "
+    own += "on u.user_id = a.previous_id"
+    return workspace.table(
+        "ids",
+        f"with own as materialized (select distinct user_id from ({own})) "
+        f"from own union select previous_id from {pairs} semi join own using (user_id) union from ({users})",
+    )
 
 
 def _guard(context: RunContext, before: str, removed: str) -> Detection:

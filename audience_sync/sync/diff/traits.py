@@ -47,6 +47,14 @@ class TraitsDiff(Struct, frozen=True, kw_only=True):
     base: SnapshotFile | None = None
 
 
+class ChainDiff(Struct, frozen=True):
+    """The diff of an entry's traits that are stored in one chain."""
+
+    chain: Chain
+    keys: Sequence[str]
+    diff: TraitsDiff
+
+
 def diff_traits(
     workspace: Workspace,
     snapshot: TableName,

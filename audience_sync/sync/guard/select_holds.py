@@ -23,7 +23,10 @@ def select_holds(connection: Connection, run: RunId, keys: Collection[str]) -> l
     if not of_run:
         waiting = [hold for hold in last.values() if hold.needs_decision]
         if not waiting:
-            raise UnknownNameError(f"Run {run} held nothing, and no other run is waiting for a decision.")
+            raise UnknownNameError(
+                f"Run {run} held nothing, and no other run is waiting for a decision.\n"
+                "What needs a person: audience-sync status"
+            )
         raise UnknownNameError(f"Run {run} held nothing.{_waiting(waiting)}")
     unknown = sorted(set(keys) - {hold.key for hold in of_run})
     if unknown:

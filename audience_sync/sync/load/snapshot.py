@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -195,22 +194,9 @@ def loaded_from(context: RunContext, config: SnapshotConfig, keys: Collection[st
     return Location(f"{config.file or 'a query'} of {config.source}", config.source)
 
 
-@contextmanager
-def scanning(rows: SnapshotRows) -> Iterator[None]:
-    """Raise errors of DuckDB as SourceError in the source's words; at the end check that the snapshot is complete."""
-    import duckdb
-
-    with rows.scanning():
-        try:
-            yield
-        except duckdb.Error as error:
-            raise rows.explain(error) from None
-        rows.verify()
-
-
 def read_invalid_rows(workspace: Workspace, rows: SnapshotRows, key: str | None = None) -> tuple[InvalidRow, ...]:
     """The first invalid rows; reads the source again."""
-    with scanning(rows):
+    with rows.scanning():
         found = workspace.all(
             f"select file, row, user_id, reason from ({rows.invalid_rows}) order by all limit {MAX_INVALID_ROWS}"
         )
@@ -233,7 +219,7 @@ def _check_expectations(
         return
     count = rows.row_count
     if count is None:
-        with scanning(rows):
+        with rows.scanning():
             count = workspace.one(f"select count(*) from ({rows.select})")[0]
     if rows.manifest_rows not in (None, count):
         raise IncompleteError(f"there are {count} rows, and the manifest has {rows.manifest_rows}")

@@ -29,25 +29,6 @@ class AliasMap(Struct, frozen=True, kw_only=True):
     version: str = ""
     error: str | None = None
 
-    @property
-    def is_previous(self) -> Condition:
-        """An SQL condition on ``user_id``, true for previous ids."""
-        return NEVER if self.pairs is None else Condition(f"user_id in (select previous_id from {self.pairs})")
-
-    def ids_of(self, workspace: Workspace, users: str) -> TableName:
-        """A table with all ids of the users (``users``: a query with ``user_id``)."""
-        table = workspace.name("ids")
-        if self.pairs is None:
-            workspace.run(f"create table {table} as {users}")
-            return table
-        own = f"select coalesce(a.user_id, u.user_id) as user_id from ({users}) u left join {self.pairs} a "
-        own += "on u.user_id = a.previous_id"
-        workspace.run(
-            f"create table {table} as with own as materialized (select distinct user_id from ({own})) "
-            f"from own union select previous_id from {self.pairs} semi join own using (user_id) union from ({users})"
-        )
-        return table
-
 
 class RunContext(Struct, frozen=True, kw_only=True):
     """The inputs of a run's stages, which none of them changes, and the ports to the workspace, store and sources.

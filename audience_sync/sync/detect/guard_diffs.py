@@ -1,28 +1,32 @@
-"""Guard the diffs of a wave of audiences: each is accepted or held as a whole."""
+"""Guard diffs: each audience of a wave, and each computed trait of an entry, is accepted or held as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
+from audience_sync.config.models import ComputedTraitsConfig
+from audience_sync.model import AudienceStatus, ChangeCounts, HoldKind, PropertyKind, RunId
+from audience_sync.sql import Query, quote_literal
 from audience_sync.store.snapshots.chain import Chain, DeltaCount
 from audience_sync.sync.detect.audiences import AudienceDiff, Outcome
 from audience_sync.sync.diff.members import MembersDiff
 from audience_sync.sync.diff.snapshot_files import is_long, members_change
+from audience_sync.sync.diff.traits import ALL_TRAITS, ChainDiff
 from audience_sync.sync.guard.holds import (
     ComparedDifference,
     Difference,
     Verdict,
     compare_with_hold,
     guard_difference,
+    repeated_changes_reason,
 )
-from audience_sync.sync.guard.limits import audience_reason, reasons_together
+from audience_sync.sync.guard.limits import audience_reason, reasons_together, trait_reason, traits_reason
 from audience_sync.sync.load.resolve_audiences import guard_changes
 from audience_sync.sync.load.snapshot import loaded_from
 from audience_sync.sync.values.change_set import ChangeSet, NewProperty, PropertyChange, SourceState
-from audience_sync.sync.values.findings import AudienceResult, Detection, HeldDifference, RunFindings
+from audience_sync.sync.values.findings import AudienceResult, Detection, HeldDifference, RunFindings, TraitsResult
 from audience_sync.sync.values.run_context import RunContext
 from audience_sync.tracing import stage
 
@@ -168,3 +172,64 @@ def _accept(context: RunContext, each: AudienceDiff, source: SourceState) -> Det
         changes=ChangeSet(chains=(change,) if change else (), properties={target.key: property_change}),
         findings=RunFindings(audiences=(result,), warnings=warnings),
     )
+
+
+def guard_traits(
+    context: RunContext, config: ComputedTraitsConfig, diffs: Sequence[ChainDiff], *, is_empty: bool, is_part: bool
+) -> tuple[frozenset[str], Detection]:
+    """The keys that are held, and their holds; a new trait is never held.
+
+    If too many users lose all their traits, every trait of the entry is held. ``is_empty``: the snapshot has no users.
+    ``is_part``: traits that are held together stay held, because not all of them were diffed.
+    """
+    guard, stored = context.settings.guard_of(config), [each for each in diffs if each.diff.log]
+    compared = [compare_with_hold(context, each) for diff in stored for each in _differences(diff, guard.tolerance)]
+    keys = [key for each in stored for key in each.keys]
+    lost_all = [each.diff.lost[ALL_TRAITS] for each in stored if ALL_TRAITS in each.diff.lost]
+    reasons = (traits_reason(keys, counts, guard, is_empty=is_empty) for counts in lost_all)
+    whole = next((reason for reason in reasons if reason), None)
+    undone = _reasons_undone(context, compared)
+    held, detections = list[tuple[str, HeldDifference]](), list[Detection]()
+    for each in compared:
+        difference, hold = each.difference, each.waiting if is_part else None
+        if difference.key in undone:
+            repeat, together = undone[difference.key]
+            verdict = guard_difference(context, each, repeat, together=together, repeated=True)
+        else:
+            shared = whole if len(compared) > 1 else None
+            if hold and hold.together and difference.counts.left:
+                shared = hold.reason
+            reason = shared or whole or trait_reason(difference.key, difference.counts, guard)
+            verdict = guard_difference(context, each, reason, together=shared is not None)
+        detections.append(verdict.holds)
+        if verdict.held:
+            held.append((difference.key, verdict.held))
+    result = Detection(findings=RunFindings(traits=TraitsResult(held=tuple(held))))
+    return frozenset(key for key, _ in held), Detection.total([*detections, result])
+
+
+def _differences(each: ChainDiff, tolerance: float) -> Iterator[Difference]:
+    for key in each.keys:
+        mine = f"from {each.diff.log} where key = {quote_literal(key)}"
+        yield Difference(
+            kind=HoldKind.COMPUTED_TRAIT,
+            key=key,
+            counts=each.diff.lost.get(key, ChangeCounts(0, 0, 0)),
+            users=Query(f"select user_id, false as present {mine} and value is null"),
+            tolerance=tolerance,
+            changed=Query(f"select user_id, value is not null as present {mine}"),
+        )
+
+
+def _reasons_undone(context: RunContext, compared: Sequence[ComparedDifference]) -> Mapping[str, tuple[str, bool]]:
+    """By key, the reason for traits whose undone changes the snapshot repeats, and whether several traits share it."""
+    repeated: dict[tuple[RunId, RunId], list[Difference]] = {}
+    for each in compared:
+        runs = each.undone_runs if each.last else None
+        if runs is not None and not each.is_approved(context.request.exceptions):
+            repeated.setdefault(runs, []).append(each.difference)
+    return {
+        each.key: (repeated_changes_reason(group, *runs), len(group) > 1)
+        for runs, group in repeated.items()
+        for each in group
+    }

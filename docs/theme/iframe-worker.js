@@ -1,4 +1,5 @@
 // A browser starts no worker for a page that was opened as a file. Search then runs in a hidden frame instead.
+// Messages are copied, as those of a worker: search changes the query that it gets, which is also what the field shows.
 if (location.protocol === "file:") {
   window.Worker = class {
     constructor(url) {
@@ -13,7 +14,10 @@ if (location.protocol === "file:") {
 
     start(url) {
       const inner = this.frame.contentWindow;
-      inner.postMessage = (data) => setTimeout(() => this.onmessage && this.onmessage({ data }));
+      inner.postMessage = (message) => {
+        const data = structuredClone(message);
+        setTimeout(() => this.onmessage && this.onmessage({ data }));
+      };
       const script = inner.document.createElement("script");
       script.src = url;
       script.onload = () => {
@@ -28,7 +32,8 @@ if (location.protocol === "file:") {
       this.frame.contentWindow.dispatchEvent(new MessageEvent("message", { data }));
     }
 
-    postMessage(data) {
+    postMessage(message) {
+      const data = structuredClone(message);
       if (this.ready) setTimeout(() => this.deliver(data));
       else this.waiting.push(data);
     }

@@ -47,7 +47,10 @@ def test_search_finds_pages_without_a_network(chromium: Browser, site: str) -> N
     with opened(chromium, site, offline=True) as page:
         page.goto(f"{site}/destinations/braze.html")
         page.keyboard.press("Control+k")
-        page.keyboard.type("holdout")
+        page.keyboard.type("hold")
+        expect(page.get_by_text("results").first).to_be_visible()
+        page.keyboard.type("out")  # a person types on while results are there
+        expect(page.get_by_role("combobox", name="Search")).to_have_value("holdout")
         expect(page.get_by_text("results").first).to_be_visible()
         page.keyboard.press("Enter")
         page.wait_for_url("**/holdout.html*")

@@ -19,7 +19,8 @@ from audience_sync.keys import KeyRefusedError, explicit_key, snake_key, trait_k
 class OutlinedEntry:
     """An entry of the config: an audience by ``key``, audiences by ``names_from``, or computed ``traits`` by key.
 
-    ``models``: its `dbt_model`, as written. ``destinations``: None is all.
+    ``models``: its `dbt_model`, as written. ``destinations``: None is all. ``origin``: links the store's audiences to
+    their `names_from`.
     """
 
     key: str | None
@@ -27,6 +28,7 @@ class OutlinedEntry:
     traits: tuple[str, ...]
     models: tuple[str, ...]
     destinations: tuple[str, ...] | None
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,8 @@ def _audiences(tree: Mapping[str, Any]) -> Iterator[OutlinedEntry]:
         key = None
         if names_from is None:
             key = explicit_key(str(entry["key"])) if entry.get("key") else snake_key(str(entry.get("name")))
-        yield OutlinedEntry(
-            key, names_from, (), _texts(entry.get("dbt_model")) or (), _texts(entry.get("destinations"))
-        )
+        models, origin = _texts(entry.get("dbt_model")) or (), names_from and f"{entry.get('source')}:{names_from}"
+        yield OutlinedEntry(key, names_from, (), models, _texts(entry.get("destinations")), origin)
 
 
 def _computed_traits(tree: Mapping[str, Any]) -> Iterator[OutlinedEntry]:

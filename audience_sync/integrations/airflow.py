@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 from airflow.sdk import BaseHook, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
@@ -61,6 +62,7 @@ class AudienceSyncOperator(BaseOperator):  # type: ignore[misc]  # Airflow is no
         instance = context["ti"]
         # A retry asks for a run of its own, a task that Airflow started twice for the same one.
         key = f"{instance.dag_id}/{instance.task_id}/{instance.run_id}/{instance.map_index}/{instance.try_number}"
+        key = quote(key, safe="/:+")  # a header is ASCII, and the name of a Dag need not be
         keys = [self.audiences] if isinstance(self.audiences, str) else self.audiences
         with _for_airflow(context):
             run = _client(self.conn_id).start(keys, reason=self.reason, key=key[-255:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -62,10 +63,11 @@ def audience_assets(
 
     @multi_asset(name=name, specs=specs, can_subset=True)
     def assets(context):  # type: ignore[no-untyped-def]  # Dagster can't read an annotation that is a text
-        run = _run(context, Path(config), env, entries)
-        if run is None:
+        made = _run(context, Path(config), env, entries)
+        if made is None:
             return
-        for name, counts in _counts(run.to_dict(), entries):
+        run, origins = made
+        for name, counts in _counts(run.to_dict(), entries, origins):
             key = AssetKey([*prefix, name])
             if key in context.selected_asset_keys:
                 yield MaterializeResult(key, metadata={**counts, "run": run.number})
@@ -78,19 +80,22 @@ def audience_assets(
 
 
 class _Entry(NamedTuple):
-    """An asset: an audience (``key``), all audiences of a `names_from`, or all computed traits."""
+    """An asset: an audience (``key``), all audiences of a `names_from` (``origin``), or all computed traits."""
 
     asset: str
     key: str | None
+    origin: str | None
     models: tuple[str, ...]
     description: str
 
 
 def _entries(outline: Outline) -> list[_Entry]:
     found = [
-        _Entry(each.key, each.key, each.models, f"The members of the audience {each.key}, at its destinations.")
+        _Entry(each.key, each.key, None, each.models, f"The members of the audience {each.key}, at its destinations.")
         if each.key
-        else _Entry(f"audiences_of_{each.names_from}", None, each.models, f"One audience per {each.names_from}.")
+        else _Entry(
+            f"audiences_of_{each.names_from}", None, each.origin, each.models, f"One audience per {each.names_from}."
+        )
         for each in outline.entries
         if not each.traits
     ]
@@ -98,7 +103,7 @@ def _entries(outline: Outline) -> list[_Entry]:
     if traits:
         models = tuple(dict.fromkeys(model for each in traits for model in each.models))
         keys = ", ".join(key for each in traits for key in each.traits)
-        found.append(_Entry(TRAITS, None, models, f"The computed traits {keys}, at their destinations."))
+        found.append(_Entry(TRAITS, None, None, models, f"The computed traits {keys}, at their destinations."))
     return found
 
 
@@ -114,23 +119,31 @@ def _spec(each: _Entry, prefix: Sequence[str], group: str | None, deps: Deps | N
     )
 
 
-def _counts(run: Mapping[str, Any], entries: Sequence[_Entry]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The counts of each asset that the run has synced. The audiences of a `names_from` are counted together."""
+def _counts(
+    run: Mapping[str, Any], entries: Sequence[_Entry], origins: Mapping[str, str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The counts of each asset that the run has synced. The audiences of a `names_from` are counted together.
+
+    ``origins``: of the audiences that come from a `names_from`, by key.
+    """
     synced = {each["key"]: each for each in run["audiences"] if each["status"] not in _NOT_SYNCED}
-    named = {each.key for each in entries}
     for each in entries:
         if each.asset == TRAITS:
             if not (run["traits"].get("errors") or run["traits"].get("held")):
                 yield each.asset, {name: run["traits"][name] for name in ("users", "changed")}
             continue
-        mine = [synced[key] for key in synced if key == each.key or (each.key is None and key not in named)]
+        mine = [synced[key] for key in synced if each.key == key or (each.origin and each.origin == origins.get(key))]
         if mine:
             yield each.asset, {name: sum(one[name] for one in mine) for name in _COUNTED}
 
 
-def _run(context: AssetExecutionContext, config: Path, env: str | None, entries: Sequence[_Entry]) -> Run | None:
-    """Make the run. None while another is in progress."""
+def _run(
+    context: AssetExecutionContext, config: Path, env: str | None, entries: Sequence[_Entry]
+) -> tuple[Run, Mapping[str, str]] | None:
+    """Make the run, and read the origins of audiences. None while another run is in progress."""
     from audience_sync import Project
+    from audience_sync.store.audiences.properties import read_properties
+    from audience_sync.store.connection.engine import Store
 
     selected = {key.path[-1] for key in context.selected_asset_keys}
     keys = [each.key for each in entries if each.asset in selected]
@@ -138,7 +151,9 @@ def _run(context: AssetExecutionContext, config: Path, env: str | None, entries:
     every = len(selected) == len(entries) or None in keys
     try:
         with Project.open(config, env=env) as project:
-            return project.sync(None if every else [key for key in keys if key])
+            run = project.sync(None if every else [key for key in keys if key])
+            with closing(Store(project.store_url)) as store, store.reading() as connection:
+                return run, {key: each.origin for key, each in read_properties(connection).items() if each.origin}
     except RunInProgressError as error:
         context.log.warning(f"nothing was materialized: {error}")
         return None

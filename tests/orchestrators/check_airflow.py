@@ -228,7 +228,7 @@ def real_server(config: Path) -> Iterator[SimpleNamespace]:
 def served_for_real(task_id: str, **arguments: Any) -> tuple[Any, Task]:
     """What a deferred task ends with, whose run the real server makes."""
     task = integration.AudienceSyncOperator(task_id=task_id, conn_id="audience_sync", **arguments)
-    context = {"ti": SimpleNamespace(dag_id="shop", task_id=task_id, run_id="r", map_index=-1, try_number=1)}
+    context = {"ti": SimpleNamespace(dag_id="Покупки", task_id=task_id, run_id="r", map_index=-1, try_number=1)}
     deferral, _ = outcome(lambda _: task.execute(context))
     if not isinstance(deferral, TaskDeferred):
         return deferral, Task()

@@ -77,11 +77,15 @@ def main() -> int:
             result, found = materialized(config)
         assert (result.success, found) == (True, {}), found
 
+        result, found = materialized(projects.names_from(folder / "names"))
+        entered = {key.path[-1]: each["entered"] for key, each in found.items()}
+        assert entered == {"audiences_of_plan": 3, "audiences_of_tier": 1}, entered
+
         definitions = projects.example("dagster.md", config)["definitions"]
         with DagsterInstance.ephemeral() as instance:
             ended = definitions.resolve_job_def("sync").execute_in_process(instance=instance)
         assert ended.success
-    print("Dagster: 9 passed, 0 failed")
+    print("Dagster: 10 passed, 0 failed")
     return 0
 
 

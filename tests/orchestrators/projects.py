@@ -68,6 +68,19 @@ def invalid(folder: Path) -> Path:
     return config
 
 
+def names_from(folder: Path) -> Path:
+    """A project with two columns of names: the plans of three users, and the tier of one."""
+    config = project(folder)
+    (folder / "test.csv").write_text("user_id,tier\nada,high\n")
+    entries = [
+        f"  - {{names_from: {column}, source: shop, file: {file}.csv}}\n"
+        for column, file in (("plan", "vip"), ("tier", "test"))
+    ]
+    before, _, after = config.read_text().partition("audiences:\n")
+    config.write_text(f"{before}audiences:\n{''.join(entries)}destinations:{after.partition('destinations:')[2]}")
+    return config
+
+
 def example(page: str, config: Path, number: int = 0) -> dict[str, Any]:
     """The names that a page's Python code of this number defines, with this config."""
     text = (Path(__file__).parents[2] / "docs" / page).read_text("utf-8")

@@ -28,7 +28,7 @@ from typing import Any
 from pydantic import BaseModel
 
 #: Seconds after which a command counts as stuck and is killed.
-STUCK = 60
+STUCK = int(os.environ.get("AUDIENCE_SYNC_STUCK", "60"))
 NOT_BEGUN = 70
 #: Modules of others that the program imports late.
 LATE = ("alembic.command", "duckdb", "psycopg", "requests", "rich.progress", "rich.table")

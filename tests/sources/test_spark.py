@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from warehouse.sail import needs_sail, sail_server
+from warehouse.sail import needs_spark, spark_server
 
 from audience_sync.errors import IncompleteError, SourceError
 from audience_sync.sources.base import Expectations, SnapshotRequest, TraitColumn
@@ -26,7 +26,7 @@ ROWS = (
 
 @pytest.fixture(scope="module")
 def sail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with sail_server(tmp_path_factory.mktemp("sail")) as url:
+    with spark_server(tmp_path_factory.mktemp("sail")) as url:
         yield url
 
 
@@ -35,7 +35,7 @@ def spark(sail: str) -> SparkSource:
     return SparkSource(SparkServer(sail))
 
 
-@needs_sail
+@needs_spark
 def test_a_query_gives_users_traits_and_invalid_rows(spark: SparkSource, read: Read) -> None:
     query = f"select id as user_id, price, gold, 'not wanted' as other from {ROWS} -- everyone\n;"
     found = read(spark, query=query, traits={"price": "price", "gold": "gold"})
@@ -52,7 +52,7 @@ def test_a_query_gives_users_traits_and_invalid_rows(spark: SparkSource, read: R
     ]
 
 
-@needs_sail
+@needs_spark
 @pytest.mark.parametrize(
     ("value", "json"),
     [
@@ -71,7 +71,7 @@ def test_values_of_spark_are_written_as_json(value: str, json: str | None, spark
     assert read(spark, query=f"select 'ada' as user_id, {value} as it", traits={"it": "it"}).rows == [("ada", json)]
 
 
-@needs_sail
+@needs_spark
 def test_names_come_with_their_users(spark: SparkSource, read: Read) -> None:
     query = "select * from values ('ada', ' A '), ('bob', '') as rows(user_id, audience)"
     found = read(spark, query=query, name="audience")
@@ -79,23 +79,23 @@ def test_names_come_with_their_users(spark: SparkSource, read: Read) -> None:
     assert [reason for *_, reason in found.invalid_rows] == ["no audience name"]
 
 
-@needs_sail
+@needs_spark
 def test_no_row_is_no_member(spark: SparkSource, read: Read) -> None:
     assert read(spark, query="select 'ada' as user_id where 1 = 0").rows == []
 
 
-@needs_sail
+@needs_spark
 def test_a_sample_has_a_few_rows(spark: SparkSource, read: Read) -> None:
     assert len(read(spark, query="select cast(id as string) as user_id from range(1000)", sample_rows=3).rows) == 3
 
 
-@needs_sail
+@needs_spark
 def test_many_rows_arrive_in_several_tables(spark: SparkSource, read: Read) -> None:
     found = read(spark, query="select cast(id as string) as user_id from range(100000)")
     assert set(found.ids) == set(map(str, range(100_000)))
 
 
-@needs_sail
+@needs_spark
 @pytest.mark.parametrize(
     ("query", "says"),
     [
@@ -112,7 +112,7 @@ def test_a_query_that_fails_says_why(query: str, says: str, spark: SparkSource, 
         read(spark, query=query)
 
 
-@needs_sail
+@needs_spark
 def test_an_error_has_no_value_of_a_row(spark: SparkSource, read: Read, capfd: pytest.CaptureFixture[str]) -> None:
     query = "select raise_error(mail) as user_id from (select 'ada@example.com' as mail) t"
     with pytest.raises(SourceError) as failed:
@@ -121,13 +121,13 @@ def test_an_error_has_no_value_of_a_row(spark: SparkSource, read: Read, capfd: p
     assert "ada@" not in "".join(capfd.readouterr())
 
 
-@needs_sail
+@needs_spark
 def test_a_text_that_is_not_utf_8_fails(spark: SparkSource, read: Read) -> None:
     with pytest.raises(SourceError, match=r"(?i)utf-8"):
         read(spark, query="select cast(X'ff61' as string) as user_id")
 
 
-@needs_sail
+@needs_spark
 def test_a_probe_tells_whether_the_rows_changed(spark: SparkSource) -> None:
     def fingerprint(probe: str) -> str | None:
         return spark.fingerprint(SnapshotRequest(user_id="user_id", query="select 1", probe=probe))
@@ -137,7 +137,7 @@ def test_a_probe_tells_whether_the_rows_changed(spark: SparkSource) -> None:
         fingerprint("select id from range(2000)")
 
 
-@needs_sail
+@needs_spark
 def test_old_rows_are_refused(spark: SparkSource, workspace: Workspace) -> None:
     expected = Expectations(since=datetime.now(UTC) - timedelta(hours=1), modified="select timestamp '2026-01-01'")
     request = SnapshotRequest(user_id="user_id", query="select 'ada' as user_id", expected=expected)
@@ -146,16 +146,16 @@ def test_old_rows_are_refused(spark: SparkSource, workspace: Workspace) -> None:
     assert spark.fingerprint(request) is None
 
 
-@needs_sail
+@needs_spark
 def test_a_query_that_takes_too_long_is_stopped(tmp_path: Path, workspace: Workspace) -> None:
     slow = "select sum(crc32(cast(a.id * b.id as string))) as user_id from range(1000000) a cross join range(1000000) b"
-    with sail_server(tmp_path) as url:
+    with spark_server(tmp_path) as url:
         source = BoundedSource("lake", lambda: SparkSource(SparkServer(url)), timedelta(seconds=3))
         with pytest.raises(SourceError, match="source 'lake' took longer than 3s and was stopped"):
             source.read(workspace, SnapshotRequest(user_id="user_id", query=slow))
 
 
-@needs_sail
+@needs_spark
 def test_expected_columns_have_generic_types(spark: SparkSource, workspace: Workspace) -> None:
     query = "select 'ada' as user_id, 1 as age, date '2026-01-01' as day, array(1) as some"
     traits = {"age": TraitColumn("age")}

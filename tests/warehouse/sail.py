@@ -1,4 +1,7 @@
-"""Start Sail, which speaks Spark Connect. It has an environment of its own: Spark's client must not be beside it."""
+"""Find the server of tests by Spark Connect: Spark itself, if it was started for them, or else Sail.
+
+Sail has an environment of its own: Spark's client must not be beside it.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,19 @@ from forks import STUCK
 
 #: The program. `.ci/run` and `nox -s sail` install it.
 SAIL = os.environ.get("AUDIENCE_SYNC_SAIL")
-needs_sail = pytest.mark.skipif(SAIL is None, reason="AUDIENCE_SYNC_SAIL does not name the program: nox -s sail")
+#: The URL of Spark, in place of Sail. `nox -s spark -- --conformance` starts it.
+SPARK = os.environ.get("AUDIENCE_SYNC_SPARK")
+needs_spark = pytest.mark.skipif(
+    SAIL is None and SPARK is None, reason="AUDIENCE_SYNC_SAIL does not name the program: nox -s sail"
+)
 
 
 @contextmanager
-def sail_server(folder: Path) -> Iterator[str]:
-    """A server that writes into a folder; its URL."""
+def spark_server(folder: Path) -> Iterator[str]:
+    """The URL of the server. Sail writes into the folder."""
+    if SPARK is not None:
+        yield SPARK
+        return
     assert SAIL is not None
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

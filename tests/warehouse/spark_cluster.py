@@ -46,6 +46,7 @@ trait_values_table: true
 destinations: {{}}
 guard: {{max_removed: 100%, max_added: 100%}}
 """
+TESTS = ("tests/warehouse/conformance", "tests/warehouse/test_spark.py", "tests/sources/test_spark.py")
 #: Seconds until a process of Spark listens, on a busy machine.
 STARTING = 180
 #: The share of the members who leave, and of those who are new, in parts of 10,000.
@@ -292,8 +293,8 @@ def main() -> None:
         say(f"Spark has started with two workers, after {time.monotonic() - began:.0f} s.")
         if arguments.conformance:
             environment = {"AUDIENCE_SYNC_ENGINES": "spark_files spark_tables"}
-            environment["AUDIENCE_SYNC_SPARK"] = f"sc://127.0.0.1:{cluster.port}"
-            tests = [sys.executable, "-m", "pytest", "-n", "0", "-W", "ignore", "tests/warehouse/conformance"]
+            environment |= {"AUDIENCE_SYNC_SPARK": f"sc://127.0.0.1:{cluster.port}", "AUDIENCE_SYNC_STUCK": "600"}
+            tests = [sys.executable, "-m", "pytest", "-n", "0", "-W", "ignore", *TESTS]
             subprocess.run(tests, cwd=ROOT, env={**os.environ, **environment}, check=True)
         play(cluster, Path(name), arguments.users)
     say(f"All is as it has to be, after {time.monotonic() - began:.0f} s.")

@@ -76,6 +76,17 @@ def test_who_enters_an_audience_leaves_later_ones_and_is_back_afterwards_if_the_
     assert members(group) == {"gold": "bob", "seen": "cyd", "silver": "dan", "rest": "fay"}
 
 
+def test_who_is_missing_and_claimed_does_not_come_back_afterwards(group: Twins) -> None:
+    configure(group, *SOURCES, rest={"min_stay": "9 runs"})
+    write(group, rest="ada bob cyd dan")
+    group.run("sync")
+    assert members(group)["rest"] == "eve"
+    for gold in ("ada bob eve", "ada bob"):
+        write(group, gold=gold)
+        group.run("sync")
+    assert members(group) == {"gold": "ada bob", "seen": "cyd", "silver": "dan"}
+
+
 def test_what_a_guard_holds_stays_with_its_audience(group: Twins) -> None:
     configure(group, *SOURCES, guard={"max_removed": "40%", "at_least": 1})
     write(group, gold="ada bob eve")
@@ -100,6 +111,15 @@ def test_many_changes_of_a_later_audience_are_guarded_without_those_who_are_clai
 
     done = group.run("sync", "--json").audience("rest")
     assert (done["status"], done["entered"], len(group.there.query(CLAIMED))) == ("unchanged", 0, 12_005)
+
+
+def test_a_resync_forgets_whom_earlier_audiences_no_longer_claim(group: Twins) -> None:
+    write(group, gold="ada bob", seen="", rest="bob cyd dan eve")
+    group.run("resync")
+    assert group.there.query(CLAIMED) == [("rest", "bob"), ("rest", "cyd"), ("rest", "dan")]
+    write(group, gold="", silver="")
+    group.run("sync", "--json")
+    assert members(group) == {"rest": "bob cyd dan eve"}
 
 
 def test_a_source_moves_over_and_back_within_a_group(group: Twins) -> None:

@@ -18,9 +18,9 @@ import yaml
 from cli.conftest import Project, Result
 
 from .conftest import VIEWS, calls
-from .sail import needs_sail, sail_server
+from .sail import needs_spark, spark_server
 
-pytestmark = needs_sail
+pytestmark = needs_spark
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Lake:
 @pytest.fixture
 def lake(tmp_path: Path, sqlite_schema: Path) -> Iterator[Lake]:
     folder, state, projects = tmp_path / "members", tmp_path / "state", []
-    with sail_server(tmp_path) as url:
+    with spark_server(tmp_path) as url:
         for name, source in (("fetched", {"spark": url}), ("compared", {"spark": url, "state": state.as_uri()})):
             (tmp_path / name).mkdir()
             project = Project(tmp_path / name)

@@ -25,7 +25,7 @@ from audience_sync.sources.warehouse.dialects.databricks import Databricks
 from audience_sync.sources.warehouse.dialects.snowflake import Snowflake
 from audience_sync.sources.warehouse.dialects.trino import Trino
 from audience_sync.sources.warehouse.engine import Engine
-from warehouse.sail import sail_server
+from warehouse.sail import spark_server
 
 from .duckdb_engine import DuckDB, DuckDBEngine
 from .places import SCHEMA, STANDARD_TYPES, Place
@@ -142,11 +142,7 @@ def spark_tables_place(request: pytest.FixtureRequest) -> Iterator[Place]:
 
 @pytest.fixture(scope="session")
 def spark_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The server that AUDIENCE_SYNC_SPARK names, or else Sail."""
-    if url := os.environ.get("AUDIENCE_SYNC_SPARK"):
-        yield url
-        return
-    with sail_server(tmp_path_factory.mktemp("sail")) as url:
+    with spark_server(tmp_path_factory.mktemp("sail")) as url:
         yield url
 
 

@@ -154,8 +154,8 @@ def _entry(node: Node, options: Mapping[str, Any], source: str, dbt_model: str, 
     """The entry in the order in which people write it: what it is, where it is from, the rest."""
     options = dict(options)
     start: Entry = {name: options.pop(name) for name in ("name", "names_from", "key") if name in options}
-    if not start and "traits" not in options:
-        start = {"name": node.name}
+    if "traits" not in options and start.keys().isdisjoint({"name", "names_from"}):
+        start = {"name": node.name, **start}
     quoted = {name for name, column in node.columns.items() if column.quote}
     columns = ", ".join(_written(column, adapter, column in quoted) for column in _columns({**start, **options}))
     query = f"select {columns} from {node.relation}"

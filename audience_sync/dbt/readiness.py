@@ -125,14 +125,14 @@ def _not_there(model: str, results: Results) -> Unbuilt:
         ids = node_ids(file)
     except (OSError, ValueError):
         ids = results.ids
-    meant = None if model in ids or not file.run.builds else nearest(model, map(name_of, results.built))
+    meant = None if model in ids else nearest(model, map(name_of, results.built))
     return Unbuilt(f"{reason}. Did you mean `{meant}`?" if meant else reason, may_come=meant is None)
 
 
 def _failed_test(found: NodeResult, results: Results) -> str | None:
     """The reason if a test of the model has failed since it was built, or None. The manifest has the tests' models."""
     for test in results.failed_tests:
-        if test.at < found.at and test.file.path != found.file.path:
+        if test.at < found.at:
             continue
         name = f"the test '{name_of(test.result.unique_id)}'"
         of = f"(`dbt {test.file.run.command}` of {utc_time(test.at)}, {test.file.shown})"

@@ -86,11 +86,21 @@ def test_each_destination_is_an_exposure_of_the_models_that_it_receives(project:
         ("Growth", {"name": "Growth"}),
         ("growth@example.com", {"email": "growth@example.com"}),
         ("Growth <growth@example.com>", {"name": "Growth", "email": "growth@example.com"}),
+        ('"Growth, Team" <growth@example.com>', {"name": "Growth, Team", "email": "growth@example.com"}),
+        ("Growth Team growth@example.com", {"name": "Growth Team", "email": "growth@example.com"}),
     ],
 )
 def test_the_owner_is_a_name_or_an_address_or_both(project: Project, owner: str, found: dict[str, str]) -> None:
     configure(project)
     assert exposures(project, "--owner", owner)[0]["owner"] == found
+
+
+@pytest.mark.parametrize("owner", ["", " ", "Growth <growth@", "a@example.com, b@example.com"])
+def test_an_owner_that_dbt_would_not_read_is_refused(project: Project, owner: str) -> None:
+    configure(project)
+    result = project.run("dbt", "exposures", "--owner", owner)
+    assert (result.code, result.stdout) == (2, "")
+    assert f"{owner!r} is not a name, an e-mail address, or both: Growth <growth@example.com>" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,19 @@ def test_a_model_may_be_too_old(target: Path) -> None:
     assert reason(target, max_age=timedelta(hours=8)) is None
 
 
+def test_a_model_is_as_old_as_the_end_of_its_last_part(target: Path) -> None:
+    results = results_of("built")
+    at = datetime.now(UTC).replace(tzinfo=None)
+    times = [at - timedelta(hours=8), at - timedelta(hours=5)]
+    results["results"][1]["timing"] = [{"completed_at": each.isoformat()} for each in times]
+    written(target, results)
+    assert reason(target, max_age=timedelta(hours=6)) is None
+    assert reason(target, max_age=timedelta(hours=4)) is not None
+    results["results"][1]["timing"] = [{"completed_at": "yesterday"}]
+    written(target, results)
+    assert "is not what dbt writes ('yesterday' is not a time)" in str(reason(target))
+
+
 @pytest.mark.parametrize("command", ["compile", "generate", "show", "test", "run-operation"])
 def test_a_command_that_builds_nothing_has_no_model(target: Path, command: str) -> None:
     results = results_of("built")
@@ -88,6 +101,10 @@ def test_dbt_test_after_dbt_run_needs_files_of_their_own(target: Path) -> None:
     assert "dbt's last command built no model 'big_spenders' (`dbt test` of" in str(reason(target))
     written(target, results_of("built"), "run_results_of_run.json")
     assert reason(target, files="run_results*.json") is None
+    written(target, results_of("built", hours_ago=3), "run_results_of_run.json")
+    missing = str(reason(target, "customer", files="run_results*.json"))
+    assert "(`dbt test` of " in missing
+    assert missing.endswith("target/run_results.json). Did you mean `customers`?")
 
 
 def test_of_several_files_the_newest_result_of_a_model_counts(target: Path) -> None:
@@ -121,6 +138,24 @@ def test_a_model_whose_test_failed_is_not_built(target: Path) -> None:
         assert reason(target, "churn_risk.v2") is None
     written(target, failing_test("warn"))
     assert reason(target) is None
+
+
+@pytest.mark.parametrize("status", ["fail", "error", "Error"])
+def test_a_test_that_could_not_run_has_failed(target: Path, status: str) -> None:
+    shutil.copyfile(DBT / "manifests" / "v12.json", target / "manifest.json")
+    written(target, failing_test(status))
+    assert "has failed the test" in str(reason(target))
+
+
+def test_a_unit_test_counts_for_its_model(target: Path) -> None:
+    name = "unit_test.shop.big_spenders.whales"
+    nodes = {name: {"depends_on": {"nodes": ["model.shop.big_spenders"]}}}
+    (target / "manifest.json").write_text(json.dumps({"nodes": {}, "unit_tests": nodes}), "utf-8")
+    results = failing_test()
+    results["results"][-1]["unique_id"] = name
+    written(target, results)
+    assert "has failed the test 'big_spenders' (" in str(reason(target))
+    assert reason(target, "churn_risk.v2") is None
 
 
 def dbt_test_writes(target: Path, status: str, *, hours_ago: float = 0) -> None:
@@ -259,7 +294,7 @@ def test_a_run_waits_until_dbt_has_built_the_model(target: Path) -> None:
 
 def test_a_run_waits_no_longer_than_wait(target: Path) -> None:
     tested = results_of("tested")
-    assert Waiting(target, iter([tested] * 10)).wait(wait=timedelta(seconds=4)) == 4
+    assert Waiting(target, iter([tested] * 10)).wait(wait=timedelta(seconds=3.5)) == 3.5
 
 
 @pytest.mark.parametrize("model", ["churn_risk.v2", "big_spnders"])

@@ -213,6 +213,18 @@ def test_the_workflow_gives_the_action_only_inputs_that_it_has() -> None:
     assert used == set(action["inputs"])
 
 
+@pytest.mark.parametrize(
+    ("extras", "installed"), [("", ""), ("s3", "[s3]"), ("postgresql,snowflake", "[postgresql,snowflake]")]
+)
+def test_the_action_installs_the_extras(extras: str, installed: str) -> None:
+    action = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
+    [step] = [each for each in action["runs"]["steps"] if each.get("name") == "Install Audience Sync"]
+    variables = {"GITHUB_ACTION_PATH": "/the action", "EXTRAS": extras}
+    script = f'python() {{ printf "%s\\n" "$@"; }}\n{step["run"]}'
+    done = subprocess.run(["bash", "-ec", script], env=variables, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == f"/the action{installed}"
+
+
 def test_the_steps_of_the_action_make_the_plan(config: Path, job: dict[str, str], github: GitHub) -> None:
     action = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
     [step] = [each for each in action["runs"]["steps"] if each.get("id") == "plan"]

@@ -52,15 +52,25 @@ class ServeClient:
             answer = requests.request(
                 method, f"{self._url}{path}", json=json, headers=headers, timeout=TIMEOUT, allow_redirects=False
             )
-            document = answer.json()
         except requests.RequestException as error:
             raise ServeError(f"{self._url} can't be reached, or gives no answer: {type(error).__name__}") from None
-        if answer.ok and isinstance(document, dict):
+        if answer.is_redirect:
+            raise RefusedByServerError(f"{self._url} redirects to {answer.headers['location']}: use that address.")
+        document = _document(answer)
+        if answer.ok and document:
             return document
-        detail = document.get("detail", answer.reason) if isinstance(document, dict) else answer.reason
-        message = f"{self._url} answered {answer.status_code}: {detail}"
+        message = f"{self._url} answered {answer.status_code}: {document.get('detail', answer.reason)}"
         if answer.status_code == requests.codes.conflict and path == "/runs":
             raise RunInProgressError(message)
         if answer.status_code < requests.codes.internal_server_error:
             raise RefusedByServerError(message)
         raise ServeError(message)
+
+
+def _document(answer: requests.Response) -> dict[str, Any]:
+    """The JSON of an answer; empty for that of a proxy on the way."""
+    try:
+        document = answer.json()
+    except requests.JSONDecodeError:
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -110,6 +110,7 @@ class Handler(BaseHTTPRequestHandler):
         content = json.dumps(document).encode()
         self.send_response(code)
         self.send_header("Content-Length", str(len(content)))
+        self.send_header("Location", "https://sync.example.com/runs")
         self.end_headers()
         self.wfile.write(content)
 
@@ -189,10 +190,11 @@ def check_deferred() -> int:
         started = operator(Path("unused"), conn_id="audience_sync").execute
         error, _ = outcome(started)
         assert isinstance(error, AirflowSkipException), error
-        for code in (401, 422):
+        for code, words in ((401, "401: no"), (422, "422: no"), (301, "redirects to https://sync.example.com/runs")):
             server.answers = {"/runs": [(code, {"detail": "no"})]}
             error, _ = outcome(started)
             assert isinstance(error, AirflowFailException), error
+            assert words in str(error)
 
         server.answers = {"/runs/7/cancel": [(202, served("running"))]}
         asyncio.run(integration.RunTrigger(conn_id="audience_sync", run=7, poll_seconds=0).on_kill())

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select, update
 
 from audience_sync.serve.problems import ProblemError
 from audience_sync.serve.runs import Runs, open_to_write
@@ -19,7 +19,7 @@ from audience_sync.store.connection.lease import acquire
 from audience_sync.store.connection.process_identity import current_process
 from audience_sync.store.maintenance.open_to_read import open_store_to_read
 from audience_sync.store.runs.requests import find_request, keep_request
-from audience_sync.store.tables import runs
+from audience_sync.store.tables import run_requests, runs
 
 WORK = {"method": "sync", "arguments": {"audiences": None, "reason": None}}
 #: As a process of this machine that has ended.
@@ -59,10 +59,14 @@ def store(url: str) -> Iterator[Store]:
         yield opened
 
 
-@pytest.fixture
-def served(url: str, store: Store) -> Runs:
+def a_server(url: str, store: Store) -> Runs:
     start: Any = partial(Worker, store)
     return Runs(reading=partial(open_store_to_read, url), writing=partial(open_to_write, url), start_worker=start)
+
+
+@pytest.fixture
+def served(url: str, store: Store) -> Runs:
+    return a_server(url, store)
 
 
 def refusal(served: Runs, key: str | None = None) -> ProblemError:
@@ -104,3 +108,14 @@ def test_a_key_whose_process_is_alive_starts_no_second_run(served: Runs, store: 
     assert str(refusal(served, "alive")).startswith("Another run is about to begin.")
     assert served.start(WORK, "nightly") == (first, True)
     assert served.start(WORK, "dead") == (first + 1, False)
+
+
+def test_a_key_is_known_to_the_next_server_and_forgotten_after_a_week(url: str, served: Runs, store: Store) -> None:
+    run, _ = served.start(WORK, "nightly")
+    following = a_server(url, store)
+    assert following.start(WORK, "nightly") == (run, True)
+    with store.writing() as connection:
+        connection.execute(update(run_requests).values(requested_at=datetime.now(UTC) - timedelta(days=8)))
+    following.start(WORK, "next")
+    with store.reading() as connection:
+        assert connection.execute(select(run_requests.c.idempotency_key)).scalars().all() == ["next"]

@@ -230,18 +230,6 @@ def test_a_key_of_a_request_that_started_no_run_can_be_used_again(server: Server
     server.ended(server.started({"audiences": ["vip"]}, Idempotency_Key="corrected"))
 
 
-def test_a_key_is_known_to_the_next_server_and_forgotten_after_a_week(tmp_path: Path, sqlite_schema: Path) -> None:
-    project = a_project(tmp_path, sqlite_schema)
-    with serving(project) as first:
-        run = first.started(Idempotency_Key="build-7")
-        first.ended(run)
-    with serving(project) as second:
-        assert second.post("/runs", Idempotency_Key="build-7").json["run"] == run
-        project.query("update run_requests set requested_at = datetime('now', '-8 days')")
-        second.ended(second.started(Idempotency_Key="build-8"))
-        assert project.query("select idempotency_key from run_requests") == [("build-8",)]
-
-
 # A run in progress ----------------------------------------------------------------------------------------------------
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from audience_sync.config.models import AudienceConfig, Settings
-from audience_sync.delivery.deliver import DeliveryStats
-from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.model import RunId
-from audience_sync.sources.base import Source
-from audience_sync.store.connection.engine import Store
-from audience_sync.store.runs.schedule_slots import Slot
+
+if TYPE_CHECKING:  # the whole delivery, for a look at the schedules
+    from audience_sync.config.models import AudienceConfig, Settings
+    from audience_sync.delivery.deliver import DeliveryStats
+    from audience_sync.destinations.base import Audiencing, Destination
+    from audience_sync.sources.base import Source
+    from audience_sync.store.connection.engine import Store
+    from audience_sync.store.runs.schedule_slots import Slot
 
 
 class RunDependencies(Struct, frozen=True, kw_only=True):

@@ -199,6 +199,12 @@ def deployment(session: nox.Session) -> None:
 
 
 @nox.session
+def docker(session: nox.Session) -> None:
+    """Play the pages of Docker and Compose with Docker's daemon: the image, kills in the middle of a run, Compose."""
+    run(session, "python", "tests/deployment/check_docker.py", env={"PYTHONPATH": "tests"})
+
+
+@nox.session
 def sbom(session: nox.Session) -> None:
     """Write dist/*.cdx.json for the newest wheel: a CycloneDX list of the packages in an installation with extras."""
     newest = max(Path("dist").glob("audience_sync-*.whl"), key=lambda file: file.stat().st_mtime)

@@ -30,6 +30,8 @@ _DESTINATIONS = """
     select destination as name, calls, delivered, refused, pending, requests, retries, seconds, error
     from {views}deliveries where run = :run order by destination
 """
+#: How a run ends that holds something: a failure is worse, and an interruption can come after it.
+_MAY_HOLD = (RunStatus.HELD, RunStatus.FAILED, RunStatus.INTERRUPTED)
 #: What the run held, also if it was decided since.
 _HOLDS = """
     select kind, key, entered, "left", reason from {views}holds where run <= :run and last_run >= :run
@@ -50,7 +52,7 @@ def run_summary(connection: Connection, run: RunId, *, options: str = "") -> dic
     if status == RunStatus.RUNNING and not is_run_in_progress(connection):
         status = RunStatus.INTERRUPTED.value
     audiences = read(connection, _AUDIENCES, run=run, most=MOST_AUDIENCES)
-    holds = read(connection, _HOLDS, run=run, most=MOST_AUDIENCES) if status == RunStatus.HELD else []
+    holds = read(connection, _HOLDS, run=run, most=MOST_AUDIENCES) if status in _MAY_HOLD else []
     return {
         "run": run,
         "command": row["command"],

@@ -20,9 +20,9 @@ from audience_sync.store.tables import delivery_destinations, properties, runs, 
 
 #: The view, with the numbers of computed traits and of mappings that a held run held, and why a person asked for it.
 _LAST_RUNS = """
-    select r.*, case when r.status = 'held' then (
+    select r.*, case when r.status in ('held', 'failed', 'interrupted') then (
         select count(*) from {views}holds h where h.kind = 'computed_trait' and h.run <= r.run and h.last_run >= r.run
-    ) else 0 end as traits_held, case when r.status = 'held' then (
+    ) else 0 end as traits_held, case when r.status in ('held', 'failed', 'interrupted') then (
         select count(*) from {views}holds h where h.kind = 'mapping' and h.run <= r.run and h.last_run >= r.run
     ) else 0 end as mappings_held, (
         select d.reason from {views}decisions d where d.run = r.run and d.command <> 'reject' and d.reason is not null

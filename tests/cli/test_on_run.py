@@ -85,13 +85,19 @@ def test_a_run_is_posted_with_its_counts_and_without_its_users(vip: Project, hoo
     ]
 
 
-def test_a_hold_is_posted_with_the_commands_that_decide(vip: Project, hook: Receiver) -> None:
+@pytest.mark.parametrize(
+    ("others", "code", "status"), [([], 4, "held"), ([{**VIP, "name": "No", "file": "no.csv"}], 3, "failed")]
+)
+def test_a_hold_is_posted_with_the_commands_that_decide(
+    vip: Project, hook: Receiver, others: list[dict[str, Any]], code: int, status: str
+) -> None:
     configure(vip, hook)
     vip.sync()
     vip.write_members("vip.csv")
-    assert vip.sync().code == 4
+    configure(vip, hook, audiences=[VIP, *others])
+    assert vip.sync().code == code
     held = posted(hook)[-1]
-    assert (held["run"], held["status"]) == (2, "held")
+    assert (held["run"], held["status"]) == (2, status)
     (hold,) = held["holds"]
     assert (hold["kind"], hold["key"], hold["entered"], hold["left"]) == ("audience", "vip", 0, 3)
     assert hold["commands"] == ["audience-sync approve 2 vip", "audience-sync reject 2 vip"]

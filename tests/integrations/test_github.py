@@ -138,20 +138,25 @@ def test_what_is_held_and_what_cannot_be_loaded_is_in_the_plan(config: Path) -> 
         "A run would change nothing and send nothing.\n\n2 audiences unchanged."
     )
     (config.parent / "vip.csv").write_text("user_id\nada@example.com\n")
-    (config.parent / "test.csv").unlink()
+    config.write_text(CONFIG.replace("file: test.csv", "file: no <b> @team.csv"))
     code, text = plan_text(str(config), None)
     assert code == 3
     assert "**A guard would hold:** " in text
     assert "2 of 3 members (67%)" in text
     assert "**Can't be loaded:** " in text
-    assert "test.csv" in text
+    assert r"no &lt;b> \@team.csv" in text, "Markdown and HTML read none of it as theirs"
     assert "example.com" not in text
 
 
-def test_a_config_with_problems_has_them_in_the_comment(config: Path, job: dict[str, str], github: GitHub) -> None:
+def test_a_config_with_problems_has_them_in_the_comment(
+    config: Path, job: dict[str, str], github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config.write_text(CONFIG.replace("guard:", "gaurd:"))
     assert main(["--config", str(config)], job) == 2
     assert "    gaurd: unknown option. Did you mean `guard`?" in github.comments[0]["body"]
+    monkeypatch.setattr("audience_sync.integrations.github._MOST", 80)
+    assert main(["--config", str(config)], job) == 2
+    assert len(github.comments[0]["body"]) == 80
 
 
 def test_a_pull_request_has_one_comment_whose_text_changes(config: Path, job: dict[str, str], github: GitHub) -> None:

@@ -119,3 +119,11 @@ def test_a_key_is_known_to_the_next_server_and_forgotten_after_a_week(url: str, 
     following.start(WORK, "next")
     with store.reading() as connection:
         assert connection.execute(select(run_requests.c.idempotency_key)).scalars().all() == ["next"]
+
+
+def test_nothing_begins_while_the_server_stops(served: Runs) -> None:
+    served.stop()
+    for start in (lambda: served.start(WORK), lambda: served.start_plan(None)):
+        with pytest.raises(ProblemError, match="The server is stopping") as caught:
+            start()
+        assert caught.value.status == 503

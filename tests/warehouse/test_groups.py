@@ -76,15 +76,18 @@ def test_who_enters_an_audience_leaves_later_ones_and_is_back_afterwards_if_the_
     assert members(group) == {"gold": "bob", "seen": "cyd", "silver": "dan", "rest": "fay"}
 
 
-def test_who_is_missing_and_claimed_does_not_come_back_afterwards(group: Twins) -> None:
-    configure(group, *SOURCES, rest={"min_stay": "9 runs"})
-    write(group, rest="ada bob cyd dan")
+def test_who_is_missing_or_held_out_and_claimed_is_afterwards_what_the_source_says(group: Twins) -> None:
+    configure(group, *SOURCES, rest={"min_stay": "9 runs", "holdout": "50%"})
+    write(group, rest="eve fay gus hal ian jay")
     group.run("sync")
-    assert members(group)["rest"] == "eve"
-    for gold in ("ada bob eve", "ada bob"):
+    write(group, rest="hal ian jay")
+    group.run("sync")
+    both = "select user_id from audience_members where audience_key = 'rest' union select user_id from held_out_members"
+    assert len(group.there.query(both)) > 4  # of the three who are missing, those stay who are not held out
+    for gold in ("eve fay gus hal ian jay", ""):
         write(group, gold=gold)
         group.run("sync")
-    assert members(group) == {"gold": "ada bob", "seen": "cyd", "silver": "dan"}
+    assert group.there.query(f"{both} order by 1") == [("hal",), ("ian",), ("jay",), ("rest",)]
 
 
 def test_what_a_guard_holds_stays_with_its_audience(group: Twins) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 from warehouse.sail import needs_spark, spark_server
 
@@ -125,6 +126,18 @@ def test_an_error_has_no_value_of_a_row(spark: SparkSource, read: Read, capfd: p
 def test_a_text_that_is_not_utf_8_fails(spark: SparkSource, read: Read) -> None:
     with pytest.raises(SourceError, match=r"(?i)utf-8"):
         read(spark, query="select cast(X'ff61' as string) as user_id")
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        UnicodeDecodeError("utf-8", b"\xffa", 0, 1, "invalid start byte"),
+        duckdb.InvalidInputException("Invalid Input Error: Invalid unicode (byte sequence mismatch) detected"),
+        duckdb.InvalidInputException("Invalid Input Error: Invalid unicode detected in segment statistics update"),
+    ],
+)
+def test_a_text_that_arrow_or_duckdb_can_not_read_names_the_remedy(cause: Exception) -> None:
+    assert SparkError(cause).reason == "a text is not UTF-8 (make_valid_utf8(name) in the query mends it)"
 
 
 @needs_spark

@@ -39,6 +39,8 @@ ENDED = "INVALID_HANDLE"
 _QUERY_ERRORS = "42"
 #: Functions whose message is a person's, and may have values of rows.
 _RAISES = re.compile(r"\b(raise_error|assert_true)\b", re.IGNORECASE)
+#: What DuckDB says of a text from Spark.
+_NOT_UTF_8 = re.compile(r"^Invalid Input Error: Invalid unicode")
 _SQLSTATE = re.compile(r"\.? SQLSTATE: \w{5}.*", re.DOTALL)
 
 
@@ -53,6 +55,8 @@ class SparkError(Exception):
         #: Whether it quotes the query alone, and no value of a row. Errors of other servers than Spark's have no class.
         self.is_about_the_query = str(getattr(cause, "getSqlState", lambda: None)() or "").startswith(_QUERY_ERRORS)
         reason = _first_line(status[2] if status else str(cause))
+        if isinstance(cause, UnicodeDecodeError) or _NOT_UTF_8.search(reason):
+            reason = "a text is not UTF-8 (make_valid_utf8(name) in the query mends it)"
         self.reason = reason if status or self.is_about_the_query else mask_values(reason)
 
 

@@ -72,6 +72,17 @@ def test_users_of_a_table_that_was_left_out_and_users_to_reread_are_read_again(r
     assert runs.found(runs.sync()) == {}
 
 
+def test_values_that_look_alike_together_are_found(runs: TraitRuns) -> None:
+    runs.traits = ("one", "two")
+    for pairs in (
+        [("x:", "y"), ("-", None), ("1:a", "1:b")],
+        [("x", ":y"), (None, "-"), ("1:a1:b", None)],
+    ):
+        rows = [(str(user), *values) for user, values in enumerate(pairs)]
+        runs.query = f"select * from {runs.place.write('people', rows, one=Kind.TEXT, two=Kind.TEXT)}"
+        assert runs.found(runs.sync()) == by_user(rows)
+
+
 def test_an_empty_snapshot_is_folded_and_users_enter_again(runs: TraitRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare, "MOST_DELTAS", 1)
     for rows in ([], [("ada", "pro", 1, None, None)], [], []):

@@ -16,7 +16,7 @@ from audience_sync.config.models import Settings
 from audience_sync.config.sections.on_run import RunHook
 from audience_sync.model import RunId
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.runs.webhooks import add_webhooks
+from audience_sync.store.runs.webhooks import add_webhooks, record_attempt, waiting_webhooks
 from audience_sync.store.tables import run_webhook_log, runs
 
 SIX = datetime(2026, 11, 30, 6, tzinfo=UTC)
@@ -144,6 +144,17 @@ def test_the_status_counts_also_if_the_rest_of_the_answer_does_not_come(
     day = Day(store, hook, timedelta(seconds=0.3))
     day.run(1)
     assert [row[:3] for row in day.webhooks()] == [(1, "accepted", 1)]
+
+
+def test_what_another_process_has_posted_stays_accepted(day: Day) -> None:
+    day.hook.will_answer(DOWN)
+    day.run(1)
+    with day.store.reading() as connection:
+        [webhook] = waiting_webhooks(connection)
+    with day.store.writing() as connection:
+        record_attempt(connection, webhook, at=day.now, http_status=204, error=None, due_at=None)
+        record_attempt(connection, webhook, at=day.now, http_status=500, error="HTTP 500", due_at=day.now)
+    assert [row[1] for row in day.webhooks()] == ["accepted"]
 
 
 def test_a_run_whose_status_is_not_wanted_is_not_posted(day: Day) -> None:

@@ -81,10 +81,14 @@ def record_attempt(
     error: str | None,
     due_at: datetime | None,
 ) -> None:
-    """Write an attempt; without an ``error`` the hook has accepted the webhook. ``due_at``: the next attempt."""
+    """Write an attempt; without an ``error`` the hook has accepted the webhook. ``due_at``: the next attempt.
+
+    What it has accepted from another process meanwhile stays accepted.
+    """
     status = WebhookStatus.ACCEPTED if error is None else WebhookStatus.WAITING
     values = {"status": status.value, "attempts": webhook.attempts + 1, "attempted_at": at, "next_attempt_at": due_at}
-    mine = update(run_webhook_log).where(_is(webhook))
+    is_open = run_webhook_log.c.status != WebhookStatus.ACCEPTED.value
+    mine = update(run_webhook_log).where(_is(webhook), is_open)
     connection.execute(mine.values(**values, http_status=http_status, error=error))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
+from audience_sync.model import RunId
 from audience_sync.serve.problems import ProblemError
 from audience_sync.serve.runs import Runs, open_to_write
 from audience_sync.store.connection.engine import Store
@@ -127,3 +128,13 @@ def test_nothing_begins_while_the_server_stops(served: Runs) -> None:
         with pytest.raises(ProblemError, match="The server is stopping") as caught:
             start()
         assert caught.value.status == 503
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"), [("running", "interrupted"), ("held", "held"), ("succeeded", "succeeded")]
+)
+def test_a_run_that_has_ended_or_died_is_not_cancelled(served: Runs, store: Store, status: str, shown: str) -> None:
+    run = RunId(add_run(store, DEAD, status))
+    with pytest.raises(ProblemError, match=f"Run {run} has ended: {shown}. Nothing was done.") as caught:
+        served.cancel(run)
+    assert caught.value.status == 409

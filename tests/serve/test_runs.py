@@ -138,3 +138,9 @@ def test_a_run_that_has_ended_or_died_is_not_cancelled(served: Runs, store: Stor
     with pytest.raises(ProblemError, match=f"Run {run} has ended: {shown}. Nothing was done.") as caught:
         served.cancel(run)
     assert caught.value.status == 409
+
+
+def test_no_second_run_begins_beside_one_that_is_about_to(served: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Worker, "has_begun", False)
+    served.start(WORK)
+    assert str(refusal(served)).startswith("Another run is about to begin.")

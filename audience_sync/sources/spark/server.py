@@ -39,7 +39,7 @@ ENDED = "INVALID_HANDLE"
 _QUERY_ERRORS = "42"
 #: Functions whose message is a person's, and may have values of rows.
 _RAISES = re.compile(r"\b(raise_error|assert_true)\b", re.IGNORECASE)
-#: What DuckDB says of a text from Spark.
+#: DuckDB's message about a text from Spark.
 _NOT_UTF_8 = re.compile(r"^Invalid Input Error: Invalid unicode")
 _SQLSTATE = re.compile(r"\.? SQLSTATE: \w{5}.*", re.DOTALL)
 

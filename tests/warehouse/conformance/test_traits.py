@@ -75,8 +75,8 @@ def test_users_of_a_table_that_was_left_out_and_users_to_reread_are_read_again(r
 def test_values_that_look_alike_together_are_found(runs: TraitRuns) -> None:
     runs.traits = ("one", "two")
     for pairs in (
-        [("x:", "y"), ("-", None), ("1:a", "1:b")],
-        [("x", ":y"), (None, "-"), ("1:a1:b", None)],
+        [("x:", "y"), ("-", None), ("1:a", "1:b"), ("", "a")],
+        [("x", ":y"), (None, "-"), ("1:a1:b", None), (None, "a")],
     ):
         rows = [(str(user), *values) for user, values in enumerate(pairs)]
         runs.query = f"select * from {runs.place.write('people', rows, one=Kind.TEXT, two=Kind.TEXT)}"

@@ -129,6 +129,14 @@ def test_a_destination_that_gets_nothing_of_dbt_is_no_exposure_and_names_stay_ap
     assert [each["name"] for each in exposures(project)] == ["audience_sync_a_b", "audience_sync_a_b_2"]
 
 
+def test_a_destination_does_not_depend_on_models_of_traits_that_it_does_not_get(project: Project) -> None:
+    entry = {"name": "VIP", "source": "warehouse", "query": "x", "dbt_model": "vip"}
+    traits = {"source": "warehouse", "query": "x", "dbt_model": "customers", "traits": ["email"]}
+    file = {"type": "file", "path": "calls.jsonl", "traits": []}
+    configure(project, audiences=[entry], computed_traits=[traits], destinations={"crm": file})
+    assert exposures(project)[0]["depends_on"] == ["ref('vip')"]
+
+
 def test_an_environment_has_its_own(project: Project) -> None:
     file = {"type": "file", "path": "calls.jsonl"}
     configure(project, environments={"production": {"destinations": {"crm": file}}})

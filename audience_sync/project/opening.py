@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,9 +36,8 @@ def load_settings(config: Path, *, environment: str | None = None) -> Settings:
     )
 
 
-@contextmanager
-def open_dependencies(settings: Settings, store: Store) -> Iterator[RunDependencies]:
-    """The parts of a run. The store's schema is the caller's business."""
+def run_dependencies(settings: Settings, store: Store) -> RunDependencies:
+    """The parts of a run. The store, its schema and its end are the caller's business."""
     from audience_sync.destinations.boundary import ContainedDestination
     from audience_sync.destinations.registry import destination_types, profile_fields
     from audience_sync.sources.files.allowed_paths import allowed_paths
@@ -54,17 +53,14 @@ def open_dependencies(settings: Settings, store: Store) -> Iterator[RunDependenc
         }
 
     sources = {name: open_source(name, source) for name, source in settings.sources.items()}
-    try:
-        yield RunDependencies(
-            settings=settings,
-            store=store,
-            sources=sources,
-            destinations=destinations,
-            profile_fields=profile_fields(used),
-            readable=allowed_paths(settings),
-        )
-    finally:
-        store.close()
+    return RunDependencies(
+        settings=settings,
+        store=store,
+        sources=sources,
+        destinations=destinations,
+        profile_fields=profile_fields(used),
+        readable=allowed_paths(settings),
+    )
 
 
 def open_source(name: str, config: SourceConfig) -> Source:
@@ -112,11 +108,10 @@ def _spark_source(url: str, state: str | None) -> Source:
 @contextmanager
 def open_for_run(settings: Settings, *, upgrade: bool = False) -> Iterator[tuple[RunDependencies, bool]]:
     """The parts for a run, with the store's schema up to date; and whether the store is new."""
-    store = Store(settings.store)
-    is_new = migrate.current(store) is None
-    migrate.ensure(store, upgrade_allowed=upgrade)
-    with open_dependencies(settings, store) as parts:
-        yield parts, is_new
+    with closing(Store(settings.store)) as store:
+        is_new = migrate.current(store) is None
+        migrate.ensure(store, upgrade_allowed=upgrade)
+        yield run_dependencies(settings, store), is_new
 
 
 @contextmanager
@@ -124,5 +119,5 @@ def open_to_read(settings: Settings) -> Iterator[RunDependencies]:
     """The parts for looking at what a run would do."""
     from audience_sync.store.maintenance.open_to_read import open_store_to_read
 
-    with open_store_to_read(settings.store) as store, open_dependencies(settings, store) as parts:
-        yield parts
+    with open_store_to_read(settings.store) as store:
+        yield run_dependencies(settings, store)

@@ -239,7 +239,11 @@ def _set_format(_connection: Connection, cursor: Any, *execution: Any) -> None:
 
 
 def _prepare_sqlite(patience: float | None, connection: Any, record: ConnectionPoolEntry) -> None:
-    record.info[_IS_WAL] = sqlite.prepare(connection, BUSY_TIMEOUT if patience is None else patience)
+    try:
+        record.info[_IS_WAL] = sqlite.prepare(connection, BUSY_TIMEOUT if patience is None else patience)
+    except BaseException:
+        connection.close()  # the pool forgets it without closing it
+        raise
 
 
 def _begin_sqlite(patience: float | None, connection: Connection) -> None:

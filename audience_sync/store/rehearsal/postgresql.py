@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -112,7 +112,8 @@ def copied_database(store: Store, revision: str) -> Iterator[str]:
         if place != "public":
             url = url.update_query_dict({"options": f"-csearch_path={place}"})
         address = url.render_as_string(hide_password=False)
-        _copy(store, Store(address), names)
+        with closing(Store(address)) as copy:
+            _copy(store, copy, names)
         yield address
     finally:
         _execute(store, f'drop database "{database}" with (force)')
@@ -184,7 +185,6 @@ def _copy(store: Store, copy: Store, names: dict[str, Any]) -> None:
         _write(writing, [create for _, create in views])
         _write(writing, [grant for (grant,) in _read(reading, _GRANTS, names)])
         _copy_schema_rights(reading, writing)
-    copy.close()
 
 
 def _read(connection: Connection, query: str, names: dict[str, Any]) -> Sequence[Any]:

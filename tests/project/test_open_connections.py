@@ -1,4 +1,4 @@
-"""A call that fails leaves no connection to the store open. A notebook keeps the error, and with it what is not closed."""
+"""A call that fails leaves no connection to the store open: a notebook keeps its error, and what is not closed."""
 
 from __future__ import annotations
 

@@ -90,11 +90,16 @@ def warehouse_of(manifest: Manifest, project: Path, folder: Path) -> Warehouse:
 
 
 def _duckdb_file(project: Path, database: str) -> Path | None:
-    """The DuckDB file of a project: dbt calls the database as the file. None unless there is just one nearby."""
-    folders = [project, *project.glob("*/"), project.absolute().parent, *project.absolute().parent.glob("*/")]
-    files = [each / f"{database}{suffix}" for each in folders for suffix in (".duckdb", ".db", ".ddb")]
-    found = {each.resolve(): each for each in reversed(files) if _is_duckdb(each)}
-    return next(iter(found.values())) if len(found) == 1 else None
+    """The DuckDB file of a project: dbt calls the database as the file. None unless it is clear which one it is.
+
+    A file in the project comes before one next to it.
+    """
+    above = project.absolute().parent
+    for folders in ([project], project.glob("*/"), [above], above.glob("*/")):
+        files = [each / f"{database}{suffix}" for each in folders for suffix in (".duckdb", ".db", ".ddb")]
+        if found := [each for each in files if _is_duckdb(each)]:
+            return found[0] if len(found) == 1 else None
+    return None
 
 
 def _is_duckdb(file: Path) -> bool:

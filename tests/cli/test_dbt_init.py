@@ -135,6 +135,7 @@ def test_the_file_of_duckdb_is_relative_to_the_config(project: Project) -> None:
         (["shop.duckdb"], "duckdb:///shop.duckdb"),
         (["data/shop.db"], "duckdb:///data/shop.db"),
         (["data/shop.duckdb", "old/shop.duckdb"], None),
+        (["shop.duckdb", "old/shop.duckdb"], "duckdb:///shop.duckdb"),
         (["data/other.duckdb"], None),
     ],
 )

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, overload
 
 from msgspec import Struct
-from msgspec.structs import fields
+from msgspec.structs import FieldInfo, fields
 
 from audience_sync.errors import MissingPackageError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row", bound=Struct, covariant=True)
 
-#: By the type of a field: the dtypes of a column in pandas without and with missing values, and its type in Arrow.
+#: By the type of a field: the dtype of a column in pandas, that of one that may miss values, and its type in Arrow.
 _TYPES: Mapping[type, tuple[str, str, str]] = {
     bool: ("bool", "boolean", "bool_"),
     int: ("int64", "Int64", "int64"),
@@ -67,6 +67,7 @@ class Records(Sequence[Row], Generic[Row]):
     def to_frame(self) -> pandas.DataFrame:
         """A pandas DataFrame with one column for each plain field, also without rows.
 
+        The dtype of a column does not depend on its values: `Int64` if a number may be missing, otherwise `int64`.
         Times are in UTC. Raises MissingPackageError without pandas.
         """
         return to_frame(self._kind, self._rows)
@@ -83,7 +84,10 @@ def to_frame(kind: type[Struct], rows: Sequence[Struct]) -> pandas.DataFrame:
     except ImportError:
         raise _missing("to_frame()", "pandas", "'audience-sync[pandas]'") from None
     return pandas.DataFrame(
-        {name: pandas.Series(values, dtype=_TYPES[of][None in values]) for name, of, values in _columns(kind, rows)}
+        {
+            field.name: pandas.Series(values, dtype=_TYPES[of][type(None) in get_args(field.type)])
+            for field, of, values in _columns(kind, rows)
+        }
     )
 
 
@@ -95,7 +99,7 @@ def to_arrow(kind: type[Struct], rows: Sequence[Struct]) -> pyarrow.Table:
         raise _missing("to_arrow()", "pyarrow", "pyarrow") from None
     time = pyarrow.timestamp("us", "UTC")
     types = {of: time if of is datetime else getattr(pyarrow, arrow)() for of, (*_, arrow) in _TYPES.items()}
-    return pyarrow.table({name: pyarrow.array(values, types[of]) for name, of, values in _columns(kind, rows)})
+    return pyarrow.table({field.name: pyarrow.array(values, types[of]) for field, of, values in _columns(kind, rows)})
 
 
 def _missing(what: str, package: str, install: str) -> MissingPackageError:
@@ -105,12 +109,12 @@ def _missing(what: str, package: str, install: str) -> MissingPackageError:
     )
 
 
-def _columns(kind: type[Struct], rows: Sequence[Struct]) -> Iterator[tuple[str, type, list[Any]]]:
-    """Each plain field: its name, its type, and its values."""
+def _columns(kind: type[Struct], rows: Sequence[Struct]) -> Iterator[tuple[FieldInfo, type, list[Any]]]:
+    """Each plain field, its type without None, and its values."""
     for field in fields(kind):
         of = _plain_type(field.type)
         if of is not None:
-            yield field.name, of, [_plain(getattr(row, field.name)) for row in rows]
+            yield field, of, [_plain(getattr(row, field.name)) for row in rows]
 
 
 def _plain_type(annotation: Any) -> type | None:

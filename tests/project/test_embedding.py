@@ -39,6 +39,7 @@ from audience_sync import (
 )
 from audience_sync.cli import group
 from audience_sync.cli.base.session import Session
+from audience_sync.project.access import Access
 from audience_sync.project.users import Member, Members
 from audience_sync.sync.values.report import DestinationReport
 
@@ -228,6 +229,9 @@ def test_calls_that_are_pending_or_refused_are_partial_unless_a_limit_was_asked_
     as_asked = replace(sent, refused=0, still_refused=0, error="")
     limited = replace(run, report=replace(run.report, destinations=[as_asked]), limit=6)
     assert (limited.raise_for_status().status.value, limited.exit_code) == ("partial", 0)
+    assert replace(limited, limit=7).exit_code == 1
+    refused = replace(as_asked, still_refused=1)
+    assert replace(limited, report=replace(run.report, destinations=[refused])).exit_code == 1
 
 
 @pytest.fixture(scope="module")
@@ -299,6 +303,22 @@ def test_one_text_is_one_key_wherever_keys_are_given(folder: Path) -> None:
     held = project.sync()
     assert project.reject(held.number, "vip").rejected[0].key == "vip"
     assert project.sync(accept="vip").raise_for_status().audiences[0].left == 2
+
+
+def test_a_user_who_is_named_twice_counts_once(folder: Path) -> None:
+    project = Project.open(folder / "config.yaml")
+    assert project.suppress(["q", "q"]).to_dict() == {"suppressed": 1, "already": 0}
+    assert project.unsuppress(["q", "q"]).unsuppressed == 1
+    assert project.erase(["q", "q"]).erased == 1
+
+
+def test_a_column_has_one_dtype_with_and_without_values(synced: Project) -> None:
+    runs = synced.runs()
+    assert runs.to_frame().dtypes.equals(runs[:0].to_frame().dtypes)
+    assert (runs.to_frame()["status"].tolist(), runs[0].is_over) == (["succeeded"], True)
+    assert str(synced.explain("ada").audiences.to_frame()["is_member"].dtype) == "boolean"
+    assert runs.to_frame()[["run", "entered", "seconds"]].dtypes.map(str).tolist() == ["int64", "Int64", "float64"]
+    assert synced.members("vip").to_frame().dtypes.equals(synced.members("vip", at="2020-01-01").to_frame().dtypes)
 
 
 def test_numbers_of_a_frame_are_numbers_of_runs(synced: Project) -> None:
@@ -375,11 +395,21 @@ def test_what_is_pickled_has_no_secret_and_works(make_folder: MakeFolder, ask: C
     again = pickle.loads(copied)
     match again:
         case Project():
+            assert repr(pickle.loads(pickle.dumps(Project("c.yaml", env="test")))) == "Project('c.yaml', env='test')"
             assert again.plan().destinations[0].calls == 1
         case Members():
             assert list(again) == list(answer)
         case _:
             assert again.to_dict() == answer.to_dict()
+
+
+def test_all_secrets_that_a_project_has_met_stay_masked() -> None:
+    access = Access(Path("config.yaml"))
+    for secret in ("s3cret-one", "s3cret-two"):
+        access.keep_secrets([secret])
+    with pytest.raises(StoreError) as error, access.masking():
+        raise StoreError("s3cret-one, s3cret-two")
+    assert str(error.value) == "***, ***"
 
 
 def test_no_secret_is_in_an_error_or_in_its_traceback(

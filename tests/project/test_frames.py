@@ -183,6 +183,15 @@ def test_a_held_frame_is_approved_with_the_frame(folder: Path, is_same_project: 
     assert calls(folder)[2:] == [("ada", {"vip": False}), ("bob", {"vip": False})]
 
 
+def test_the_frames_of_the_newest_holds_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audience_sync.project.project._MAX_HELD", 1)
+    project = Project.open(folder / "config.yaml")
+    project.sync()
+    for _ in range(2):
+        held = project.sync(frames={"vip": ids([], object)()})
+    assert project.approve(held.number).audiences[0].left == 2
+
+
 def test_held_frames_of_traits_and_of_names_are_approved_one_by_one(make_folder: MakeFolder) -> None:
     folder = make_folder("ada", config=EVERYTHING)
     project = Project.open(folder / "config.yaml")

@@ -18,12 +18,12 @@ from anyio.to_thread import run_sync
 from msgspec import Struct
 from sqlalchemy import Connection
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from audience_sync.errors import AudienceSyncError, UnknownNameError, summarize_error
 from audience_sync.history.run_summary import run_summary
@@ -38,7 +38,7 @@ from audience_sync.serve.worker import Worker
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance.open_to_read import open_store_to_read
 from audience_sync.version import __version__
-from audience_sync.web.security import Access, add_headers
+from audience_sync.web.security import Access, with_headers
 
 log = logging.getLogger("audience_sync.serve")
 
@@ -141,25 +141,18 @@ class _TokenGuard:
         self._app, self._access = app, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                add_headers(MutableHeaders(scope=message))
-            await send(message)
-
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
-        elif scope["type"] == "lifespan" or scope["path"] in PUBLIC or self._has_token(Headers(scope=scope)):
-            await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+        elif scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["path"] in PUBLIC or self._access.has_token(Headers(scope=scope)):
+            await self._app(scope, receive, with_headers(send))
         else:
             refusal = problem_response(
                 ProblemError(HTTPStatus.UNAUTHORIZED, _NO_TOKEN),
                 {"www-authenticate": 'Bearer realm="audience-sync"'},
             )
-            await refusal(scope, receive, with_headers)
-
-    def _has_token(self, headers: Mapping[str, str]) -> bool:
-        kind, _, given = headers.get("authorization", "").partition(" ")
-        return kind.lower() == "bearer" and self._access.is_token(given.strip())
+            await refusal(scope, receive, with_headers(send))
 
 
 class _Api:

@@ -105,6 +105,11 @@ class Access:
         """Compare in constant time."""
         return self.token is not None and hmac.compare_digest(text.encode(), self.token.encode())
 
+    def has_token(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request carries the token itself: `Authorization: Bearer TOKEN`."""
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        return kind.lower() == "bearer" and self.is_token(given.strip())
+
     def new_session(self, now: float | None = None) -> str:
         """The value of the cookie after a login: when, and a proof that only the token can make."""
         started = str(int(time.time() if now is None else now))
@@ -123,11 +128,8 @@ class Access:
         return hmac.new(key, f"{self.cookie} {started}".encode(), hashlib.sha256).hexdigest()
 
     def is_logged_in(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request carries a session's cookie, or the token itself (`Authorization: Bearer`)."""
-        if self.token is None:
-            return True
-        kind, _, given = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and self.is_token(given.strip()):
+        """Whether a request carries a session's cookie, or the token itself."""
+        if self.token is None or self.has_token(headers):
             return True
         try:
             cookie = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
@@ -190,17 +192,12 @@ class Guard:
         self._app, self._access, self._refuse = app, access, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                add_headers(MutableHeaders(scope=message))
-            await send(message)
-
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         elif scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         else:
-            await self._answer(scope)(scope, receive, with_headers)
+            await self._answer(scope)(scope, receive, with_headers(send))
 
     def _answer(self, scope: Scope) -> ASGIApp:
         headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
@@ -219,7 +216,14 @@ class Guard:
         return self._app
 
 
-def add_headers(headers: MutableHeaders) -> None:
-    """Add the headers of safety; what an answer sets itself stays."""
-    for name, value in HEADERS.items():
-        headers.setdefault(name, value)
+def with_headers(send: Send) -> Send:
+    """Add the headers of safety to an answer; what it sets itself stays."""
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return send_with_headers

@@ -84,7 +84,7 @@ class AudienceSyncOperator(BaseOperator):  # type: ignore[misc]  # Airflow is no
 
         self._cancelled = threading.Event()
         with _for_airflow(context), Project.open(self.config, env=self.env) as project:
-            run = project.sync(self.audiences or None, reason=self.reason, cancelled=self._cancelled)
+            run = project.sync(self.audiences, reason=self.reason, cancelled=self._cancelled)
         counts = counts_of(run.to_dict())
         with _for_airflow(context, counts):
             require_success(run, self.log.warning)

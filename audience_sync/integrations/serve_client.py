@@ -33,7 +33,7 @@ class ServeClient:
         ``key``: a repeated request with the same key gets the same run. Raises RunInProgressError if another run is in
         progress, RefusedByServerError and ServeError.
         """
-        body = {"audiences": list(audiences) if audiences else None, "reason": reason}
+        body = {"audiences": None if audiences is None else list(audiences), "reason": reason}
         document = self._ask("POST", "/runs", json=body, key=key)
         return int(document["run"])
 

@@ -388,7 +388,7 @@ class Project:
 
         number = run_number(run)
         with self._access.masking():
-            request, holds = approval(self._access, number, _keys("keys", keys), reason)
+            request, holds = approval(self._access, number, _selected(keys, "keys") or (), reason)
         if frames is None and number in self._held_frames:
             from audience_sync.project.frames import frames_of_holds
 
@@ -404,7 +404,7 @@ class Project:
         from audience_sync.project.decisions import reject
 
         with self._access.masking():
-            return reject(self._access, run_number(run), _keys("keys", keys), reason)
+            return reject(self._access, run_number(run), _selected(keys, "keys") or (), reason)
 
     def freeze(self, key: str, *, until: str | date | None = None, reason: str | None = None) -> Frozen:
         """Skip an audience until it is unfrozen: no run loads it, and nothing new of it is sent.
@@ -665,9 +665,13 @@ class Project:
             return preview(self._access, request, listener, counts_sends=counts_sends, frames=frames)
 
 
-def _selected(audiences: Iterable[str] | None) -> Sequence[str] | None:
-    """The keys of a run; None for all audiences."""
-    return None if audiences is None else _keys("audiences", audiences) or None
+def _selected(keys: Iterable[str] | None, argument: str = "audiences") -> tuple[str, ...] | None:
+    """The keys; None for all of them. Raises WrongValueError for a list that is empty, surely by mistake."""
+    if keys is None or keys == ():
+        return None
+    if not (found := _keys(argument, keys)):
+        raise WrongValueError(argument, "it has no key: leave it out for all of them")
+    return found
 
 
 def _keys(argument: str, keys: Iterable[str]) -> tuple[str, ...]:

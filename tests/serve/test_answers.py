@@ -1,0 +1,66 @@
+"""Answers of the application without a process: their headers, and errors without secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Any, NoReturn
+
+import pytest
+
+from audience_sync.errors import StoreError
+from audience_sync.serve.app import Service, serve_app
+from audience_sync.web.security import Access
+
+from .conftest import TOKEN
+
+
+def answer_of(error: Exception, path: str, token: str = TOKEN) -> tuple[int, dict[str, str], Any]:
+    """The status, the headers and the document of an answer, while the store raises this error."""
+
+    def fail() -> NoReturn:
+        raise error
+
+    service: Any = Service(
+        **dict.fromkeys(("project", "runs", "status", "metrics")),  # type: ignore[arg-type]  # only the store is read
+        reading=fail,
+        options="",
+        mask=lambda text: text.replace("hunter2", "***"),
+    )
+    app, messages = serve_app(service, Access(token=TOKEN)), list[Any]()
+
+    async def receive() -> dict[str, str]:
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    headers = [(b"authorization", f"Bearer {token}".encode())]
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers}
+    with suppress(type(error)):  # an unexpected one is raised again, for the log
+        asyncio.run(app(scope, receive, send))
+    given = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
+    return messages[0]["status"], given, json.loads(messages[1]["body"])
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (StoreError("the store of bob:hunter2 can't be reached"), 503),
+        (StoreError("hunter2"), 503),
+        (RuntimeError("hunter2"), 500),
+    ],
+)
+def test_no_error_has_a_secret(error: Exception, status: int) -> None:
+    found, _, document = answer_of(error, "/runs")
+    assert (found, document["status"]) == (status, status)
+    assert "hunter2" not in str(document)
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "status"), [("/health", "", 503), ("/runs", TOKEN, 503), ("/runs", "x", 401)]
+)
+def test_every_answer_has_the_headers_of_safety(path: str, token: str, status: int) -> None:
+    found, headers, _ = answer_of(StoreError("no"), path, token)
+    assert (found, headers["x-content-type-options"], headers["cache-control"]) == (status, "nosniff", "no-store")

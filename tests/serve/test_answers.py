@@ -8,9 +8,12 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 import pytest
+from starlette.requests import Request
 
 from audience_sync.errors import StoreError
 from audience_sync.serve.app import Service, serve_app
+from audience_sync.serve.bodies import idempotency_key
+from audience_sync.serve.problems import ProblemError
 from audience_sync.web.security import Access
 
 from .conftest import TOKEN
@@ -64,3 +67,17 @@ def test_no_error_has_a_secret(error: Exception, status: int) -> None:
 def test_every_answer_has_the_headers_of_safety(path: str, token: str, status: int) -> None:
     found, headers, _ = answer_of(StoreError("no"), path, token)
     assert (found, headers["x-content-type-options"], headers["cache-control"]) == (status, "nosniff", "no-store")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [(b"a", "a"), (b'"a b"', "a b"), (b"a" * 255, "a" * 255), (b"", None), (b'""', None), (b"a" * 256, None)],
+)
+def test_a_key_has_1_to_255_characters(text: bytes, key: str | None) -> None:
+    request = Request({"type": "http", "headers": [(b"idempotency-key", text)]})
+    if key is not None:
+        assert idempotency_key(request) == key
+        return
+    with pytest.raises(ProblemError, match="has to have 1 to 255 characters") as caught:
+        idempotency_key(request)
+    assert caught.value.status == 400

@@ -116,6 +116,9 @@ def test_a_key_is_known_to_the_next_server_and_forgotten_after_a_week(url: str, 
     following = a_server(url, store)
     assert following.start(WORK, "nightly") == (run, True)
     with store.writing() as connection:
+        assert connection.execute(select(run_requests.c.run_id)).scalars().all() == [run], (
+            "found among any number of runs"
+        )
         connection.execute(update(run_requests).values(requested_at=datetime.now(UTC) - timedelta(days=8)))
     following.start(WORK, "next")
     with store.reading() as connection:

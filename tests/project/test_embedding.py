@@ -279,7 +279,7 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Project:
         (lambda project: project.erase([42]), WrongValueError),
         (lambda project: project.sync(["vip"], plan=project.plan()), WrongValueError),
         (lambda project: project.sync([]), WrongValueError),
-        (lambda project: project.plan(each for each in ()), WrongValueError),
+        (lambda project: project.plan(iter("")), WrongValueError),
         (lambda project: project.reject(1, set()), WrongValueError),
         (lambda project: project.sync(plan="no-such-file.json"), WrongValueError),
         (lambda project: project.test_destination("lgo", "ada"), WrongValueError),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import suppress
 from typing import Any, NoReturn
 
+import anyio
 import pytest
 from starlette.requests import Request
 
@@ -42,7 +42,7 @@ def answer_of(error: Exception, path: str, token: str = TOKEN) -> tuple[int, dic
     headers = [(b"authorization", f"Bearer {token}".encode())]
     scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers}
     with suppress(type(error)):  # an unexpected one is raised again, for the log
-        asyncio.run(app(scope, receive, send))
+        anyio.run(app, scope, receive, send)
     given = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
     return messages[0]["status"], given, json.loads(messages[1]["body"])
 

@@ -72,6 +72,14 @@ def test_users_of_a_table_that_was_left_out_and_users_to_reread_are_read_again(r
     assert runs.found(runs.sync()) == {}
 
 
+def test_a_value_that_goes_to_and_fro_is_found_each_time(runs: TraitRuns) -> None:
+    for plan in ("pro", "free", "pro", "free", "pro"):
+        ada, bob = ("ada", plan, 1, None, None), ("bob", "pro", 1, None, None)
+        runs.write([ada, bob])
+        found = runs.found(runs.sync())
+        assert found == by_user([ada, bob] if len(runs.state) == 1 else [ada])
+
+
 def test_values_that_look_alike_together_are_found(runs: TraitRuns) -> None:
     runs.traits = ("one", "two")
     for pairs in (

@@ -114,20 +114,6 @@ def test_an_error_of_the_function_ends_the_run_and_is_raised(make_folder: MakeFo
     assert [user for user, _ in calls(folder)] == USERS
 
 
-def test_the_first_of_two_errors_is_raised(make_folder: MakeFolder) -> None:
-    failed = list[Event]()
-
-    def fail(event: Event) -> None:
-        failed.append(event)
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        Project.open(make_folder("ada") / "config.yaml").sync(
-            progress=fail, cancelled=lambda: bool(failed) and bool(1 / 0)
-        )
-    assert len(failed) == 1
-
-
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())

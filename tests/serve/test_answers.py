@@ -13,7 +13,7 @@ from starlette.requests import Request
 from audience_sync.errors import StoreError
 from audience_sync.serve.app import Service, serve_app
 from audience_sync.serve.bodies import idempotency_key
-from audience_sync.serve.problems import ProblemError
+from audience_sync.serve.problems import ProblemError, problem_response
 from audience_sync.web.security import Access
 
 from .conftest import TOKEN
@@ -81,3 +81,16 @@ def test_a_key_has_1_to_255_characters(text: bytes, key: str | None) -> None:
     with pytest.raises(ProblemError, match="has to have 1 to 255 characters") as caught:
         idempotency_key(request)
     assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("problem", "asks_again"),
+    [
+        (ProblemError(409, "it has ended"), False),
+        (ProblemError(409, "another run", error="RunInProgressError"), True),
+        (ProblemError(503, "the store"), True),
+        (ProblemError(422, "wrong"), False),
+    ],
+)
+def test_what_may_be_asked_again_says_when(problem: ProblemError, asks_again: bool) -> None:
+    assert ("retry-after" in problem_response(problem).headers) is asks_again

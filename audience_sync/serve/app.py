@@ -197,7 +197,7 @@ class _Api:
     async def approve(self, request: Request) -> Response:
         body, key = await read_body(request, DecisionBody), idempotency_key(request)
         run = await self._known_run(request)
-        arguments = {"run": run, "keys": body.keys or (), "reason": body.reason}
+        arguments = {"run": run, "reason": body.reason} | ({"keys": body.keys} if body.keys else {})
         return await self._started({"method": "approve", "arguments": arguments}, key)
 
     async def reject(self, request: Request) -> Response:

@@ -180,6 +180,8 @@ def test_only_health_needs_no_token(server: Server) -> None:
 def test_what_is_wrong_is_explained_and_starts_no_run(
     server: Server, path: str, body: bytes, status: int, words: str
 ) -> None:
+    if "/runs/1/" in path and server.get("/runs/1").status == 404:
+        server.ended(server.started())
     before = server.project.query("select max(id) from runs")
     wrong = server.ask("POST", path, body)
     assert (wrong.status, wrong.json["status"]) == (status, status)

@@ -12,6 +12,7 @@ from audience_sync.sources.warehouse.dialects.clickhouse import ClickHouse
 from audience_sync.sources.warehouse.dialects.postgresql import PostgreSQL
 from audience_sync.sources.warehouse.dialects.spark import Spark
 from audience_sync.workspace import Workspace
+from warehouse.sail import SPARK
 
 from .duckdb_engine import DuckDB
 from .places import Place
@@ -21,6 +22,8 @@ Pairs = Mapping[str, tuple[str, str]]
 #: Two hours of a night in autumn, of which New York's clocks show the same.
 SUMMER, WINTER = "2026-11-01 05:30:00", "2026-11-01 06:30:00"
 IN_NEW_YORK = "toTimeZone(toDateTime('{}', 'UTC'), 'America/New_York')"
+#: Sail has none.
+COLLATIONS: Pairs = {"text": ("'a' collate UTF8_LCASE", "'A' collate UTF8_LCASE")} if SPARK else {}
 PAIRS: Mapping[type[Dialect], Pairs] = {
     Spark: {
         "boolean": ("true", "false"),
@@ -36,6 +39,7 @@ PAIRS: Mapping[type[Dialect], Pairs] = {
         "map": ("map('a', 'b, c -> d')", "map('a', 'b', 'c', 'd')"),
         "map without a value": ("map('a', cast(null as string))", "map('a', 'null')"),
         "nothing": ("null", "'null'"),
+        **COLLATIONS,
     },
     PostgreSQL: {
         "double": ("0.1::float8", "0.10000000000000002::float8"),

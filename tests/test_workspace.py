@@ -70,3 +70,10 @@ def test_two_threads_work_in_a_scratch_of_their_own_at_once() -> None:
     with Workspace(768_000_000) as workspace, ThreadPoolExecutor(4) as threads:
         assert list(threads.map(count, [workspace] * 8)) == [200_000] * 8
         assert workspace.all(TABLES) == []
+
+
+def test_the_memory_of_a_query_is_kept_unless_it_is_to_be_given_back() -> None:
+    setting = "select current_setting('allocator_bulk_deallocation_flush_threshold')"
+    with Workspace(1_000_000_000) as keeps, Workspace(1_000_000_000, gives_back=True) as gives_back:
+        assert keeps.one(setting) == ("512.0 MiB",)
+        assert gives_back.one(setting) == ("976.5 KiB",)

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from audience_sync.errors import SourceError
 from audience_sync.model import RunId, StateTable
-from audience_sync.sql import Expression, Query
+from audience_sync.sql import Expression, Query, TableName
 from audience_sync.workspace import Workspace
 
 
@@ -171,6 +171,8 @@ class SnapshotRows(Struct, frozen=True, kw_only=True):
     #: Of a compared snapshot: by name (None without names), the users who entered and left an audience that a guard
     #: holds, if ``select`` and ``left`` have only a sample of them.
     held: Mapping[str | None, tuple[int, int]] = field(default_factory=dict)
+    #: The table of the workspace with what was fetched of a compared snapshot, for the diff and for claims.
+    fetched: TableName | None = None
     #: Whether a compared snapshot of traits has no user at all.
     is_empty: bool = False
     #: The number of all rows of a compared snapshot, if it was counted; ``select`` may have only some of them.

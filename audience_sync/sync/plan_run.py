@@ -66,8 +66,10 @@ def open_workspace(
     That entry fails without being read in the next one, so the repeats end.
     """
     excluded: list[ExcludedEntry] = []
+    settings = dependencies.settings
+    fetches_changes = any(each.compares for each in settings.sources.values())
     while True:
-        with Workspace(dependencies.settings.memory_limit, dependencies.readable) as workspace:
+        with Workspace(settings.memory_limit, dependencies.readable, gives_back=fetches_changes) as workspace:
             try:
                 plan = make_plan(
                     replace(dependencies, sources=exclude_entries(dependencies.sources, excluded)), workspace
@@ -214,8 +216,9 @@ def _with_changes(
     """The inputs of the delivery with the changes of this run, and with values that users have lost."""
     workspace, settings, logs = context.workspace, context.settings, detected.changes.logs
     if logs:
-        changed = " union all ".join(f"select user_id, key, value from {table}" for table in logs)
-        workspace.run(f"insert into {inputs.log} select *, {context.run} as run_id from ({changed})")
+        changed = [f"select user_id, key, value, {context.run} as run_id from {table}" for table in logs]
+        log = workspace.view("log", " union all ".join([f"from {inputs.log}", *changed]))
+        inputs = replace(inputs, log=log)
     lost = last = None
     if any(each.form.user_id for state in states.values() for each in state.subscriptions.values()):
         with context.reader.reading() as connection:

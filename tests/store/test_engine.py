@@ -275,3 +275,20 @@ class TestAnSqliteStore:
             with store.writing() as connection:
                 connection.exec_driver_sql("insert into filled values (randomblob(20000))")
         assert Path(f"{store.file}-wal").stat().st_size < 500_000
+
+    def test_gives_the_memory_of_a_large_transaction_back_and_keeps_that_of_small_ones(
+        self, new_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        released = Mock(wraps=sqlite.release_memory)
+        monkeypatch.setattr(sqlite, "release_memory", released)
+        store = new_store("sqlite", with_schema=True)
+        with store.writing() as connection:
+            connection.exec_driver_sql("create table filled (value blob)")
+
+        calls = []
+        for size in (20_000, 9_000_000, 20_000, 9_000_000):
+            with store.writing() as connection:
+                connection.exec_driver_sql("insert into filled values (randomblob(?))", (size,))
+            calls.append(released.call_count)
+
+        assert calls == [0, 1, 1, 2]

@@ -113,5 +113,6 @@ def _snapshot_rows(found: Compared, request: SnapshotRequest, *, is_whole: bool)
         rereadable=True,
         left=None if is_whole else Query(f"select {name}user_id from {table} where change = '{LEFT}'"),
         held=found.changes.held,
+        fetched=table,
         state=found.state,
     )

@@ -47,8 +47,8 @@ class Store:
         self.engine = _engine(url, patience)
         self.url = self.engine.url
         self._was_connected, self._reads_views = False, reads_views
-        #: SQLite only: whether WAL was requested, and the size of the log at the last checkpoint.
-        self._journal_is_settled, self._log_bytes = not self.is_sqlite, 0
+        #: SQLite only: whether WAL was requested, and the sizes of the log at the last checkpoint and transaction.
+        self._journal_is_settled, self._log_bytes, self._last_log_bytes = not self.is_sqlite, 0, 0
         weakref.finalize(self, self.engine.dispose)  # closing the last connection empties the log
 
     @property
@@ -99,9 +99,10 @@ class Store:
         engine = self.engine.execution_options(**{_WRITING: True})
         with translated_errors(self):
             self._settle_journal()
-            with self._connect_with_retry(engine) as connection, connection.begin():
-                yield connection
-            self._keep_log_short()
+            with self._connect_with_retry(engine) as connection:
+                with connection.begin():
+                    yield connection
+                self._clean_up_after(connection)
 
     def _settle_journal(self) -> None:
         """Switch SQLite to WAL. While another program reads the store that fails; a later process tries again."""
@@ -114,11 +115,15 @@ class Store:
         if is_new:
             self.engine.dispose()  # new connections then see the mode
 
-    def _keep_log_short(self) -> None:
+    def _clean_up_after(self, connection: Connection) -> None:
+        """Keep SQLite's log short, and give the memory of a large transaction back."""
         if self.file is None:
             return
         size = self._size_of_log()
-        grown = size - self._log_bytes
+        grown, written = size - self._log_bytes, size - self._last_log_bytes
+        self._last_log_bytes = size
+        if written > sqlite.LARGE_BYTES:
+            sqlite.release_memory(connection.connection.driver_connection)
         if grown > sqlite.LOG_BYTES:
             self._checkpoint()
         if grown < 0 or grown > sqlite.LOG_BYTES:

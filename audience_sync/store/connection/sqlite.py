@@ -25,6 +25,8 @@ RETRY_PAUSE = 0.05
 CACHE_KIB = 32_000
 #: A checkpoint follows when the log has grown by so many bytes; the log is then cut to that size.
 LOG_BYTES = 64_000_000
+#: A transaction that has written more gives its memory back. Smaller ones keep their pages for the next (bytes).
+LARGE_BYTES = 8_000_000
 READER, WRITER = "another program is reading it", "another program is writing to it"
 
 
@@ -45,6 +47,15 @@ def prepare(connection: Any, patience: float) -> bool:
     (mode,) = execute_when_unlocked(cursor, "PRAGMA journal_mode", WRITER, patience).fetchone()
     cursor.close()
     return bool(mode == "wal")
+
+
+def release_memory(connection: Any) -> None:
+    """Give the pages in SQLite's cache back to the system."""
+    import ctypes
+
+    connection.execute("PRAGMA shrink_memory")
+    with suppress(AttributeError):  # only glibc keeps what is freed
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def set_busy_timeout(cursor: Any, seconds: float = SILENT_SECONDS) -> None:

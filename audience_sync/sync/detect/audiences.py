@@ -162,6 +162,8 @@ def _compare(context: RunContext, target: ResolvedAudience, loaded: LoadedSnapsh
             gone=gone,
         )
     invalid_rows = read_invalid_rows(workspace, rows, target.key) if diff.invalid else ()
+    if rows.fetched and change is None:
+        workspace.run(f"drop table {rows.fetched}")
     in_earlier = Condition(f"user_id in (select user_id from {claimed})") if claimed else NEVER
     source = loaded.source_state(diff.invalid)
     if rows.held:

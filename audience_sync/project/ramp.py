@@ -51,7 +51,7 @@ def ramp_steps(
 def parsed_shares(shares: str | Iterable[str | float]) -> Sequence[float]:
     """The shares of a ramp. Raises WrongValueError unless they rise, from above 0 to at most 1."""
     given = shares.split(",") if isinstance(shares, str) else shares
-    found = [parsed_share("shares", each) for each in given]
+    found = [_number("shares", each) for each in given]
     if not found or sorted(set(found)) != found or not 0 < found[0] <= found[-1] <= 1:
         raise WrongValueError("shares", _RISING)
     return found
@@ -59,10 +59,14 @@ def parsed_shares(shares: str | Iterable[str | float]) -> Sequence[float]:
 
 def parsed_share(argument: str, share: str | float) -> float:
     """A share, 0 to 1 or such as ``5%``. Raises WrongValueError."""
-    try:
-        found = parse_share(share.strip()) if isinstance(share, str) else float(share)
-    except ValueError as error:
-        raise WrongValueError(argument, str(error)) from None
+    found = _number(argument, share)
     if not 0 <= found <= 1:
         raise WrongValueError(argument, "a share is from 0 to 1, such as 0.05 or 5%")
     return found
+
+
+def _number(argument: str, share: str | float) -> float:
+    try:
+        return parse_share(share.strip()) if isinstance(share, str) else float(share)
+    except ValueError as error:
+        raise WrongValueError(argument, str(error)) from None

@@ -23,6 +23,8 @@ WORDS: dict[str, str] = {
     r"(?m)^(Run \d+ (?:.* in DURATION|approved what run \d+ held): .*?)\b([\d,]+) calls? (refused|pending)": (
         r"\g<1>0 calls delivered, \2 \3"
     ),
+    # Every outcome has a next step.
+    r"(no other run is waiting for a decision\.)\s+What needs a person: audience-sync status": r"\1",
     # Who gave a command, and the stages of a run.
     r"(?m)^  By +.*\n": "",
     r',\n +"(?:started_by|host|entries|entries_loaded|config_changes)": [^\n]*?(?=,?\n)': "",

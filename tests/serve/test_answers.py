@@ -6,8 +6,8 @@ import json
 from contextlib import suppress
 from typing import Any, NoReturn
 
-import anyio
 import pytest
+from event_loop import run_async
 from starlette.requests import Request
 
 from audience_sync.errors import StoreError
@@ -39,10 +39,13 @@ def answer_of(error: Exception, path: str, token: str = TOKEN) -> tuple[int, dic
     async def send(message: Any) -> None:
         messages.append(message)
 
+    async def answer() -> None:
+        await app(scope, receive, send)
+
     headers = [(b"authorization", f"Bearer {token}".encode())]
     scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers}
     with suppress(type(error)):  # an unexpected one is raised again, for the log
-        anyio.run(app, scope, receive, send)
+        run_async(answer())
     given = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
     return messages[0]["status"], given, json.loads(messages[1]["body"])
 

@@ -34,7 +34,7 @@ LARGEST_BYTES = 1_000_000_000_000_000
 #: Address space that a small run needs; one of a million users needs 1,600 MB with the default `memory_limit` (bytes).
 LEAST_ADDRESS_SPACE = 1_200_000_000
 THREADS = 2
-#: With ``gives_back``: what a query frees is given back to the system if it is larger (bytes).
+#: Of a lean workspace: what a query frees is given back to the system if it is larger (bytes).
 MOST_KEPT_BYTES = 1_000_000
 #: Rows converted to Python at once, while other threads wait: two of DuckDB's vectors.
 STREAMED_ROWS = 4_096
@@ -89,11 +89,11 @@ class Workspace(AbstractContextManager["Workspace"]):
 
     ``memory_limit`` (bytes) is the whole process's; DuckDB gets what the rest doesn't need and spills the
     remainder into the folder. ``readable``: other folders and files that SQL may read. A query of the config can read
-    nothing else, and nothing over a network. ``gives_back``: memory that a query has used goes back to the system at
-    once. DuckDB keeps it for the next one otherwise, which saves 14% of the CPU where every row passes.
+    nothing else, and nothing over a network. ``lean``: queries use one thread, and their memory goes back to the
+    system at once. That suits few rows; with many it costs time, and 14% more CPU.
     """
 
-    def __init__(self, memory_limit: int, readable: Iterable[str] = (), *, gives_back: bool = False) -> None:
+    def __init__(self, memory_limit: int, readable: Iterable[str] = (), *, lean: bool = False) -> None:
         _refuse_scarce_memory()
         import duckdb
 
@@ -101,6 +101,7 @@ class Workspace(AbstractContextManager["Workspace"]):
 
         self._folder = TemporaryFolder()
         self._numbers = count(1)
+        self.threads = 1 if lean else THREADS
         #: Copies in the folder, by the URL of their object. An object never changes.
         self.copies = dict[str, Path]()
         self._named = deque[TableName](maxlen=0)  # a scratch has those that it gave out
@@ -109,13 +110,13 @@ class Workspace(AbstractContextManager["Workspace"]):
             config={
                 "memory_limit": f"{min(max(memory_limit - RESERVED_BYTES, SMALLEST_BYTES), LARGEST_BYTES)}B",
                 "temp_directory": str(self._folder.path / "spill"),
-                "threads": THREADS,
+                "threads": self.threads,
                 "preserve_insertion_order": False,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
             },
         )
-        if gives_back:
+        if lean:
             self.connection.execute(f"SET allocator_bulk_deallocation_flush_threshold = '{MOST_KEPT_BYTES}B'")
         self.connection.execute("SET TimeZone = 'UTC'")
         self._restrict_files([os.path.realpath(self._folder.path), *readable])

@@ -72,8 +72,8 @@ def test_two_threads_work_in_a_scratch_of_their_own_at_once() -> None:
         assert workspace.all(TABLES) == []
 
 
-def test_the_memory_of_a_query_is_kept_unless_it_is_to_be_given_back() -> None:
-    setting = "select current_setting('allocator_bulk_deallocation_flush_threshold')"
-    with Workspace(1_000_000_000) as keeps, Workspace(1_000_000_000, gives_back=True) as gives_back:
-        assert keeps.one(setting) == ("512.0 MiB",)
-        assert gives_back.one(setting) == ("976.5 KiB",)
+def test_a_lean_one_has_one_thread_and_gives_memory_back_at_once() -> None:
+    settings = "select current_setting('threads'), current_setting('allocator_bulk_deallocation_flush_threshold')"
+    with Workspace(1_000_000_000) as usual, Workspace(1_000_000_000, lean=True) as lean:
+        assert usual.one(settings) == (2, "512.0 MiB")
+        assert lean.one(settings) == (1, "976.5 KiB")

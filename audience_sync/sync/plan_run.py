@@ -66,10 +66,9 @@ def open_workspace(
     That entry fails without being read in the next one, so the repeats end.
     """
     excluded: list[ExcludedEntry] = []
-    settings = dependencies.settings
-    fetches_changes = any(each.compares for each in settings.sources.values())
+    limit, lean = dependencies.settings.memory_limit, _gets_changes_only(dependencies)
     while True:
-        with Workspace(settings.memory_limit, dependencies.readable, gives_back=fetches_changes) as workspace:
+        with Workspace(limit, dependencies.readable, lean=lean) as workspace:
             try:
                 plan = make_plan(
                     replace(dependencies, sources=exclude_entries(dependencies.sources, excluded)), workspace
@@ -79,6 +78,14 @@ def open_workspace(
                 continue
             yield workspace, plan
             return
+
+
+def _gets_changes_only(dependencies: RunDependencies) -> bool:
+    """Whether all that is loaded was compared by its source, after the first run."""
+    settings = dependencies.settings
+    places = {each.source for each in (*settings.audiences, *settings.computed_traits)}
+    sources = [settings.sources.get(each) for each in places]
+    return bool(sources) and not dependencies.frames and all(each is not None and each.compares for each in sources)
 
 
 def plan_run(

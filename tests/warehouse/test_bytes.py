@@ -11,6 +11,9 @@ import pytest
 from cli.conftest import Project
 from sqlalchemy import make_url
 
+import audience_sync
+from audience_sync.sync import plan_run
+from audience_sync.workspace import Workspace
 from benchmarks.warehouse import CountingProxy, counting_proxy
 
 from .conftest import Warehouse
@@ -145,3 +148,25 @@ def test_changed_values_of_traits_cost_100_bytes_a_user(tmp_path: Path, warehous
 
     assert done["changed"] == 400
     assert proxy.bytes <= 400 * BYTES_A_CHANGE + 2 * FIXED_BYTES
+
+
+@pytest.mark.parametrize("also_files", [False, True], ids=["alone", "with files"])
+def test_a_run_that_gets_only_changes_keeps_little_memory(
+    tmp_path: Path, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, *, also_files: bool
+) -> None:
+    warehouse.execute("create table vip (user_id text)", "insert into vip values ('ada')")
+    project = Project(tmp_path)
+    project.write_members("buyers.csv", "ada")
+    files = [{"name": "Buyers", "source": "shop", "file": "buyers.csv"}] if also_files else []
+    source = {"database": warehouse.url, "compare": "in_warehouse"}
+    project.configure(sources={"warehouse": source, "shop": {"files": "."}}, audiences=[VIP, *files])
+    made = list[Workspace]()
+
+    def make(*arguments: Any, **options: Any) -> Workspace:
+        made.append(Workspace(*arguments, **options))
+        return made[-1]
+
+    monkeypatch.setattr(plan_run, "Workspace", make)
+    with audience_sync.Project.open(project.folder / "config.yaml") as opened:
+        assert opened.sync().status == "succeeded"
+    assert [each.threads for each in made] == [2 if also_files else 1]

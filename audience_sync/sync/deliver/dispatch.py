@@ -27,7 +27,7 @@ from audience_sync.sync.values.report import DestinationReport, destination_repo
 from audience_sync.sync.values.request import ProgressListener, RunDependencies
 from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.tracing import DELIVER, TraceContext, current_context, set_span_attributes, stage
-from audience_sync.workspace import THREADS, Workspace
+from audience_sync.workspace import Workspace
 
 
 def deliver_all(
@@ -89,7 +89,8 @@ def _delivery_context(
         nonces=nonces,
         recently_suppressed=recent,
         mask=lambda text: truncate(mask_secrets(text, dependencies.settings.secrets)),
-        readers=max(THREADS // len({each.state.name for each in pending}), 1),  # several destinations share the memory
+        # Several destinations share the memory.
+        readers=max(workspace.threads // len({each.state.name for each in pending}), 1),
     )
 
 

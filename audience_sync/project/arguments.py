@@ -6,27 +6,37 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from operator import index
+from typing import TypeVar
 
 from audience_sync.errors import UnknownNameError, WrongValueError
 from audience_sync.model import RunId
 
 #: The largest run number, and the largest number of runs or calls.
 LARGEST_NUMBER = 2**31 - 1
+Item = TypeVar("Item")
 #: A time of day to the minute, with or without a zone.
 _TO_THE_MINUTE = re.compile(r".+[Tt ]\d{2}:?\d{2}(Z|z|[+-].+)?")
 
 
 def given_keys(argument: str, keys: str | Iterable[str]) -> tuple[str, ...]:
     """The keys; one text is one key, and not its letters. Raises WrongValueError for what is not text."""
-    found = (keys,) if isinstance(keys, str) else tuple(keys)
+    found = several(argument, keys)
     if wrong := [each for each in found if not isinstance(each, str)]:
         raise WrongValueError(argument, f"{wrong[0]!r} is not a key: keys are texts, such as 'vip'")
     return found
 
 
+def several(argument: str, values: str | Iterable[Item]) -> tuple[str | Item, ...]:
+    """The values; one text is one value. Raises WrongValueError for anything else."""
+    try:
+        return (values,) if isinstance(values, str) else tuple(values)
+    except TypeError:
+        raise WrongValueError(argument, f"{values!r} is neither a text nor a list") from None
+
+
 def user_ids(users: str | Iterable[str]) -> list[str]:
     """The ids, each once. Raises WrongValueError without any, and for one that no snapshot can have."""
-    given = [users] if isinstance(users, str) else list(users)
+    given = several("users", users)
     if not given:
         raise WrongValueError("users", "there is no id")
     return list(dict.fromkeys(_ids("users", given)))

@@ -10,6 +10,7 @@ from audience_sync.config.read.units import parse_share
 from audience_sync.errors import WrongValueError
 from audience_sync.model import RunStatus
 from audience_sync.project.access import Access
+from audience_sync.project.arguments import several
 from audience_sync.project.values import Run
 from audience_sync.sync.operations.ramp import refused_of, stop_reason
 
@@ -50,7 +51,7 @@ def ramp_steps(
 
 def parsed_shares(shares: str | Iterable[str | float]) -> Sequence[float]:
     """The shares of a ramp. Raises WrongValueError unless they rise, from above 0 to at most 1."""
-    given = shares.split(",") if isinstance(shares, str) else shares
+    given = shares.split(",") if isinstance(shares, str) else several("shares", shares)
     found = [_number("shares", each) for each in given]
     if not found or sorted(set(found)) != found or not 0 < found[0] <= found[-1] <= 1:
         raise WrongValueError("shares", _RISING)
@@ -70,3 +71,5 @@ def _number(argument: str, share: str | float) -> float:
         return parse_share(share.strip()) if isinstance(share, str) else float(share)
     except ValueError as error:
         raise WrongValueError(argument, str(error)) from None
+    except TypeError:
+        raise WrongValueError(argument, f"{share!r} is not a share, such as 0.05 or 5%") from None

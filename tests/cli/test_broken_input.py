@@ -138,3 +138,18 @@ def test_rows_without_a_usable_user_id_are_counted_and_kept_with_file_row_and_re
         ("vip", "vip.csv", 2, "empty user id"),
         ("vip", "vip.csv", 4, "empty user id"),
     ]
+
+
+def test_invalid_values_are_listed_by_row_and_then_by_column(tmp_path: Path) -> None:
+    """DuckDB finds them column by column, in any order: two runs of the same file report the same rows."""
+    project = Project(tmp_path)
+    half = r"\ud800"  # no text of a user can have it
+    lines = [f'{{"user_id": "u{row}", "z": "{half}", "a": "{half}"}}' for row in range(3)]
+    project.write("traits.jsonl", "\n".join(lines))
+    project.configure(computed_traits=[{"source": "shop", "file": "traits.jsonl", "traits": ["z", "a"]}])
+
+    assert project.run("sync").code == 0
+    listed = project.run("show", "1", "--json").json["invalid_rows"]
+
+    found = [(each["row"], each["reason"].split("'")[1]) for each in listed]
+    assert found == [(1, "a"), (1, "z"), (2, "a"), (2, "z"), (3, "a"), (3, "z")]

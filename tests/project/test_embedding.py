@@ -249,6 +249,10 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Project:
     [
         (lambda project: project.sync(["vpi"]), UnknownKeyError),
         (lambda project: project.sync([1]), WrongValueError),
+        (lambda project: project.sync(1), WrongValueError),
+        (lambda project: project.suppress(42), WrongValueError),
+        (lambda project: project.ramp("vip", 0.5), WrongValueError),
+        (lambda project: project.ramp("vip", [None]), WrongValueError),
         (lambda project: project.sync(accept=[None]), WrongValueError),
         (lambda project: project.sync(frames=pd.DataFrame({"user_id": ["ada"]})), WrongValueError),
         (lambda project: project.plan(frames=["vip"]), WrongValueError),

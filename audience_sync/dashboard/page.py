@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 
 from audience_sync.dashboard.site import Site
 from audience_sync.history.concerns import Attention
-from audience_sync.history.view_rows import LARGEST_RUN, read_table, sqlite_time
+from audience_sync.history.view_rows import read_table, sqlite_time
+from audience_sync.model import MAX_RUN
 from audience_sync.sql import quote_literal
 from audience_sync.store.tables.views import view_prefix
 from audience_sync.web.errors import WrongQueryError
@@ -43,7 +44,7 @@ class Visit:
         text = self.text(name).strip()
         if not text and default is not None:
             return default
-        if not re.fullmatch(r"\d{1,10}", text, re.ASCII) or not least <= int(text) <= LARGEST_RUN:
+        if not re.fullmatch(r"\d{1,10}", text, re.ASCII) or not least <= int(text) <= MAX_RUN:
             raise WrongQueryError(f"“{text[:40]}” is not valid for `{name}`: a whole number from {least} on is.")
         return int(text)
 

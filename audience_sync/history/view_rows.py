@@ -13,8 +13,6 @@ from audience_sync.store.tables import view_prefix
 
 Row = dict[str, Any]
 Value = TypeVar("Value")
-#: The largest number of a run.
-LARGEST_RUN = 2**31 - 1
 #: The last word in the name of a column with times.
 _TIMES = frozenset({"at", "since", "until"})
 

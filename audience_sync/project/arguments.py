@@ -9,10 +9,10 @@ from operator import index
 from typing import TypeVar
 
 from audience_sync.errors import UnknownNameError, WrongValueError
-from audience_sync.model import RunId
+from audience_sync.model import MAX_RUN, RunId
 
-#: The largest run number, and the largest number of runs or calls.
-LARGEST_NUMBER = 2**31 - 1
+#: The largest number of runs or calls.
+LARGEST_COUNT = 2**31 - 1
 Item = TypeVar("Item")
 #: A time of day to the minute, with or without a zone.
 _TO_THE_MINUTE = re.compile(r".+[Tt ]\d{2}:?\d{2}(Z|z|[+-].+)?")
@@ -63,7 +63,7 @@ def run_number(run: int) -> RunId:
         number = index(run)
     except TypeError:
         raise WrongValueError("run", f"{run!r} is not the number of a run, such as 42") from None
-    if not 0 < number <= LARGEST_NUMBER:
+    if not 0 < number <= MAX_RUN:
         raise UnknownNameError(f"There is no run {number}. The last ones: audience-sync history")
     return RunId(number)
 
@@ -74,8 +74,8 @@ def count(argument: str, number: int) -> int:
         found = index(number)
     except TypeError:
         found = 0
-    if not 0 < found <= LARGEST_NUMBER:
-        raise WrongValueError(argument, f"{number!r} is not a whole number from 1 to {LARGEST_NUMBER:,}")
+    if not 0 < found <= LARGEST_COUNT:
+        raise WrongValueError(argument, f"{number!r} is not a whole number from 1 to {LARGEST_COUNT:,}")
     return found
 
 

@@ -29,7 +29,7 @@ from audience_sync.errors import AudienceSyncError, UnknownNameError, summarize_
 from audience_sync.history.run_summary import run_summary
 from audience_sync.history.runs import last_runs
 from audience_sync.metrics.prometheus import CONTENT_TYPE, metrics_text
-from audience_sync.model import RunId, RunStatus
+from audience_sync.model import MAX_RUN, RunId, RunStatus
 from audience_sync.project.project import Project
 from audience_sync.serve.bodies import DecisionBody, PlanBody, RunBody, idempotency_key, number_of, read_body
 from audience_sync.serve.problems import ProblemError, problem_of, problem_response
@@ -282,7 +282,7 @@ class _Api:
 def _number(request: Request) -> RunId:
     """The number of a run. Raises ProblemError for one that no database can have."""
     number: int = request.path_params["number"]
-    if number > 2**31 - 1:
+    if number > MAX_RUN:
         raise no_run(RunId(number))
     return RunId(number)
 

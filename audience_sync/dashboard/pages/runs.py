@@ -23,7 +23,8 @@ from audience_sync.dashboard.queries.runs import (
     read_runs,
     runs_query,
 )
-from audience_sync.history.view_rows import LARGEST_RUN, read
+from audience_sync.history.view_rows import read
+from audience_sync.model import MAX_RUN
 from audience_sync.project.history import PastRun
 from audience_sync.text import pluralize
 from audience_sync.web import formats
@@ -45,7 +46,7 @@ class RunLine:
 
 def runs_page(visit: Visit, *, rows: int = PAGE) -> Page:
     """``?status=&audience=&from=&to=``, and ``before``: the run that the page begins below."""
-    chosen, before = _filter(visit), visit.number("before", 0, least=0) or LARGEST_RUN
+    chosen, before = _filter(visit), visit.number("before", 0, least=0) or MAX_RUN
     runs = read_runs(visit.connection, chosen, before=before, most=rows + 1)
     shown = runs[:rows]
     newer = count_runs(visit.connection, chosen, first=before)

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from audience_sync.history.view_rows import LARGEST_RUN, read, read_as
+from audience_sync.history.view_rows import read, read_as
+from audience_sync.model import MAX_RUN
 
 #: Rows of a page of changes: about as many as stand next to them.
 PAGE = 15
@@ -118,7 +119,7 @@ def read_changes(
     ``after``: run and user id of the last row of the page before; ``skip``: rows of that run to skip. The runs with
     changes come from their results, so that one audience of many is found without reading the changes of the others.
     """
-    run, user = after or (LARGEST_RUN, "")
+    run, user = after or (MAX_RUN, "")
     runs = f"""
         select run, entered + "left" as changes from {{views}}audience_syncs
         where audience_key = :key and run <= :run and entered + "left" > 0 and status <> 'created'
@@ -177,7 +178,7 @@ def _newest_runs(connection: Connection) -> Iterator[Mapping[str, Any]]:
         select run, started_at, entered + "left" + trait_users_changed as changes from {{views}}sync_runs
         where run < :before order by run desc limit {RUNS_AT_ONCE}
     """
-    before = LARGEST_RUN
+    before = MAX_RUN
     for _ in range(0, SEARCHED_RUNS, RUNS_AT_ONCE):
         rows = read(connection, query, before=before)
         yield from rows

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from audience_sync.history.view_rows import LARGEST_RUN, read, read_as
+from audience_sync.history.view_rows import read, read_as
+from audience_sync.model import MAX_RUN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ def read_run_times(connection: Connection, since: datetime) -> list[Snapshot]:
     recent = "select run, started_at as at from {views}sync_runs where started_at >= :since order by run"
     before = "select run, started_at as at from {views}sync_runs where run < :run order by run desc limit 1"
     found = read_as(connection, Snapshot, recent, since=since)
-    first = found[0].run if found else LARGEST_RUN
+    first = found[0].run if found else MAX_RUN
     return [*read_as(connection, Snapshot, before, run=first), *found]
 
 

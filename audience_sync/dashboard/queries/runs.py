@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from audience_sync.history.view_rows import LARGEST_RUN, read, read_as
+from audience_sync.history.view_rows import read, read_as
+from audience_sync.model import MAX_RUN
 from audience_sync.project.history import PastRun
 
 #: The statuses of a run, the worst first.
@@ -51,7 +52,7 @@ def runs_query(chosen: RunFilter) -> str:
     return f"select {COLUMNS}\nfrom {{views}}sync_runs r\n{chosen.where()}order by run desc"
 
 
-def read_runs(connection: Connection, chosen: RunFilter, *, before: int = LARGEST_RUN, most: int) -> list[PastRun]:
+def read_runs(connection: Connection, chosen: RunFilter, *, before: int = MAX_RUN, most: int) -> list[PastRun]:
     """Read the newest runs of a filter, older than the run ``before``."""
     query = f"select * from {{views}}sync_runs r {chosen.where('r.run < :before')} order by r.run desc limit {most}"
     return read_as(connection, PastRun, query, **chosen.values, before=before)
